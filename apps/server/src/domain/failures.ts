@@ -1,0 +1,136 @@
+// Every refusal the product can answer with: code → HTTP status, text for people, whether trying again can help.
+
+export interface FailureSpec {
+  readonly status: number;
+  readonly message: string;
+  /** The same request may succeed later, unchanged. */
+  readonly retryable: boolean;
+}
+
+const refuse = (status: number, message: string): FailureSpec => ({
+  status,
+  message,
+  retryable: false,
+});
+const later = (status: number, message: string): FailureSpec => ({
+  status,
+  message,
+  retryable: true,
+});
+
+export const failures = {
+  // the request itself: every route can answer these
+  invalid_request: refuse(400, 'the request is not valid'),
+  invalid_json: refuse(400, 'the body is not valid JSON'),
+  body_required: refuse(400, 'a JSON body is required'),
+  invalid_cursor: refuse(400, 'the cursor is not valid'),
+  project_required: refuse(400, 'name the project in the X-Project-Id header'),
+  unauthorized: refuse(401, 'missing or invalid credentials'),
+  forbidden: refuse(403, 'the credentials do not allow this'),
+  project_mismatch: refuse(403, 'the credentials do not belong to this project'),
+  route_not_found: refuse(404, 'there is no such route'),
+  method_not_allowed: refuse(405, 'the route does not support this method'),
+  body_too_large: refuse(413, 'the body is too large'),
+  rate_limited: later(429, 'too many requests'),
+  internal: later(500, 'internal error'),
+  database_unavailable: later(503, 'the database is not available'),
+  overloaded: later(503, 'the server is busy'),
+  shutting_down: later(503, 'the server is stopping'),
+  request_timeout: later(504, 'the request took too long'),
+
+  // access
+  unknown_scope: refuse(400, 'unknown scope'),
+  scope_not_held: refuse(403, 'only scopes the caller holds can be granted'),
+  run_token_mismatch: refuse(403, 'the run token belongs to another run'),
+  api_key_not_found: refuse(404, 'API key not found'),
+  api_key_not_rotatable: refuse(409, 'the API key is revoked or already rotated'),
+  project_not_found: refuse(404, 'project not found'),
+  project_exists: refuse(409, 'the project exists under another organization'),
+  environment_not_found: refuse(404, 'environment not found'),
+
+  // jobs
+  invalid_job: refuse(400, 'the job definition is not valid'),
+  invalid_schema: refuse(400, 'the JSON Schema is not valid'),
+  invalid_url: refuse(400, 'the URL is not allowed'),
+  job_not_found: refuse(404, 'job not found'),
+  job_version_not_found: refuse(404, 'job version not found'),
+  job_group_not_found: refuse(404, 'job group not found'),
+  job_slug_taken: refuse(409, 'another job of the project has this slug'),
+  job_has_active_runs: refuse(409, 'the job has active runs'),
+  job_version_conflict: refuse(409, 'the job was changed by somebody else'),
+  job_limit_reached: refuse(409, 'the project has as many jobs as it may'),
+  dependency_not_found: refuse(404, 'job dependency not found'),
+  dependency_cycle: refuse(400, 'the dependency would close a cycle'),
+  dependency_exists: refuse(409, 'the dependency exists'),
+
+  // triggering
+  job_disabled: refuse(400, 'the job is disabled'),
+  invalid_payload: refuse(400, 'the payload does not match the schema of the job'),
+  invalid_schedule: refuse(400, 'the requested time is not allowed'),
+  payload_too_large: refuse(413, 'the payload is too large'),
+  queue_quota_exceeded: later(429, 'project queued quota exceeded'),
+  executing_quota_exceeded: later(429, 'project executing quota exceeded'),
+  daily_cost_exceeded: later(429, 'project daily cost limit exceeded'),
+  job_rate_limited: later(429, 'job rate limit exceeded'),
+  batch_operation_not_found: refuse(404, 'batch operation not found'),
+
+  // runs
+  run_not_found: refuse(404, 'run not found'),
+  run_not_cancelable: refuse(409, 'the run has already ended'),
+  run_not_replayable: refuse(400, 'the run cannot be replayed in its state'),
+  run_not_dead_letter: refuse(409, 'the run is not in the dead letter queue'),
+  run_not_reschedulable: refuse(400, 'the run cannot be rescheduled in its state'),
+  run_not_pausable: refuse(409, 'the run cannot be paused in its state'),
+  run_not_resumable: refuse(409, 'the run is not paused'),
+  run_not_restartable: refuse(409, 'the run cannot be restarted in its state'),
+  run_stream_ended: refuse(410, 'the run has ended; send Last-Event-ID to replay its events'),
+  checkpoint_not_found: refuse(404, 'checkpoint not found'),
+  idempotency_key_in_use: refuse(409, 'the run holding the idempotency key is active'),
+  filter_required: refuse(400, 'at least one filter is required'),
+
+  // the in-run API
+  run_attempt_superseded: refuse(409, 'the attempt was superseded by a newer one'),
+  run_not_active: refuse(409, 'the run is not executing or waiting'),
+  run_not_executing: refuse(409, 'the run is not executing'),
+  result_too_large: refuse(413, 'the result is too large'),
+  result_invalid: refuse(422, 'the result does not match the schema of the job'),
+  output_invalid: refuse(400, 'the output does not match its schema'),
+  annotations_limit: refuse(400, 'too many annotations'),
+  lineage_too_deep: refuse(400, 'the run has too many ancestors'),
+  run_cost_exceeded: later(429, 'run cost limit exceeded'),
+  state_key_not_found: refuse(404, 'state key not found'),
+  state_limit_reached: refuse(400, 'the run holds as many state keys as it may'),
+
+  // events
+  event_not_found: refuse(404, 'event trigger not found'),
+  event_not_waiting: refuse(409, 'the event trigger is no longer waiting'),
+  event_key_waiting: refuse(409, 'another trigger of the project waits for this event key'),
+  event_trigger_quota_exceeded: later(429, 'project event trigger quota exceeded'),
+
+  // streams
+  too_many_streams: later(429, 'too many open streams'),
+  streaming_unavailable: later(503, 'streaming is not available'),
+} as const satisfies Record<string, FailureSpec>;
+
+export type FailureCode = keyof typeof failures;
+
+/** Codes any route can answer with; operations list only what comes on top. */
+export const commonFailures = [
+  'invalid_request',
+  'invalid_json',
+  'body_required',
+  'invalid_cursor',
+  'project_required',
+  'unauthorized',
+  'forbidden',
+  'project_mismatch',
+  'route_not_found',
+  'method_not_allowed',
+  'body_too_large',
+  'rate_limited',
+  'internal',
+  'database_unavailable',
+  'overloaded',
+  'shutting_down',
+  'request_timeout',
+] as const satisfies readonly FailureCode[];
