@@ -1,0 +1,14 @@
+// Types of json columns, by `table.column`. The query generator uses them for result rows; a column
+// that is not listed is `unknown`. What is stored is the writer's promise: nothing checks it on reading.
+
+export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };
+export type StringMap = Readonly<Record<string, string>>;
+
+export interface JsonColumns {
+  'jobs.tags': StringMap;
+  'jobs.default_run_metadata': StringMap;
+  'job_versions.tags': StringMap;
+  'job_versions.default_run_metadata': StringMap;
+  'job_runs.tags': StringMap;
+  'job_runs.metadata': StringMap;
+}
