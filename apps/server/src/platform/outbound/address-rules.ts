@@ -134,7 +134,7 @@ export function isForbiddenAddress(ip: string, allow: AllowPrivate = 'none'): bo
   if (allow === 'all') return false;
   if (family === 4) return isForbiddenV4(ipaddr.IPv4.parse(plain), allow);
 
-  const address = ipaddr.IPv6.parse(plain);
+  const address = ipaddr.IPv6.parse(withoutDots(plain));
   if (allow === 'loopback' && plainLoopback(address)) return false;
   return (
     FORBIDDEN_V6.some(([base, bits]) => address.match(base as ipaddr.IPv6, bits)) ||
@@ -145,6 +145,15 @@ export function isForbiddenAddress(ip: string, allow: AllowPrivate = 'none'): bo
 function isForbiddenV4(address: ipaddr.IPv4, allow: AllowPrivate): boolean {
   if (allow === 'loopback' && address.octets[0] === 127) return false;
   return FORBIDDEN_V4.some(([base, bits]) => address.match(base as ipaddr.IPv4, bits));
+}
+
+/** The parser takes ::1.2.3.4 for the mapped form; in groups of digits it has only one reading. */
+function withoutDots(ip: string): string {
+  return ip.replace(/[\d.]+\.\d+$/, (tail) => {
+    const { octets } = ipaddr.IPv4.parse(tail);
+    const [a = 0, b = 0, c = 0, d = 0] = octets;
+    return `${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`;
+  });
 }
 
 // Only ::1 and the mapped form, which the operating system itself treats as IPv4.
