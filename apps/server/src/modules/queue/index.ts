@@ -1,0 +1,13 @@
+// The queue: owns job_runs with its thirteen states, the place tables beside it, run_events and
+// job_run_idempotency. Promises: a run is in exactly one place, a transition happens once, and nobody
+// finishes an attempt whose lease he does not hold.
+
+export { createBatcher, type Batcher } from './batcher.ts';
+export {
+  createQueue, type Claim, type ClaimedRun, type Completion, type Enqueued, type NewRun, type NewRunExtra, type Queue,
+  type QueueSettings, type Settlement,
+} from './queue.ts';
+export { createOperatorVerbs, type OperatorVerbs } from './operator/verbs.ts';
+export { createWaitingVerbs, type WaitingVerbs } from './waiting/verbs.ts';
+export { isRunId, runTime, runTimes } from './run-id.ts';
+export { isTerminal, runStates, TERMINAL_STATES, type RunStatus, type TerminalStatus } from './states.ts';

@@ -1,0 +1,217 @@
+-- What people do to runs: cancel, replay, reschedule, restart, hold, release. Every statement names the project.
+
+-- name: cancelRuns :many
+-- Any place → none. Runs not in the answer were terminal, foreign, or between two places: the caller looks again.
+with mine as materialized (
+  select id, created_at from job_runs
+   where id = any (:run_ids::text[]) and project_id = :project_id
+     and created_at >= :created_from::timestamptz and created_at <= :created_to::timestamptz
+), q as (delete from run_queue where run_id = any (array(select id from mine)) returning run_id),
+   p as (delete from run_parked where run_id = any (array(select id from mine)) returning run_id),
+   d as (delete from run_delayed where run_id = any (array(select id from mine)) returning run_id),
+   a as (delete from run_active where run_id = any (array(select id from mine)) returning run_id, started_at),
+   w as (delete from run_waiting where run_id = any (array(select id from mine)) returning run_id),
+before as materialized (
+  select r.id, r.status from job_runs r
+   where r.id = any (array(select id from mine))
+     and r.created_at >= :created_from::timestamptz and r.created_at <= :created_to::timestamptz
+), done as (
+  update job_runs r
+     set status = 'canceled', finished_at = strait_now(), error = :reason, expires_at = null, next_retry_at = null,
+         started_at = coalesce((select a.started_at from a where a.run_id = r.id), r.started_at)
+   where r.id = any (array(select run_id from q union all select run_id from p union all select run_id from d
+                           union all select run_id from a union all select run_id from w))
+     and r.created_at >= :created_from::timestamptz and r.created_at <= :created_to::timestamptz
+     and (r.status = any ('{delayed,queued,dequeued,executing,waiting}')) is true
+  returning r.id, r.job_id, r.attempt, r.idempotency_key
+), told as (
+  insert into run_events (run_id, type, level, message, data)
+  select done.id, 'state_change', 'warn', :reason,
+         jsonb_build_object('to', 'canceled', 'attempt', done.attempt, 'from',
+           case when exists (select from a where a.run_id = done.id) then 'executing'
+                else (select b.status from before b where b.id = done.id) end)
+    from done
+), freed as (
+  update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => :idempotency_retention_secs::int)
+    from done where done.idempotency_key is not null
+     and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
+), triggers as (
+  update event_triggers t set status = 'canceled', updated_at = strait_now(), error = :reason
+    from done where t.job_run_id = done.id and t.status = 'waiting'
+), live as materialized (
+  select pg_notify('run_live', '') where exists (select from done)
+  union all
+  select pg_notify('run_abort', a.run_id) from a
+)
+select id, (select count(*) from live)::int as "told!" from done;
+
+-- name: listChildIds :many
+select id, created_at from job_runs
+ where parent_run_id = any (:parent_ids::text[]) and project_id = :project_id
+   and status = any ('{delayed,queued,dequeued,executing,waiting}');
+
+-- name: replayDeadLetters :many
+-- dead_letter → queued, the same run from attempt 1. `_replays` in the metadata counts and fences the token
+-- the first trigger was answered with.
+with done as (
+  update job_runs r
+     set status = 'queued', attempt = 1, error = null, error_class = null, started_at = null, finished_at = null,
+         heartbeat_at = null, next_retry_at = null,
+         expires_at = strait_now() + make_interval(secs => coalesce(nullif(j.run_ttl_secs, 0), nullif(:default_ttl_secs::int, 0))),
+         metadata = (r.metadata - '{_error_hash,_error_hash_count,_snooze_count}'::text[])
+                    || jsonb_build_object('_replays', (coalesce((r.metadata ->> '_replays')::int, 0) + 1)::text)
+    from jobs j
+   where j.id = r.job_id and r.id = any (:run_ids::text[]) and r.project_id = :project_id
+     and r.created_at >= :created_from::timestamptz and r.created_at <= :created_to::timestamptz
+     and (r.status = 'dead_letter') is true
+  returning r.id, r.created_at, r.project_id, r.job_id, r.priority, r.idempotency_key
+), ready as (
+  insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
+  select project_id, (extract(epoch from strait_now()) * 1000)::bigint - priority * :aging_ms::bigint, id, created_at, job_id, 1 from done
+), told as (
+  insert into run_events (run_id, type, level, message, data)
+  select id, 'state_change', 'info', 'replayed from the dead letter queue',
+         jsonb_build_object('from', 'dead_letter', 'to', 'queued', 'attempt', 1, 'by', :actor_id::text) from done
+), held as (
+  update job_run_idempotency i set expires_at = null
+    from done where done.idempotency_key is not null
+     and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
+), woken as materialized (
+  select pg_notify('run_wake', 'ready') where exists (select from done)
+  union all select pg_notify('run_live', '') where exists (select from done)
+)
+select id, (select count(*) from woken)::int as "woken!" from done;
+
+-- name: restartRun :maybe
+-- executing or waiting → queued, next attempt. No row: neither, or no attempt left.
+with mine as materialized (
+  select r.id, r.created_at from job_runs r join jobs j on j.id = r.job_id
+   where r.id = :run_id and r.created_at = strait_id_time(:run_id) and r.project_id = :project_id
+     and r.attempt < coalesce(r.max_attempts_override, j.max_attempts)
+), a as (delete from run_active where run_id = any (array(select id from mine)) returning run_id, attempt),
+   w as (delete from run_waiting where run_id = any (array(select id from mine)) returning run_id, attempt),
+done as (
+  update job_runs r
+     set status = 'queued', attempt = r.attempt + 1, started_at = null, finished_at = null, heartbeat_at = null,
+         expires_at = null, next_retry_at = null, error = :reason
+   where r.id = any (array(select run_id from a union all select run_id from w)) and r.created_at = strait_id_time(:run_id)
+     and (r.status = any ('{queued,dequeued,executing,waiting}')) is true
+  returning r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority
+), ready as (
+  insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
+  select project_id, (extract(epoch from created_at) * 1000)::bigint - priority * :aging_ms::bigint, id, created_at, job_id, attempt from done
+), told as (
+  insert into run_events (run_id, type, level, message, data)
+  select id, 'state_change', 'warn', :reason,
+         jsonb_build_object('from', case when exists (select from w) then 'waiting' else 'executing' end,
+                            'to', 'queued', 'attempt', attempt, 'by', :actor_id::text) from done
+), triggers as (
+  update event_triggers t set status = 'canceled', updated_at = strait_now(), error = :reason
+    from done where t.job_run_id = done.id and t.status = 'waiting'
+), woken as materialized (
+  select pg_notify('run_wake', 'ready') where exists (select from done)
+  union all select pg_notify('run_live', '') where exists (select from done)
+  union all select pg_notify('run_abort', a.run_id) from a
+)
+select id, (select count(*) from woken)::int as "woken!" from done;
+
+-- name: rescheduleRun :maybe
+-- delayed or queued and never started → delayed or queued at another instant, optionally with another payload.
+with mine as materialized (
+  select id, created_at from job_runs
+   where id = :run_id and created_at = strait_id_time(:run_id) and project_id = :project_id
+     and attempt = 1 and started_at is null and (status = any ('{delayed,queued}')) is true
+), q as (delete from run_queue where run_id = any (array(select id from mine)) returning run_id),
+   p as (delete from run_parked where run_id = any (array(select id from mine)) returning run_id),
+   d as (delete from run_delayed where run_id = any (array(select id from mine)) returning run_id),
+done as (
+  update job_runs r
+     set status = case when :scheduled_at::timestamptz > strait_now() then 'delayed' else 'queued' end,
+         scheduled_at = :scheduled_at::timestamptz,
+         expires_at = greatest(strait_now(), :scheduled_at::timestamptz)
+                      + (r.expires_at - greatest(r.created_at, r.scheduled_at)),
+         payload = coalesce(:payload_json?::jsonb, r.payload)
+   where r.id = any (array(select run_id from q union all select run_id from p union all select run_id from d))
+     and r.created_at = strait_id_time(:run_id) and (r.status = any ('{delayed,queued}')) is true
+  returning r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.status, r.scheduled_at
+), ready as (
+  insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
+  select project_id, (extract(epoch from created_at) * 1000)::bigint - priority * :aging_ms::bigint, id, created_at, job_id, attempt
+    from done where status = 'queued'
+), later as (
+  insert into run_delayed (due_at, project_id, rank, run_id, run_created_at, job_id, attempt)
+  select scheduled_at, project_id, (extract(epoch from scheduled_at) * 1000)::bigint - priority * :aging_ms::bigint,
+         id, created_at, job_id, attempt
+    from done where status = 'delayed'
+), told as (
+  insert into run_events (run_id, type, level, message, data)
+  select id, 'state_change', 'info', 'rescheduled',
+         jsonb_build_object('to', status, 'attempt', attempt, 'scheduled_at', scheduled_at, 'by', :actor_id::text) from done
+), woken as materialized (
+  select pg_notify('run_wake', 'due') where exists (select from done)
+  union all select pg_notify('run_live', '') where exists (select from done)
+)
+select id, (select count(*) from woken)::int as "woken!" from done;
+
+-- name: holdRun :maybe
+-- A pending run moves into the reserved lane 0, whose limit is 0: it keeps its status and is not started
+-- until released.
+with mine as materialized (
+  select id, created_at, project_id, job_id, attempt, priority from job_runs
+   where id = :run_id and created_at = strait_id_time(:run_id) and project_id = :project_id
+), q as (delete from run_queue where run_id = any (array(select id from mine)) returning run_id, run_created_at, project_id, rank, job_id, attempt),
+   p as (delete from run_parked where run_id = any (array(select id from mine)) and lane_id <> 0 returning run_id, run_created_at, project_id, rank, job_id, attempt),
+   d as (delete from run_delayed where run_id = any (array(select id from mine)) returning run_id, run_created_at, project_id, rank, job_id, attempt),
+held as (
+  insert into run_parked (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id, root_lane_id)
+  select project_id, rank, run_id, run_created_at, job_id, attempt, 0, 0
+    from (select * from q union all select * from p union all select * from d) x
+  returning run_id
+), told as (
+  insert into run_events (run_id, type, level, message, data)
+  select run_id, 'log', 'info', 'held by an operator', jsonb_build_object('by', :actor_id::text) from held
+)
+select run_id as id from held;
+
+-- name: releaseRun :maybe
+-- A held run goes back where it belongs: run_delayed while its instant is still to come, else run_queue.
+with gone as (
+  delete from run_parked where run_id = :run_id and lane_id = 0 and project_id = :project_id
+  returning run_id, run_created_at, project_id, rank, job_id, attempt
+), due as materialized (
+  select r.id, greatest(case when r.status = 'delayed' then r.scheduled_at end, r.next_retry_at) as due_at from job_runs r
+   where r.id = (select run_id from gone) and r.created_at = strait_id_time(:run_id)
+), later as (
+  insert into run_delayed (due_at, project_id, rank, run_id, run_created_at, job_id, attempt)
+  select (select due_at from due), project_id, rank, run_id, run_created_at, job_id, attempt from gone
+   where exists (select from due where due_at is not null)
+), ready as (
+  insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
+  select project_id, rank, run_id, run_created_at, job_id, attempt from gone where not exists (select from due where due_at is not null)
+), told as (
+  insert into run_events (run_id, type, level, message, data)
+  select run_id, 'log', 'info', 'released by an operator', jsonb_build_object('by', :actor_id::text) from gone
+), woken as materialized (select pg_notify('run_wake', 'due') where exists (select from gone))
+select run_id as id, (select count(*) from woken)::int as "woken!" from gone;
+
+-- name: clearIdempotencyKey :maybe
+-- Frees the key of a run that no longer (or not yet) executes.
+with target as materialized (
+  select id, job_id, idempotency_key from job_runs
+   where id = :run_id and created_at = strait_id_time(:run_id) and project_id = :project_id
+     and status <> all ('{dequeued,executing,waiting}') for update
+), freed as (
+  delete from job_run_idempotency i using target t
+   where i.job_id = t.job_id and i.idempotency_key = t.idempotency_key and i.run_id = t.id
+), done as (
+  update job_runs r set idempotency_key = null
+    from target t where r.id = t.id and r.created_at = strait_id_time(:run_id) and t.idempotency_key is not null
+)
+select id from target where not exists (select from run_active x where x.run_id = target.id);
+
+-- name: listOpenIds :many
+-- Of these runs, the ones that are not terminal.
+select id from job_runs
+ where id = any (:run_ids::text[]) and project_id = :project_id
+   and created_at >= :created_from::timestamptz and created_at <= :created_to::timestamptz
+   and (status = any ('{delayed,queued,dequeued,executing,waiting}')) is true;

@@ -1,0 +1,215 @@
+// The life of a run as verbs. Each verb is one batch, one statement, one transaction; what a statement
+// promises is written beside it in store.sql. Everything that changes a run goes through here or through
+// the neighbours `operator` (people), `waiting` (suspension) and `upkeep` (time and lost workers).
+
+import type { Queryable } from '../../platform/db/query.ts';
+import { createBatcher } from './batcher.ts';
+import * as store from './store.sql.ts';
+
+export interface QueueSettings {
+  /** What one point of priority is worth, in milliseconds of waiting (PRIORITY_AGING_SECS). */
+  readonly aging_ms: number;
+  /** Time to live of runs whose trigger and job name none; 0 = for ever. */
+  readonly default_ttl_secs: number;
+  /** How long an idempotency key stays bound after its run ended. */
+  readonly idempotency_retention_secs: number;
+}
+
+/** A run to be created. The job's tags, metadata, version and time to live are read by the statement. */
+export interface NewRun {
+  readonly job_id: string;
+  readonly project_id: string;
+  /** Canonical JSON text. */
+  readonly payload: string;
+  readonly priority: number;
+  readonly idempotency_key?: string | undefined;
+  readonly payload_hash?: string | undefined;
+  readonly extra?: NewRunExtra | undefined;
+}
+
+/** The rarely used members of a new run; sent as one JSON column. */
+export interface NewRunExtra {
+  readonly triggered_by?: string | undefined;
+  readonly created_by?: string | undefined;
+  readonly scheduled_at?: string | undefined;
+  readonly ttl_secs?: number | undefined;
+  readonly tags?: Readonly<Record<string, string>> | undefined;
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+  readonly concurrency_key?: string | undefined;
+  readonly parent_run_id?: string | undefined;
+  readonly continuation_of?: string | undefined;
+  readonly lineage_depth?: number | undefined;
+  readonly batch_id?: string | undefined;
+  readonly debug_mode?: boolean | undefined;
+}
+
+/** `created`: a new run. `held`: the idempotency key already names this run. `refused`: the job is gone or disabled. */
+export type Enqueued =
+  | { readonly outcome: 'created'; readonly id: string; readonly status: string; readonly created_at: string; readonly expires_at: string | null }
+  | { readonly outcome: 'held'; readonly id: string; readonly status: string; readonly created_at: string; readonly payload_hash: string | null }
+  | { readonly outcome: 'refused' };
+
+export type ClaimedRun = store.ClaimRunsRow;
+
+/** Identifies one claim of one run: what every write for an attempt is fenced by. */
+export interface Claim {
+  readonly id: string;
+  readonly created_at: string;
+  readonly claim_seq: number;
+}
+
+export interface Completion extends Claim {
+  /** JSON text, or undefined for an empty body. */
+  readonly result?: string | undefined;
+  readonly started_at: string;
+  readonly trace?: unknown;
+  readonly version?: readonly [number, string | null] | undefined;
+  readonly event?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** Any other end of an attempt; `to: 'queued'` with `delay_ms` is a retry, without it a hand-back. */
+export interface Settlement extends Claim {
+  readonly to: string;
+  readonly started_at?: string | undefined;
+  readonly attempt?: number | undefined;
+  readonly priority?: number | undefined;
+  readonly delay_ms?: number | undefined;
+  readonly error?: string | undefined;
+  readonly error_class?: string | undefined;
+  readonly result?: string | undefined;
+  readonly trace?: unknown;
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+  readonly version?: readonly [number, string | null] | undefined;
+  readonly event?: Readonly<Record<string, unknown>> | undefined;
+  readonly level?: 'debug' | 'info' | 'warn' | 'error' | undefined;
+  /** The claim never reached the endpoint: no `executing` event is owed. */
+  readonly unstarted?: boolean | undefined;
+}
+
+export type Queue = ReturnType<typeof createQueue>;
+
+/** `db` is the hot pool: generic plans, no sequential scans (queue-performance §4 rule 4). */
+export function createQueue({ db, settings }: { db: Queryable; settings: QueueSettings }) {
+  const enqueueAll = async (target: Queryable, runs: readonly NewRun[]): Promise<Enqueued[]> => {
+    const answers: (Enqueued | undefined)[] = Array.from({ length: runs.length });
+    const rows = await store.enqueueRuns(target, {
+      job_ids: runs.map((run) => run.job_id),
+      project_ids: runs.map((run) => run.project_id),
+      payloads: runs.map((run) => run.payload),
+      priorities: runs.map((run) => run.priority),
+      idempotency_keys: runs.map((run) => run.idempotency_key ?? null),
+      payload_hashes: runs.map((run) => (run.idempotency_key === undefined ? null : (run.payload_hash ?? null))),
+      extras: runs.map((run) => (run.extra ? JSON.stringify(run.extra) : null)),
+      aging_ms: settings.aging_ms,
+      default_ttl_secs: settings.default_ttl_secs,
+    });
+    for (const row of rows) {
+      answers[row.ord - 1] = { outcome: 'created', id: row.id, status: row.status, created_at: row.created_at, expires_at: row.expires_at };
+    }
+    if (rows.length < runs.length) {
+      const losers = runs.map((run, index) => ({ run, index })).filter(({ run, index }) => !answers[index] && run.idempotency_key !== undefined);
+      // A new statement, so a new snapshot: the winner that made us lose has committed and is visible.
+      const holders = losers.length === 0 ? [] : await store.findKeyHolders(target, {
+        job_ids: losers.map(({ run }) => run.job_id),
+        idempotency_keys: losers.map(({ run }) => run.idempotency_key ?? ''),
+      });
+      const byKey = new Map(holders.map((holder) => [`${holder.job_id} ${holder.idempotency_key}`, holder]));
+      for (const { run, index } of losers) {
+        const holder = byKey.get(`${run.job_id} ${run.idempotency_key}`);
+        if (holder) {
+          answers[index] = { outcome: 'held', id: holder.run_id, status: holder.status, created_at: holder.created_at, payload_hash: holder.payload_hash };
+        }
+      }
+    }
+    return answers.map((answer) => answer ?? { outcome: 'refused' });
+  };
+
+  const enqueuing = createBatcher<NewRun, Enqueued>({ flush: (runs) => enqueueAll(db, runs), max: 500, parallel: 2 });
+
+  return {
+    /** Creates one run; resolves after the commit that made it durable. */
+    enqueue: (run: NewRun): Promise<Enqueued> => enqueuing.add(run),
+
+    /** Creates all runs in one statement, on the caller's transaction when one is given. */
+    enqueueMany: (runs: readonly NewRun[], target: Queryable = db): Promise<Enqueued[]> => enqueueAll(target, runs),
+
+    /** Takes up to `limit` startable runs after `cursor` (a project id); the leases are durable on return. */
+    claim: (input: { worker_id: number; limit: number; cursor: string }): Promise<ClaimedRun[]> => store.claimRuns(db, input),
+
+    /** Ids of the runs that really were completed by these claims. */
+    complete: async (batch: readonly Completion[]): Promise<Set<string>> =>
+      ids(await store.completeRuns(db, {
+        ...range(batch),
+        facts_json: joinFacts(batch, completionFact),
+        idempotency_retention_secs: settings.idempotency_retention_secs,
+      })),
+
+    /** Ids of the runs that really were settled by these claims. */
+    settle: async (batch: readonly Settlement[], target: Queryable = db): Promise<Set<string>> =>
+      ids(await store.settleRuns(target, {
+        ...range(batch),
+        facts_json: joinFacts(batch, settlementFact),
+        aging_ms: settings.aging_ms,
+        idempotency_retention_secs: settings.idempotency_retention_secs,
+      })),
+
+    /** Moves claims that may not start (paused or disabled job) into their job's lane. */
+    park: async (batch: readonly (Claim & { readonly job_id: string })[]): Promise<void> => {
+      await store.ensureJobLanes(db, { job_ids: [...new Set(batch.map((run) => run.job_id))] });
+      await store.parkRuns(db, { ...range(batch), claims_json: claimsOf(batch), aging_ms: settings.aging_ms });
+    },
+
+    /** Copies leases into the wide rows as `executing`; ids of those that still held. */
+    mark: async (batch: readonly (Claim & { readonly started_at: string })[]): Promise<Set<string>> =>
+      ids(await store.markExecuting(db, {
+        ...range(batch),
+        claims_json: claimsOf(batch),
+        starts_json: JSON.stringify(Object.fromEntries(batch.map((run) => [run.id, run.started_at]))),
+      })),
+
+    registerWorker: async (input: { hostname: string; pid: number }): Promise<number> => (await store.registerWorker(db, input)).id,
+    /** False when the row is gone: this process was taken for dead. */
+    beat: async (worker_id: number): Promise<boolean> => (await store.beatWorker(db, { worker_id })) === 1,
+    removeWorker: async (worker_id: number): Promise<void> => void (await store.removeWorker(db, { worker_id })),
+    leases: (worker_id: number) => store.listLeases(db, { worker_id }),
+
+    /** Resolves when every enqueue accepted so far has been answered. */
+    drain: () => enqueuing.drain(),
+  };
+}
+
+const ids = (rows: readonly { readonly id: string }[]): Set<string> => new Set(rows.map((row) => row.id));
+
+const claimsOf = (batch: readonly Claim[]): string => JSON.stringify(Object.fromEntries(batch.map((run) => [run.id, run.claim_seq])));
+
+/** created_at range of a batch; prunes the partitions the statements look at. A run's id begins with its time. */
+function range(batch: readonly Claim[]): { run_ids: string[]; created_from: string; created_to: string } {
+  let [first, last] = [batch[0], batch[0]];
+  for (const run of batch) {
+    if (first && run.id < first.id) first = run;
+    if (last && run.id > last.id) last = run;
+  }
+  return { run_ids: batch.map((run) => run.id), created_from: first?.created_at ?? 'infinity', created_to: last?.created_at ?? '-infinity' };
+}
+
+/** Joins per-run facts by hand, so that results that already are JSON text are not parsed again. */
+function joinFacts<Item extends Claim>(batch: readonly Item[], factOf: (item: Item) => string): string {
+  return `{${batch.map((item) => `"${item.id}":${factOf(item)}`).join(',')}}`;
+}
+
+function completionFact(run: Completion): string {
+  const parts = [`"c":${run.claim_seq},"s":"${run.started_at}"`];
+  if (run.result !== undefined) parts.push(`"r":${run.result}`);
+  if (run.trace !== undefined) parts.push(`"t":${JSON.stringify(run.trace)}`);
+  if (run.version) parts.push(`"v":${JSON.stringify(run.version)}`);
+  if (run.event) parts.push(`"d":${JSON.stringify(run.event)}`);
+  return `{${parts.join(',')}}`;
+}
+
+function settlementFact(run: Settlement): string {
+  const fact = JSON.stringify({
+    c: run.claim_seq, to: run.to, s: run.started_at, n: run.attempt, p: run.priority, w: run.delay_ms, e: run.error,
+    ec: run.error_class, t: run.trace, m: run.metadata, v: run.version, d: run.event, l: run.level, u: run.unstarted ? 1 : undefined,
+  });
+  return run.result === undefined ? fact : `${fact.slice(0, -1)},"r":${run.result}}`;
+}

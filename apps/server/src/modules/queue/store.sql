@@ -1,0 +1,303 @@
+-- The life of a run, one statement per verb. Each statement is one batch and one transaction: state,
+-- place row, lease and events change together. Place rows go first: whoever deletes one owns the
+-- transition. Status guards read `(status = x) IS TRUE` so that no index can match them, and runs are
+-- addressed by `id = any(ids)` plus the batch's created_at range (primary key, pruned partitions).
+
+-- name: enqueueRuns :many prepared
+-- across projects: one batch mixes triggers of many callers; each row joins its job by project.
+-- Inserts the runs with their place, idempotency row and first event. An input without a row in the
+-- answer was not created: its job is gone or disabled, or another run holds its idempotency key.
+with input as materialized (
+  select n.*, strait_run_id() as id, n.payload::jsonb as payload_value,
+         j.version, j.version_id,
+         coalesce(j.tags || (n.extra -> 'tags'), j.tags) as tags,
+         coalesce(j.default_run_metadata || (n.extra -> 'metadata'), j.default_run_metadata) as metadata,
+         (n.extra ->> 'scheduled_at')::timestamptz as scheduled_at,
+         coalesce(nullif((n.extra ->> 'ttl_secs')::int, 0), nullif(j.run_ttl_secs, 0), nullif(:default_ttl_secs::int, 0)) as ttl_secs
+    from unnest(:job_ids::text[], :project_ids::text[], :payloads::text[], :priorities::int[],
+                :idempotency_keys::text[], :payload_hashes::text[], :extras::jsonb[])
+         with ordinality as n(job_id, project_id, payload, priority, idempotency_key, payload_hash, extra, ord)
+    join jobs j on j.id = n.job_id and j.project_id = n.project_id and j.enabled
+), claimed as (
+  insert into job_run_idempotency as held (job_id, idempotency_key, run_id, payload_hash, created_at)
+  select distinct on (job_id, idempotency_key) job_id, idempotency_key, id, payload_hash, strait_now()
+    from input where idempotency_key is not null order by job_id, idempotency_key, ord
+  on conflict (job_id, idempotency_key) do update
+     set run_id = excluded.run_id, payload_hash = excluded.payload_hash, created_at = excluded.created_at, expires_at = null
+   where held.expires_at <= strait_now()
+  returning held.run_id
+), runs as (
+  insert into job_runs (id, created_at, job_id, project_id, status, payload, priority, triggered_by, scheduled_at, expires_at,
+         tags, metadata, idempotency_key, concurrency_key, job_version, job_version_id, created_by, parent_run_id,
+         continuation_of, lineage_depth, batch_id, debug_mode, max_attempts_override, timeout_secs_override,
+         retry_backoff, retry_initial_delay_secs, retry_max_delay_secs)
+  select id, strait_id_time(id), job_id, project_id,
+         case when scheduled_at > strait_now() then 'delayed' else 'queued' end,
+         payload_value, priority, coalesce(extra ->> 'triggered_by', 'manual'), scheduled_at,
+         greatest(strait_now(), scheduled_at) + make_interval(secs => ttl_secs),
+         tags, metadata, idempotency_key, extra ->> 'concurrency_key', version, version_id, extra ->> 'created_by',
+         extra ->> 'parent_run_id', extra ->> 'continuation_of', coalesce((extra ->> 'lineage_depth')::int, 0),
+         extra ->> 'batch_id', coalesce((extra ->> 'debug_mode')::boolean, false), (extra ->> 'max_attempts_override')::int,
+         (extra ->> 'timeout_secs_override')::int, extra ->> 'retry_backoff', (extra ->> 'retry_initial_delay_secs')::int,
+         (extra ->> 'retry_max_delay_secs')::int
+    from input
+   where idempotency_key is null or id = any (array(select run_id from claimed))
+   order by ord
+  returning id, created_at, project_id, job_id, status, priority, scheduled_at, attempt, expires_at, tags, metadata
+), ready as (
+  insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
+  select project_id, (extract(epoch from created_at) * 1000)::bigint - priority * :aging_ms::bigint, id, created_at, job_id, attempt
+    from runs where status = 'queued' order by id
+), later as (
+  insert into run_delayed (due_at, project_id, rank, run_id, run_created_at, job_id, attempt)
+  select scheduled_at, project_id, (extract(epoch from scheduled_at) * 1000)::bigint - priority * :aging_ms::bigint,
+         id, created_at, job_id, attempt
+    from runs where status = 'delayed'
+), told as (
+  insert into run_events (run_id, type, level, message, data, created_at)
+  select id, 'state_change', 'info', status, jsonb_build_object('from', null, 'to', status, 'attempt', attempt), created_at
+    from runs
+), woken as materialized (
+  select pg_notify('run_wake', case when exists (select from runs where status = 'delayed') then 'due' else 'ready' end)
+   where exists (select from runs)
+)
+select i.ord::int as "ord!", i.id as "id!", strait_id_time(i.id) as "created_at!", i.priority as "priority!",
+       case when i.scheduled_at > strait_now() then 'delayed' else 'queued' end as "status!",
+       i.scheduled_at as "scheduled_at?", greatest(strait_now(), i.scheduled_at) + make_interval(secs => i.ttl_secs) as "expires_at?",
+       (select count(*) from woken)::int as "woken!"
+  from input i
+ where i.idempotency_key is null or i.id = any (array(select run_id from claimed));
+
+-- name: findKeyHolders :many prepared
+-- across projects: reads by (job, key) pairs of a batch whose jobs were checked against their projects.
+-- The run that holds an idempotency key, for inputs of enqueueRuns that got no row.
+select i.job_id, i.idempotency_key, i.run_id, i.payload_hash, r.status, r.created_at
+  from unnest(:job_ids::text[], :idempotency_keys::text[]) as n(job_id, idempotency_key)
+  join job_run_idempotency i on i.job_id = n.job_id and i.idempotency_key = n.idempotency_key
+  join job_runs r on r.id = i.run_id and r.created_at = strait_id_time(i.run_id)
+ where i.expires_at is null or i.expires_at > strait_now();
+
+-- name: claimRuns :many prepared
+-- across projects: workers serve every project, fairly.
+-- Takes up to :limit startable runs, round-robin over the projects after :cursor (wrapping once), best
+-- rank first inside a project. The lease is durable when this returns. `verdict` other than 'go' must
+-- be settled at once by settleVerdicts.
+with recursive turn (project_id, wrapped, n) as (
+  select x.project_id, x.wrapped, 1
+    from ((select q.project_id, false as wrapped from run_queue q where q.project_id > :cursor::text order by q.project_id limit 1)
+          union all
+          (select q.project_id, true from run_queue q where q.project_id <= :cursor::text order by q.project_id limit 1)
+          limit 1) x
+  union all
+  select y.project_id, y.wrapped, turn.n + 1
+    from turn cross join lateral (
+         (select q.project_id, turn.wrapped from run_queue q
+           where q.project_id > turn.project_id and (not turn.wrapped or q.project_id <= :cursor::text)
+           order by q.project_id limit 1)
+         union all
+         (select q.project_id, true from run_queue q
+           where not turn.wrapped and q.project_id <= :cursor::text order by q.project_id limit 1)
+         limit 1) y
+   where turn.n < :limit::int
+), pick as materialized (
+  select x.ctid as place
+    from turn cross join lateral (
+         select q.ctid from run_queue q where q.project_id = turn.project_id
+          order by q.rank, q.seq
+          limit ceil(:limit::numeric / (select count(*) from turn)) for update skip locked) x
+   limit :limit::int
+), taken as materialized (
+  delete from run_queue where ctid = any (array(select place from pick))
+  returning run_id, run_created_at, attempt, seq, lane_id
+), lease as (
+  insert into run_active (worker_id, run_id, run_created_at, attempt, claim_seq, lane_id, started_at)
+  select :worker_id::int, run_id, run_created_at, attempt, seq, lane_id, strait_now() from taken
+), seqs as materialized (
+  select jsonb_object_agg(run_id, seq) as by_id, min(run_created_at) as lo, max(run_created_at) as hi from taken
+)
+select r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.payload::text as "payload?",
+       ((select by_id from seqs) ->> r.id)::bigint as "claim_seq!", strait_now() as "claimed_at!",
+       r.job_version, r.job_version_id, j.version as live_version, j.version_policy, j.backwards_compatible,
+       r.started_at as "started_before?", r.scheduled_at, r.next_retry_at, r.error, r.metadata, r.debug_mode,
+       r.max_attempts_override, r.timeout_secs_override, r.retry_backoff, r.retry_initial_delay_secs, r.retry_max_delay_secs,
+       case when (r.status = 'queued') is not true then 'drop'
+            when r.expires_at <= strait_now() then 'expire'
+            when not j.enabled or j.paused or coalesce(g.paused, false) then 'park'
+            else 'go' end as "verdict!"
+  from job_runs r
+  join jobs j on j.id = r.job_id
+  left join job_groups g on g.id = j.group_id
+ where r.id = any (array(select run_id from taken))
+   and r.created_at >= (select lo from seqs) and r.created_at <= (select hi from seqs);
+
+-- name: completeRuns :many prepared
+-- across projects: fenced by the lease of exactly this claim.
+-- :facts is {run id: {c: claim_seq, s: started_at, r: result, t: execution trace, v: [version, version_id],
+-- d: event data}}. Ids missing in the answer were fenced off: somebody else owns the run now.
+with gone as (
+  delete from run_active
+   where run_id = any (:run_ids::text[]) and claim_seq = (:facts_json::jsonb -> run_id ->> 'c')::bigint
+  returning run_id, attempt, started_at, marked
+), done as (
+  update job_runs r
+     set status = 'completed', finished_at = strait_now(), expires_at = null, next_retry_at = null,
+         error = null, error_class = null,
+         started_at = (:facts_json::jsonb -> r.id ->> 's')::timestamptz,
+         result = :facts_json::jsonb -> r.id -> 'r',
+         execution_trace = coalesce(:facts_json::jsonb -> r.id -> 't', r.execution_trace),
+         job_version = coalesce((:facts_json::jsonb -> r.id -> 'v' ->> 0)::int, r.job_version),
+         job_version_id = coalesce(:facts_json::jsonb -> r.id -> 'v' ->> 1, r.job_version_id)
+   where r.id = any (array(select run_id from gone))
+     and r.created_at >= :created_from::timestamptz and r.created_at <= :created_to::timestamptz
+     and (r.status = any ('{queued,dequeued,executing}')) is true
+  returning r.id, r.job_id, r.attempt, r.idempotency_key
+), told as (
+  insert into run_events (run_id, type, level, message, data, created_at)
+  select run_id, 'state_change', 'info', 'executing',
+         jsonb_build_object('from', 'queued', 'to', 'executing', 'attempt', attempt), started_at
+    from gone where not marked
+  union all
+  select id, 'state_change', 'info', 'completed',
+         jsonb_build_object('from', 'executing', 'to', 'completed', 'attempt', attempt) || coalesce(:facts_json::jsonb -> id -> 'd', '{}'),
+         strait_now()
+    from done
+), freed as (
+  update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => :idempotency_retention_secs::int)
+    from done where done.idempotency_key is not null
+     and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
+), live as materialized (select pg_notify('run_live', '') where exists (select from done))
+select id, (select count(*) from live)::int as "told!" from done;
+
+-- name: settleRuns :many prepared
+-- across projects: fenced by the lease of exactly this claim.
+-- Every other end of an attempt, as data. :facts is {run id: {c: claim_seq, to: status, s: started_at or absent
+-- to clear it, n: attempt afterwards, p: priority, e: error, ec: error class, r: result, t: trace, m: metadata
+-- patch, v: [version, version_id], d: event data, l: event level, w: delay in ms, u: set when the claim never started
+-- it}}. A run that goes back to `queued` gets its place here: run_delayed with a delay, run_queue without.
+with gone as (
+  delete from run_active
+   where run_id = any (:run_ids::text[]) and claim_seq = (:facts_json::jsonb -> run_id ->> 'c')::bigint
+  returning run_id, attempt, started_at, marked
+), done as (
+  update job_runs r
+     set status = f.to_status,
+         attempt = coalesce((f.fact ->> 'n')::int, r.attempt),
+         priority = coalesce((f.fact ->> 'p')::int, r.priority),
+         started_at = (f.fact ->> 's')::timestamptz,
+         finished_at = case when f.to_status = 'queued' then null else strait_now() end,
+         next_retry_at = strait_now() + (f.fact ->> 'w')::float8 * interval '1 ms',
+         heartbeat_at = null,
+         expires_at = null,
+         error = f.fact ->> 'e', error_class = f.fact ->> 'ec',
+         result = coalesce(f.fact -> 'r', r.result),
+         metadata = r.metadata || coalesce(f.fact -> 'm', '{}'),
+         execution_trace = coalesce(f.fact -> 't', r.execution_trace),
+         job_version = coalesce((f.fact -> 'v' ->> 0)::int, r.job_version),
+         job_version_id = coalesce(f.fact -> 'v' ->> 1, r.job_version_id)
+    from (select k.id, :facts_json::jsonb -> k.id as fact, :facts_json::jsonb -> k.id ->> 'to' as to_status
+            from unnest(array(select run_id from gone)) as k(id)) f
+   where r.id = f.id and r.created_at >= :created_from::timestamptz and r.created_at <= :created_to::timestamptz
+     and (r.status = any ('{queued,dequeued,executing}')) is true
+  returning r.id, r.created_at, r.project_id, r.job_id, r.status, r.attempt, r.priority, r.next_retry_at, r.idempotency_key, r.error
+), later as (
+  insert into run_delayed (due_at, project_id, rank, run_id, run_created_at, job_id, attempt)
+  select next_retry_at, project_id, (extract(epoch from next_retry_at) * 1000)::bigint - priority * :aging_ms::bigint,
+         id, created_at, job_id, attempt
+    from done where status = 'queued' and next_retry_at is not null
+), ready as (
+  insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
+  select project_id, (extract(epoch from created_at) * 1000)::bigint - priority * :aging_ms::bigint, id, created_at, job_id, attempt
+    from done where status = 'queued' and next_retry_at is null
+), told as (
+  insert into run_events (run_id, type, level, message, data, created_at)
+  select run_id, 'state_change', 'info', 'executing',
+         jsonb_build_object('from', 'queued', 'to', 'executing', 'attempt', attempt), started_at
+    from gone where not marked and :facts_json::jsonb -> run_id ->> 'u' is null
+  union all
+  select id, 'state_change', coalesce(:facts_json::jsonb -> id ->> 'l', 'info'), coalesce(error, status),
+         jsonb_build_object('from', case when :facts_json::jsonb -> id ->> 'u' is null then 'executing' else 'queued' end, 'to', status)
+           || coalesce(:facts_json::jsonb -> id -> 'd', '{}'),
+         strait_now()
+    from done
+), freed as (
+  update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => :idempotency_retention_secs::int)
+    from done where done.idempotency_key is not null and done.status <> 'queued'
+     and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
+), live as materialized (
+  select pg_notify('run_live', '') where exists (select from done)
+  union all
+  select pg_notify('run_wake', 'due') where exists (select from done where status = 'queued')
+)
+select id, created_at, project_id, job_id, status, attempt, next_retry_at as "next_retry_at?", (select count(*) from live)::int as "told!"
+  from done;
+
+-- name: parkRuns :many prepared
+-- across projects: fenced by the lease of exactly this claim.
+-- What a claim took but may not start because its job is paused or disabled: the lease becomes a row of
+-- run_parked in its job's lane (made by ensureJobLanes). The run stays `queued`.
+with gone as (
+  delete from run_active
+   where run_id = any (:run_ids::text[]) and claim_seq = (:claims_json::jsonb ->> run_id)::bigint
+  returning run_id
+)
+insert into run_parked (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id, root_lane_id)
+select r.project_id, (extract(epoch from r.created_at) * 1000)::bigint - r.priority * :aging_ms::bigint,
+       r.id, r.created_at, r.job_id, r.attempt, l.lane_id, l.root_lane_id
+  from job_runs r
+  join lanes l on l.project_id = r.project_id and l.job_id = r.job_id and l.concurrency_key is null
+ where r.id = any (array(select run_id from gone))
+   and r.created_at >= :created_from::timestamptz and r.created_at <= :created_to::timestamptz
+returning run_id;
+
+-- name: ensureJobLanes :many
+-- across projects: called by workers with the jobs of one claim.
+with missing as (
+  select nextval(pg_get_serial_sequence('lanes', 'lane_id')) as lane_id, j.project_id, j.id as job_id
+    from jobs j
+   where j.id = any (:job_ids::text[])
+     and not exists (select from lanes l where l.project_id = j.project_id and l.job_id = j.id and l.concurrency_key is null)
+)
+insert into lanes (lane_id, root_lane_id, project_id, job_id)
+select lane_id, lane_id, project_id, job_id from missing
+on conflict do nothing
+returning lane_id;
+
+-- name: markExecuting :many prepared
+-- across projects: fenced by the lease of exactly this claim.
+-- Copies a lease that lives longer than a moment into the wide row. The lease row is updated first: only
+-- reading it would let a hand-back commit in between and leave `executing` without a lease.
+with held as materialized (
+  update run_active set marked = true
+   where run_id = any (:run_ids::text[]) and claim_seq = (:claims_json::jsonb ->> run_id)::bigint and not marked
+  returning run_id, attempt, started_at
+), done as (
+  update job_runs r
+     set status = 'executing', expires_at = null, next_retry_at = null,
+         started_at = (:starts_json::jsonb ->> r.id)::timestamptz
+   where r.id = any (array(select run_id from held))
+     and r.created_at >= :created_from::timestamptz and r.created_at <= :created_to::timestamptz
+     and (r.status = 'queued') is true
+  returning r.id
+), told as (
+  insert into run_events (run_id, type, level, message, data, created_at)
+  select run_id, 'state_change', 'info', 'executing',
+         jsonb_build_object('from', 'queued', 'to', 'executing', 'attempt', attempt), started_at
+    from held
+), live as materialized (select pg_notify('run_live', '') where exists (select from done))
+select id, (select count(*) from live)::int as "told!" from done;
+
+-- name: registerWorker :one
+insert into workers (heartbeat_at, started_at, hostname, pid) values (strait_now(), strait_now(), :hostname, :pid) returning id;
+
+-- name: beatWorker :count
+-- One row per process whatever it executes; not waiting for the disk is right for a beat.
+update workers set heartbeat_at = strait_now() where id = :worker_id;
+
+-- name: removeWorker :count
+-- Only once nothing of it executes: leases without a worker row are reaped at once.
+delete from workers where id = :worker_id;
+
+-- name: listLeases :many
+-- across projects: a worker looks at its own leases.
+select run_id, run_created_at, attempt, claim_seq, started_at < strait_now() - make_interval(secs => 5) as "settled!"
+  from run_active where worker_id = :worker_id;

@@ -1,0 +1,71 @@
+-- Runs in `waiting`: suspended by their own handler until an event, a child or a deadline. Waiting deletes the
+-- lease, so the handler's own reply is fenced off whatever it says; resuming always goes through the queue.
+
+-- name: waitRun :maybe prepared
+-- executing → waiting, by the claim that holds the lease. No row: the claim is no longer the run's.
+with gone as (
+  delete from run_active where run_id = :run_id and claim_seq = :claim_seq
+  returning run_id, run_created_at, attempt, claim_seq, started_at, marked
+), place as (
+  insert into run_waiting (run_id, run_created_at, attempt, claim_seq)
+  select run_id, run_created_at, attempt, claim_seq from gone
+), done as (
+  update job_runs r
+     set status = 'waiting', started_at = (select started_at from gone), expires_at = null, next_retry_at = null, heartbeat_at = null
+   where r.id = (select run_id from gone) and r.created_at = (select run_created_at from gone)
+     and r.project_id = :project_id and (r.status = any ('{queued,dequeued,executing}')) is true
+  returning r.id, r.attempt
+), told as (
+  insert into run_events (run_id, type, level, message, data, created_at)
+  select run_id, 'state_change', 'info', 'executing',
+         jsonb_build_object('from', 'queued', 'to', 'executing', 'attempt', attempt), started_at from gone where not marked
+  union all
+  select id, 'state_change', 'info', 'waiting',
+         jsonb_build_object('from', 'executing', 'to', 'waiting', 'attempt', attempt, 'event_key', :event_key::text), strait_now() from done
+), live as materialized (select pg_notify('run_live', '') where exists (select from done))
+select id, (select count(*) from live)::int as "told!" from done;
+
+-- name: resumeRun :maybe prepared
+-- waiting → queued, attempt unchanged. No row: it does not wait (any more).
+with gone as (
+  delete from run_waiting where run_id = :run_id returning run_id, run_created_at, attempt
+), done as (
+  update job_runs r set status = 'queued'
+   where r.id = (select run_id from gone) and r.created_at = (select run_created_at from gone)
+     and r.project_id = :project_id and (r.status = 'waiting') is true
+  returning r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority
+), ready as (
+  insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
+  select project_id, (extract(epoch from created_at) * 1000)::bigint - priority * :aging_ms::bigint, id, created_at, job_id, attempt from done
+), told as (
+  insert into run_events (run_id, type, level, message, data)
+  select id, 'state_change', 'info', 'queued',
+         jsonb_build_object('from', 'waiting', 'to', 'queued', 'attempt', attempt, 'reason', :reason::text) from done
+), woken as materialized (
+  select pg_notify('run_wake', 'ready') where exists (select from done)
+  union all select pg_notify('run_live', '') where exists (select from done)
+)
+select id, (select count(*) from woken)::int as "woken!" from done;
+
+-- name: endWaitingRun :maybe prepared
+-- waiting → a terminal state: completed or failed by the claim that waits (:claim_seq), timed_out by the deadline
+-- (:claim_seq null: whoever waits).
+with gone as (
+  delete from run_waiting where run_id = :run_id and (:claim_seq?::bigint is null or claim_seq = :claim_seq?)
+  returning run_id, run_created_at, attempt
+), done as (
+  update job_runs r
+     set status = :status, finished_at = strait_now(), error = :error?, error_class = :error_class?, result = coalesce(:result_json?::jsonb, r.result)
+   where r.id = (select run_id from gone) and r.created_at = (select run_created_at from gone)
+     and r.project_id = :project_id and (r.status = 'waiting') is true
+  returning r.id, r.job_id, r.attempt, r.idempotency_key
+), told as (
+  insert into run_events (run_id, type, level, message, data)
+  select id, 'state_change', case when :status = 'completed' then 'info' else 'error' end, coalesce(:error?::text, :status),
+         jsonb_build_object('from', 'waiting', 'to', :status::text, 'attempt', attempt) from done
+), freed as (
+  update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => :idempotency_retention_secs::int)
+    from done where done.idempotency_key is not null
+     and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
+), live as materialized (select pg_notify('run_live', '') where exists (select from done))
+select id, (select count(*) from live)::int as "told!" from done;
