@@ -14,7 +14,8 @@ create table if not exists environments (
   unique (project_id, slug)
 );
 
-create index if not exists idx_environments_parent_id on environments (parent_id) where parent_id is not null;
+create index if not exists idx_environments_parent_id on environments (parent_id)
+  where parent_id is not null;
 
 -- owner: jobs
 create table if not exists job_groups (
@@ -117,7 +118,8 @@ create table if not exists jobs (
 );
 
 create index if not exists idx_jobs_group_id on jobs (group_id) where group_id is not null;
-create index if not exists idx_jobs_environment_id on jobs (environment_id) where environment_id is not null;
+create index if not exists idx_jobs_environment_id on jobs (environment_id)
+  where environment_id is not null;
 create index if not exists idx_jobs_project_enabled_created on jobs (project_id, enabled, created_at desc);
 create index if not exists idx_jobs_tags on jobs using gin (tags);
 create unique index if not exists idx_jobs_version_id on jobs (version_id) where version_id is not null;
@@ -182,7 +184,8 @@ create table if not exists job_versions (
   unique (job_id, version)
 );
 
-create index if not exists idx_job_versions_version_id on job_versions (version_id) where version_id is not null;
+create index if not exists idx_job_versions_version_id on job_versions (version_id)
+  where version_id is not null;
 
 -- owner: jobs. `job_id` may start only after `depends_on_job_id` ended as `condition` says.
 create table if not exists job_dependencies (

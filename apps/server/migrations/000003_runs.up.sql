@@ -78,14 +78,16 @@ create table if not exists job_runs (
 -- Every index here is paid for at each state change. Do not add one without measuring.
 create index if not exists idx_runs_queue_covering on job_runs (created_at)
   include (job_id, priority, scheduled_at, next_retry_at) where status = 'queued';
-create index if not exists idx_runs_status_project_covering on job_runs (project_id, status, created_at desc)
+create index if not exists idx_runs_status_project_covering
+  on job_runs (project_id, status, created_at desc)
   include (job_id, priority, scheduled_at, next_retry_at);
 create index if not exists idx_runs_heartbeat on job_runs (heartbeat_at) where status = 'executing';
 create index if not exists idx_runs_expires on job_runs (expires_at)
   where expires_at is not null and status in ('delayed', 'queued');
 create index if not exists idx_job_runs_active_by_job on job_runs (job_id)
   where status in ('queued', 'dequeued', 'executing');
-create index if not exists idx_job_runs_parent_run_id on job_runs (parent_run_id) where parent_run_id is not null;
+create index if not exists idx_job_runs_parent_run_id on job_runs (parent_run_id)
+  where parent_run_id is not null;
 create index if not exists idx_runs_metadata on job_runs using gin (metadata jsonb_path_ops)
   with (fastupdate = on, gin_pending_list_limit = 8192);
 create index if not exists idx_job_runs_payload_gin on job_runs using gin (payload jsonb_path_ops)
@@ -109,7 +111,8 @@ create table if not exists job_run_idempotency (
   primary key (job_id, idempotency_key)
 );
 
-create index if not exists idx_idempotency_expires on job_run_idempotency (expires_at) where expires_at is not null;
+create index if not exists idx_idempotency_expires on job_run_idempotency (expires_at)
+  where expires_at is not null;
 
 -- owner: queue. Append-only history and log of a run.
 -- No action on delete: events go first, on purpose, when a run is deleted.

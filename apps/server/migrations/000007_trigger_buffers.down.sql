@@ -1,0 +1,1 @@
+drop table if exists debounce_pending, batch_buffer;

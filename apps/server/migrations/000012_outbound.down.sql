@@ -1,0 +1,1 @@
+drop table if exists log_drains, webhook_deliveries, webhook_subscriptions;
