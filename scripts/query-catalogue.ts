@@ -104,15 +104,17 @@ export function readOwners(migrations: string): Map<string, string> {
 const OWNER = /^\s*--\s*owner:\s*([\w-]+)/;
 const CREATE_TABLE = /^\s*create\s+(?:unlogged\s+)?table\s+(?:if\s+not\s+exists\s+)?(?:public\.)?"?(\w+)"?/i;
 
-/** An owner comment above counts for the next table only; one inside a table counts for that table. */
+/** An owner comment above counts for the next table, one inside for that table, one in line 1 for the file. */
 export function addOwners(source: string, owners: Map<string, string>): void {
+  const lines = source.split('\n');
+  const ofFile = OWNER.exec(lines[0] ?? '')?.[1];
   let above: string | undefined;
   let inside: string | undefined;
-  for (const line of source.split('\n')) {
+  for (const line of lines) {
     const owner = OWNER.exec(line)?.[1];
     const table = CREATE_TABLE.exec(line)?.[1];
     if (table !== undefined) {
-      const trailing = /--\s*owner:\s*([\w-]+)/.exec(line)?.[1] ?? above;
+      const trailing = /--\s*owner:\s*([\w-]+)/.exec(line)?.[1] ?? above ?? ofFile;
       if (trailing !== undefined) owners.set(table, trailing);
       above = undefined;
       inside = table;

@@ -33,11 +33,11 @@ const SCALARS: Readonly<Record<string, string>> = {
 const isJson = (name: string) => name === 'json' || name === 'jsonb';
 
 /** Throws for types that have no TypeScript counterpart here; cast them in the statement. */
-export function typeOf(catalogue: Catalogue, oid: number, use: 'parameter' | 'row', json = 'unknown'): string {
+export function typeOf(catalogue: Catalogue, oid: number, json = 'unknown'): string {
   const type = catalogue.types.get(oid);
   if (!type) throw new Error(`unknown type ${oid}`);
-  if (type.base !== undefined) return typeOf(catalogue, type.base, use, json);
-  if (type.element !== undefined) return `readonly ${wrap(typeOf(catalogue, type.element, use))}[]`;
+  if (type.base !== undefined) return typeOf(catalogue, type.base, json);
+  if (type.element !== undefined) return `readonly ${wrap(typeOf(catalogue, type.element))}[]`;
   if (type.labels.length > 0) return type.labels.map((label) => `'${label.replaceAll("'", "\\'")}'`).join(' | ');
   if (isJson(type.name)) return json;
   const scalar = SCALARS[type.name];
@@ -111,7 +111,7 @@ function emitRow(title: string, columns: readonly DescribedColumn[], catalogue: 
     seen.add(name);
     const json = options.jsonColumns.has(column.origin ?? '') ? `JsonColumns['${column.origin}']` : 'unknown';
     const key = /^[A-Za-z_]\w*$/.test(name) ? name : `'${name}'`;
-    return `  readonly ${key}: ${orNull(typeOf(catalogue, column.type, 'row', json), nullable)};`;
+    return `  readonly ${key}: ${orNull(typeOf(catalogue, column.type, json), nullable)};`;
   });
   return [`export interface ${title}Row {`, ...fields, '}'];
 }
@@ -122,7 +122,7 @@ const isSerialised = (parameter: Parameter, typeName: string | undefined) =>
 
 function parameterType(catalogue: Catalogue, parameter: Parameter, oid: number): string {
   if (isSerialised(parameter, catalogue.types.get(oid)?.name)) return 'string';
-  return typeOf(catalogue, oid, 'parameter');
+  return typeOf(catalogue, oid);
 }
 
 function parameterValue(catalogue: Catalogue, parameter: Parameter, oid: number): string {
