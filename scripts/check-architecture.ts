@@ -39,7 +39,10 @@ export function checkArchitecture(root: string): Violation[] {
     const text = readFileSync(path.join(root, file), 'utf8');
     return { file, text, imports: file.endsWith('.sql') ? [] : importsOf(file, text) };
   });
-  return [...sources.flatMap((source) => rules.flatMap((rule) => rule(source))), ...cycles(sources)];
+  return [
+    ...sources.flatMap((source) => rules.flatMap((rule) => rule(source))),
+    ...cycles(sources),
+  ];
 }
 
 // `from '…'`, `import '…'`, `import('…')`, with a relative path: packages are not our business.
@@ -67,15 +70,19 @@ type Rule = (source: Source) => Violation[];
 const directionOfImports: Rule = ({ file, imports }) => {
   const module = moduleOf(file);
   if (module === undefined || isTest(file)) return [];
-  if (!isKnownModule(module)) return [{ file, line: 1, message: `module ${module} is not in scripts/layers.ts` }];
+  if (!isKnownModule(module))
+    return [{ file, line: 1, message: `module ${module} is not in scripts/layers.ts` }];
   return imports.flatMap(({ target, line }) => {
     const used = moduleOf(target);
     if (used === undefined) {
       const outside = !target.startsWith(SERVER) && module !== 'app';
-      return outside ? [{ file, line, message: `imports ${target}, which is not part of the server` }] : [];
+      return outside
+        ? [{ file, line, message: `imports ${target}, which is not part of the server` }]
+        : [];
     }
     if (used === module) return [];
-    if (!mayUse(module, used)) return [{ file, line, message: `${module} imports ${used}, which is not below it` }];
+    if (!mayUse(module, used))
+      return [{ file, line, message: `${module} imports ${used}, which is not below it` }];
     const entry = `${SERVER}modules/${used}/index.ts`;
     if (!target.startsWith(`${SERVER}modules/`) || target === entry) return [];
     return [{ file, line, message: `imports ${target} past the index.ts of ${used}` }];
@@ -98,7 +105,8 @@ const SQL = new RegExp(
 
 const sqlInSqlFiles: Rule = (source) => {
   const { file } = source;
-  if (!file.startsWith(SERVER) || isTest(file) || GENERATED.test(file) || file.endsWith('.sql')) return [];
+  if (!file.startsWith(SERVER) || isTest(file) || GENERATED.test(file) || file.endsWith('.sql'))
+    return [];
   if (file.startsWith(`${SERVER}platform/db/`)) return [];
   // Over the whole text, since a literal may open on the line before its first word.
   const code = source.text.replace(/^[ \t]*(\/\/|\*|\/\*).*$/gm, '');
@@ -111,23 +119,43 @@ const sqlInSqlFiles: Rule = (source) => {
 
 const settingsInOnePlace: Rule = (source) => {
   const { file } = source;
-  if (!/^(apps\/server\/src|packages\/local-postgres)\//.test(file) || file === SETTINGS || isTest(file)) return [];
-  return find(source, /\bprocess\.env\b|\benv\b[^'"`]*\bfrom 'node:process'/, `process.env is read in ${SETTINGS} only`);
+  if (
+    !/^(apps\/server\/src|packages\/local-postgres)\//.test(file) ||
+    file === SETTINGS ||
+    isTest(file)
+  )
+    return [];
+  return find(
+    source,
+    /\bprocess\.env\b|\benv\b[^'"`]*\bfrom 'node:process'/,
+    `process.env is read in ${SETTINGS} only`,
+  );
 };
 
 const shortFiles: Rule = ({ file, text }) => {
   const lines = text.split('\n').length - (text.endsWith('\n') ? 1 : 0);
-  if (lines <= MAX_LINES || GENERATED.test(file) || /^\W*(@generated|Generated )/.test(text)) return [];
-  return [{ file, line: lines, message: `${lines} lines; the limit for a file written by hand is ${MAX_LINES}` }];
+  if (lines <= MAX_LINES || GENERATED.test(file) || /^\W*(@generated|Generated )/.test(text))
+    return [];
+  return [
+    {
+      file,
+      line: lines,
+      message: `${lines} lines; the limit for a file written by hand is ${MAX_LINES}`,
+    },
+  ];
 };
 
 const namedExports: Rule = (source) =>
-  /\.config\.\w+$/.test(source.file) ? [] : find(source, /^\s*export default\b|\bas default\b.*\}/, 'default export');
+  /\.config\.\w+$/.test(source.file)
+    ? []
+    : find(source, /^\s*export default\b|\bas default\b.*\}/, 'default export');
 
 const tellingNames: Rule = ({ file }) => {
   const parts = file.split('/').flatMap((part) => part.split(/[.-]/));
   const vague = parts.find((part) => /^(utils?|helpers?|common|managers?|misc)$/i.test(part));
-  return vague === undefined ? [] : [{ file, line: 1, message: `"${vague}" says nothing about what is inside` }];
+  return vague === undefined
+    ? []
+    : [{ file, line: 1, message: `"${vague}" says nothing about what is inside` }];
 };
 
 const rules: readonly Rule[] = [
@@ -151,7 +179,14 @@ function cycles(sources: readonly Source[]): Violation[] {
     for (const { target, line } of imports) {
       const to = unitOf(target);
       // Files directly in platform/ are shared by its folders, which is no circle.
-      if (from === undefined || to === undefined || from === to || from === 'platform' || to === 'platform') continue;
+      if (
+        from === undefined ||
+        to === undefined ||
+        from === to ||
+        from === 'platform' ||
+        to === 'platform'
+      )
+        continue;
       const out = edges.get(from) ?? new Map<string, Violation>();
       edges.set(from, out);
       if (!out.has(to)) out.set(to, { file, line, message: '' });
@@ -164,7 +199,11 @@ function cycles(sources: readonly Source[]): Violation[] {
     for (const [next, where] of edges.get(unit) ?? []) {
       const start = [...trail, unit].indexOf(next);
       if (start < 0) visit(next, [...trail, unit]);
-      else found.push({ ...where, message: `cycle: ${[...[...trail, unit].slice(start), next].join(' → ')}` });
+      else
+        found.push({
+          ...where,
+          message: `cycle: ${[...[...trail, unit].slice(start), next].join(' → ')}`,
+        });
     }
     finished.add(unit);
   };

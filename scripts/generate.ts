@@ -3,7 +3,7 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { generateQueries, type Generated } from './generate-queries.ts';
-import { withScratchDatabase } from './scratch-database.ts';
+import { withMigratedDatabase } from './scratch-database.ts';
 
 const root = path.join(import.meta.dirname, '..');
 const check = process.argv.includes('--check');
@@ -11,10 +11,7 @@ const words = process.argv.slice(2).filter((argument) => !argument.startsWith('-
 
 // The generators, in the order in which they may depend on each other's files.
 const generators: readonly (() => Promise<Generated>)[] = [
-  () =>
-    withScratchDatabase(root, process.env.STRAIT_SCRATCH_URL ?? process.env.DATABASE_URL, (url) =>
-      generateQueries(root, url, words),
-    ),
+  () => withMigratedDatabase(root, (url) => generateQueries(root, url, words)),
 ];
 
 let failed = false;

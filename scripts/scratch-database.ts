@@ -1,64 +1,71 @@
-// A database with every migration applied, for one program run, then dropped.
+// Databases for one program or test run, dropped at its end, on a server that is there or a private one.
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import pg from 'pg';
 import { startLocalPostgres } from '@strait/local-postgres';
+import { migrate } from '../apps/server/src/platform/db/migrate.ts';
 
-/**
- * `serverUrl` may create databases; without one a private server runs for the duration (about 2 s more).
- */
-export async function withScratchDatabase<T>(
-  root: string,
-  serverUrl: string | undefined,
-  use: (url: string) => Promise<T>,
-): Promise<T> {
-  if (serverUrl === undefined) {
-    return withPrivateServer((url) => withScratchDatabase(root, url, use));
-  }
-  const name = `strait_scratch_${process.pid}_${randomBytes(4).toString('hex')}`;
-  await run(serverUrl, `create database ${name} template template0 encoding 'UTF8'`);
-  const url = new URL(serverUrl);
-  url.pathname = `/${name}`;
-  try {
-    await applyMigrations(path.join(root, 'apps/server/migrations'), url.href);
-    return await use(url.href);
-  } finally {
-    await run(serverUrl, `drop database if exists ${name} with (force)`);
-  }
+export interface ScratchServer {
+  /** A role that may create databases. */
+  readonly url: string;
+  stop(): Promise<void>;
 }
 
-async function withPrivateServer<T>(use: (url: string) => Promise<T>): Promise<T> {
+export interface ScratchDatabase {
+  readonly url: string;
+  drop(): Promise<void>;
+}
+
+/** STRAIT_SCRATCH_URL or DATABASE_URL when set, else a private server (about 2 s). */
+export async function openScratchServer(): Promise<ScratchServer> {
+  const given = process.env.STRAIT_SCRATCH_URL ?? process.env.DATABASE_URL;
+  if (given !== undefined) return { url: given, stop: async () => {} };
   const home = mkdtempSync(path.join(tmpdir(), 'strait-scratch-'));
+  const remove = () => rmSync(home, { recursive: true, force: true });
   try {
     const server = await startLocalPostgres({ home, settings: { fsync: 'off' }, restart: false });
+    return { url: server.url, stop: () => server.stop('immediate').finally(remove) };
+  } catch (error) {
+    remove();
+    throw error;
+  }
+}
+
+/** An empty database. `drop` ends whatever is still connected. */
+export async function createScratchDatabase(server: ScratchServer): Promise<ScratchDatabase> {
+  const name = `strait_scratch_${process.pid}_${randomBytes(4).toString('hex')}`;
+  await runScript(server.url, `create database ${name} template template0 encoding 'UTF8'`);
+  const url = new URL(server.url);
+  url.pathname = `/${name}`;
+  return {
+    url: url.href,
+    drop: () => runScript(server.url, `drop database if exists ${name} with (force)`),
+  };
+}
+
+/** Calls `use` with a database that has the schema of `apps/server/migrations`. */
+export async function withMigratedDatabase<T>(
+  root: string,
+  use: (url: string) => Promise<T>,
+): Promise<T> {
+  const server = await openScratchServer();
+  try {
+    const database = await createScratchDatabase(server);
     try {
-      return await use(server.url);
+      await migrate(database.url, { directory: path.join(root, 'apps/server/migrations') });
+      return await use(database.url);
     } finally {
-      await server.stop('immediate');
+      await database.drop();
     }
   } finally {
-    rmSync(home, { recursive: true, force: true });
+    await server.stop();
   }
 }
 
-/** The plain schema, without the bookkeeping of platform/db/migrate.ts: nobody upgrades this database. */
-async function applyMigrations(folder: string, url: string): Promise<void> {
-  const files = readdirSync(folder).filter((file) => file.endsWith('.up.sql'));
-  for (const file of files.sort()) {
-    const source = readFileSync(path.join(folder, file), 'utf8');
-    // `concurrently` cannot run in the transaction of a multi-statement message, and is not needed here.
-    const text = source.startsWith('-- no transaction') ? source.replaceAll(/\bconcurrently\b/gi, '') : source;
-    try {
-      await run(url, text);
-    } catch (error) {
-      throw new Error(`${file}: ${(error as Error).message}`, { cause: error });
-    }
-  }
-}
-
-async function run(url: string, text: string): Promise<void> {
+/** Any number of statements, in one transaction unless they say otherwise. */
+export async function runScript(url: string, text: string): Promise<void> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {

@@ -30,6 +30,8 @@ export interface DatabaseOptions {
   readonly url: string;
   readonly application_name: string;
   readonly max: number;
+  /** How long a statement waits for a free connection, and a connection for the server. Default 5000. */
+  readonly acquire_timeout_ms?: number;
   /** 'hot': the planner settings of the claim and finish statements. */
   readonly settings?: 'default' | 'hot';
   readonly statement_timeout_ms?: number;
@@ -62,7 +64,7 @@ export function createDatabase(options: DatabaseOptions): Database {
     ...connection(options),
     application_name: options.application_name,
     max: options.max,
-    connectionTimeoutMillis: ACQUIRE_TIMEOUT_MS,
+    connectionTimeoutMillis: options.acquire_timeout_ms ?? ACQUIRE_TIMEOUT_MS,
     idleTimeoutMillis: IDLE_TIMEOUT_MS,
     keepAlive: true,
     types: typeParsers,
@@ -85,11 +87,18 @@ export function createDatabase(options: DatabaseOptions): Database {
 
   const send = async (client: pg.PoolClient, call: StatementCall, outcome_unknown = false) => {
     try {
-      return await client.query({ text: call.text, values: call.values as unknown[], name: call.name });
+      return await client.query({
+        text: call.text,
+        values: call.values as unknown[],
+        name: call.name,
+      });
     } catch (error) {
       if (!isDatabaseUnavailable(error)) throw error;
       const cause = losses.get(client) ?? error;
-      throw new DatabaseUnavailable(`database connection lost: ${messageOf(cause)}`, { cause, outcome_unknown });
+      throw new DatabaseUnavailable(`database connection lost: ${messageOf(cause)}`, {
+        cause,
+        outcome_unknown,
+      });
     }
   };
 
@@ -162,7 +171,7 @@ export function createDatabase(options: DatabaseOptions): Database {
       }
     },
     transaction: (run) => retrying('begin', run),
-    tenant: (project_id, run) => retrying(beginTenant(project_id, options.tenantRole), run),
+    tenant: async (project_id, run) => retrying(beginTenant(project_id, options.tenantRole), run),
     busy: () => ({
       total: pool.totalCount,
       idle: pool.idleCount,
@@ -196,7 +205,8 @@ function connection(options: DatabaseOptions): { connectionString: string; optio
     value === undefined ? [] : [`-c ${name}=${value}`],
   );
   // pg lets `options` of the URL replace ours, so the two are joined here.
-  if (!URL.canParse(options.url)) return { connectionString: options.url, options: words.join(' ') };
+  if (!URL.canParse(options.url))
+    return { connectionString: options.url, options: words.join(' ') };
   const url = new URL(options.url);
   const own = url.searchParams.get('options');
   url.searchParams.delete('options');
