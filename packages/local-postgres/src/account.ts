@@ -15,11 +15,14 @@ export interface Access {
 
 const CANDIDATES = ['postgres', '_postgres', 'nobody'];
 
-/** Undefined when we are an ordinary user: the server then runs as ourselves. */
-export function chooseAccount(ownerOfData?: Account): Account | undefined {
+/**
+ * Undefined when we are an ordinary user: the server then runs as ourselves.
+ * `owner`: whom the data, or the folder meant for it, belongs to already.
+ */
+export function chooseAccount(owner?: Account): Account | undefined {
   if (process.getuid?.() !== 0) return undefined;
   // Data once written stays with its account, whatever accounts were added since.
-  if (ownerOfData && ownerOfData.uid !== 0) return ownerOfData;
+  if (owner && owner.uid !== 0) return { uid: owner.uid, gid: owner.gid };
   const lines = readFileSync('/etc/passwd', 'utf8').split('\n');
   for (const name of CANDIDATES) {
     const fields = lines.find((line) => line.startsWith(`${name}:`))?.split(':') ?? [];

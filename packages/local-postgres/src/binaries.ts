@@ -192,7 +192,8 @@ function isProgram(path: string): boolean {
 function isIntact(root: string, entries: readonly Entry[]): boolean {
   const isOurs = (path: string): fs.Stats | undefined => {
     const stat = statOf(path);
-    return stat?.uid === process.getuid?.() && (stat?.mode ?? 0o022) & 0o022 ? undefined : stat;
+    const isSafe = stat?.uid === process.getuid?.() && ((stat?.mode ?? 0o022) & 0o022) === 0;
+    return isSafe ? stat : undefined;
   };
   if (!isOurs(root)?.isDirectory() || !isOurs(join(root, 'native'))?.isDirectory()) return false;
   return entries.every(({ path, content }) => {

@@ -63,9 +63,16 @@ export async function createCluster(
   const parent = dirname(dataDir);
   const prefix = `${basename(dataDir)}.new-`;
   for (const name of fs.readdirSync(parent)) {
-    if (name.startsWith(prefix)) fs.rmSync(join(parent, name), { recursive: true, force: true });
+    if (!name.startsWith(prefix)) continue;
+    try {
+      fs.rmSync(join(parent, name), { recursive: true, force: true });
+    } catch {
+      // The initdb of a killed start may still be writing there; the next new cluster removes it.
+    }
   }
   const draft = join(parent, prefix + randomBytes(6).toString('hex'));
+  fs.mkdirSync(draft, { mode: 0o700 });
+  if (account) fs.lchownSync(draft, account.uid, account.gid);
   const passwordFile = `${draft}-password`;
   replacePrivateFile(passwordFile, `${password}\n`, account);
   try {

@@ -1,9 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
-import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { can, chooseAccount, type Account } from './account.ts';
 import { LocalPostgresError } from './error.ts';
-import { readPrivateFile, replacePrivateFile, statOf } from './files.ts';
+import { DRAFT_PREFIX, readPrivateFile, replacePrivateFile, statOf } from './files.ts';
 import { lockHome, type Lock } from './lock.ts';
 
 /** What a home remembers; kept in `local-postgres.json`, readable only by us. */
@@ -32,38 +32,27 @@ const SYSTEM_FOLDER = process.platform === 'darwin' ? '/var/db/strait' : '/var/l
 /**
  * Creates or opens a home and locks it.
  *
- * As root the home belongs to the server's account (0700 all the same), because that account must
- * pass through it to the data; the files with our passwords stay root's. When the account cannot
- * even reach the home (a checkout under /root), the home stays root's and the data goes to a folder
- * of its own in /var/lib/strait (macOS: /var/db/strait), recorded in the home.
+ * The home is ours, 0700. When we are root, the server's account must pass through it to the data:
+ * the home then is 0710 with that account's group, which opens the way but lets nobody list it,
+ * and leaves everything but the data folder in root's hands. (A home that belongs to another user
+ * stays that user's, and the server runs as that user.) When the account cannot even reach the home,
+ * as in a checkout under /root, the home is 0700 and the data goes to a folder of its own in
+ * /var/lib/strait (macOS: /var/db/strait), which the home records.
  */
 export function openHome(path: string): Home {
   const folder = createFolder(path);
   const lock = lockHome(folder);
   try {
-    let state = readState(folder);
-    const recorded = state && resolve(folder, state.data_dir);
-    const owner = recorded ? statOf(recorded) : undefined;
-    const account = chooseAccount(owner);
-    if (!state) {
-      if (statOf(join(folder, 'data'))) {
-        throw new LocalPostgresError(
-          'start_failed',
-          `${folder} holds data, but ${STATE_FILE} with its passwords is missing. ` +
-            'Put that file back, or remove the folder to start empty.',
-        );
-      }
-      const reachable = !account || can(account, [{ path: dirname(folder), mode: 'x' }]);
-      state = {
-        data_dir: reachable ? 'data' : createSystemFolder(folder, account),
-        admin_password: randomBytes(24).toString('hex'),
-        password: randomBytes(24).toString('hex'),
-        synced: false,
-      };
-      replacePrivateFile(join(folder, STATE_FILE), JSON.stringify(state, null, 2));
+    for (const name of fs.readdirSync(folder)) {
+      if (name.startsWith(DRAFT_PREFIX)) fs.rmSync(join(folder, name), { force: true });
     }
-    if (isAbsolute(state.data_dir)) checkBelongs(folder, state.data_dir);
-    else if (account) fs.lchownSync(folder, account.uid, account.gid);
+    const known = readState(folder);
+    const account = chooseAccount(
+      (known && statOf(resolve(folder, known.data_dir))) ?? statOf(folder),
+    );
+    const isReachable = openTo(account, folder);
+    const state = known ?? firstState(folder, account, isReachable);
+    checkPlace(folder, state.data_dir, isReachable);
     return {
       folder,
       dataDir: resolve(folder, state.data_dir),
@@ -77,13 +66,45 @@ export function openHome(path: string): Home {
   }
 }
 
+/** Lets the server's account pass through the home; false when it cannot get there in the first place. */
+function openTo(account: Account | undefined, folder: string): boolean {
+  const owner = fs.lstatSync(folder).uid;
+  if (!account || owner === account.uid) {
+    fs.chmodSync(folder, 0o700);
+    return true;
+  }
+  fs.lchownSync(folder, owner, account.gid);
+  fs.chmodSync(folder, 0o710);
+  if (can(account, [{ path: folder, mode: 'x' }])) return true;
+  fs.chmodSync(folder, 0o700);
+  return false;
+}
+
+function firstState(folder: string, account: Account | undefined, isReachable: boolean): HomeState {
+  if (statOf(join(folder, 'data'))) {
+    throw new LocalPostgresError(
+      'start_failed',
+      `${folder} holds data, but ${STATE_FILE} with its passwords is missing. ` +
+        'Put that file back, or remove the folder to start empty.',
+    );
+  }
+  const state = {
+    data_dir: isReachable ? 'data' : createSystemFolder(folder, account),
+    admin_password: randomBytes(24).toString('hex'),
+    password: randomBytes(24).toString('hex'),
+    synced: false,
+  };
+  writeState(folder, state);
+  return state;
+}
+
 function remember(folder: string, initial: HomeState): Pick<Home, 'state' | 'update'> {
   let state = initial;
   return {
     state: () => state,
     update: (change) => {
       state = { ...state, ...change };
-      replacePrivateFile(join(folder, STATE_FILE), JSON.stringify(state, null, 2));
+      writeState(folder, state);
     },
   };
 }
@@ -101,8 +122,14 @@ function createFolder(path: string): string {
       `${folder} holds other files (${names.slice(0, 3).join(', ')}). The database needs a folder of its own.`,
     );
   }
-  fs.chmodSync(folder, 0o700);
   return folder;
+}
+
+/** Written as the home's owner, who may be another user than root, and come back without root. */
+function writeState(folder: string, state: HomeState): void {
+  const path = join(folder, STATE_FILE);
+  const owner = process.getuid?.() === 0 ? fs.lstatSync(folder) : undefined;
+  replacePrivateFile(path, `${JSON.stringify(state, null, 2)}\n`, owner);
 }
 
 function readState(folder: string): HomeState | undefined {
@@ -133,18 +160,27 @@ function createSystemFolder(folder: string, account: Account | undefined): strin
     );
     if (statOf(own)) continue;
     fs.mkdirSync(own, { mode: 0o700 });
-    if (account) fs.lchownSync(own, account.uid, account.gid);
+    openTo(account, own);
     return join(own, 'data');
   }
 }
 
 /** Two copies of one home must not run two servers on the same data. */
-function checkBelongs(folder: string, dataDir: string): void {
+function checkPlace(folder: string, dataDir: string, isReachable: boolean): void {
+  if (!isAbsolute(dataDir)) {
+    if (isReachable) return;
+    throw new LocalPostgresError(
+      'start_failed',
+      `The data in ${folder} cannot be reached any more by the account it belongs to. ` +
+        'Give that account the right to enter the folders above it, or move the folder.',
+    );
+  }
   const own = dirname(dataDir);
-  if (dirname(own) === SYSTEM_FOLDER && own.startsWith(join(SYSTEM_FOLDER, nameFor(folder))))
-    return;
+  const isHere = basename(own).startsWith(nameFor(folder)) && dirname(own) === SYSTEM_FOLDER;
+  if (isHere && statOf(own)) return;
   throw new LocalPostgresError(
     'start_failed',
-    `${folder} was moved or copied: its data in ${dataDir} belongs to another folder. Move it back.`,
+    `${folder} was moved or copied, or its data was removed: it belongs to ${dataDir}. ` +
+      'Move it back, or remove it to start empty.',
   );
 }

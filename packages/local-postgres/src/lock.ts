@@ -16,6 +16,9 @@ export interface Lock {
 export function lockHome(home: string): Lock {
   const folder = join(home, 'lock');
   fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
+  if (!fs.lstatSync(folder).isDirectory()) {
+    throw new LocalPostgresError('start_failed', `${folder} must be a folder`);
+  }
   for (;;) {
     const latest = highest(folder);
     const holder = latest > 0 ? readHolder(folder, latest) : undefined;
@@ -39,7 +42,8 @@ export function lockHome(home: string): Lock {
       continue;
     }
     for (const name of fs.readdirSync(folder)) {
-      if (Number(name) !== mine) fs.rmSync(join(folder, name), { force: true });
+      const isOurs = Number(name) < mine || name.startsWith('released-');
+      if (isOurs) fs.rmSync(join(folder, name), { force: true });
     }
     return { release: () => release(folder, mine) };
   }

@@ -9,10 +9,7 @@ const PS_ENV = { PATH: '/usr/bin:/bin:/usr/sbin:/sbin', LC_ALL: 'C', TZ: 'UTC' }
  * Undefined when no such process runs (a zombie does not run).
  */
 export function processIdentity(pid: number): string | undefined {
-  if (process.platform !== 'linux') {
-    const [state, ...started] = ps(pid, 'stat=,lstart=').split(/\s+/);
-    return !state || state.startsWith('Z') ? undefined : started.join('_');
-  }
+  if (process.platform !== 'linux') return identityFromPs(pid);
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // The second field is the program's name in parentheses and may hold anything, ')' included.
@@ -23,6 +20,12 @@ export function processIdentity(pid: number): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** The same for systems without /proc: start time to the second. */
+export function identityFromPs(pid: number): string | undefined {
+  const [state, ...started] = ps(pid, 'stat=', 'lstart=').split(/\s+/);
+  return !state || state.startsWith('Z') ? undefined : started.join('_');
 }
 
 export function isRunning(pid: number): boolean {
@@ -56,9 +59,9 @@ export function signal(pid: number, name: NodeJS.Signals): boolean {
   }
 }
 
-function ps(pid: number, columns: string): string {
+function ps(pid: number, ...columns: string[]): string {
   try {
-    const args = ['-ww', '-o', columns, '-p', String(pid)];
+    const args = ['-ww', ...columns.flatMap((column) => ['-o', column]), '-p', String(pid)];
     return execFileSync('ps', args, { encoding: 'utf8', env: PS_ENV, stdio: 'pipe' }).trim();
   } catch {
     return '';

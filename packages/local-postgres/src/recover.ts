@@ -6,6 +6,7 @@ import { isPostmasterOf, isRunning, signal } from './processes.ts';
 
 // Away from Linux, looking at a process means running ps.
 const POLL_MS = process.platform === 'linux' ? 10 : 50;
+const REPEAT_MS = 1_000;
 
 /**
  * Stops a server that an earlier owner left on this data: its process was killed together with its
@@ -30,11 +31,12 @@ export async function endServer(pid: number, first: 'fast' | 'immediate' = 'fast
   ] as const;
   for (const [name, patience] of steps) {
     if (name === 'SIGINT' && first === 'immediate') continue;
-    if (!signal(pid, name)) return;
     const deadline = Date.now() + patience;
-    while (Date.now() < deadline) {
+    for (let next = 0; Date.now() < deadline; await sleep(POLL_MS)) {
       if (!isRunning(pid)) return;
-      await sleep(POLL_MS);
+      if (Date.now() < next) continue;
+      signal(pid, name);
+      next = Date.now() + REPEAT_MS; // a server ignores signals in its first moments
     }
   }
   throw new LocalPostgresError('start_failed', `PostgreSQL (process ${pid}) cannot be stopped`);

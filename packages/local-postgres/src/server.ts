@@ -169,6 +169,7 @@ export class LocalServer {
     if (reason !== undefined) return this.#explain(reason);
     await ensureLogin(this.#credentials(), isNew);
     this.#stopping.signal.throwIfAborted();
+    if (reason !== undefined) return this.#explain(reason);
     this.#pid = pid;
     this.#readyAt = Date.now();
     this.#detail = undefined;

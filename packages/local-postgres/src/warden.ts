@@ -16,6 +16,7 @@ export interface Warden {
 
 // The warden outlives us by design: its stdin is a pipe only we hold, so it sees end of file when
 // we are gone, however we went, and then stops the server ("fast": sessions end, data is flushed).
+// The signal is repeated, because a server ignores it in its first moments.
 // A server that does not end within 30 s is stopped without the flush; recovery redoes the rest.
 const SCRIPT = `
 exec 3<&0
@@ -24,10 +25,9 @@ server=$!
 echo "$server"
 exec >&-
 ( while read -r line <&3; do :; done
-  kill -INT "$server"
   left=30
-  while [ $left -gt 0 ]; do sleep 1; left=$((left - 1)); done
-  kill -QUIT "$server"
+  while [ $left -gt 0 ] && kill -INT "$server"; do sleep 1; left=$((left - 1)); done
+  [ $left -gt 0 ] || kill -QUIT "$server"
 ) 2>/dev/null &
 watcher=$!
 exec 3<&-
