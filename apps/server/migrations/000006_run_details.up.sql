@@ -15,7 +15,7 @@ create table if not exists run_checkpoints (
     references job_runs (id, created_at) on delete cascade
 );
 
--- owner: usage. Model calls with their cost in millionths of a US dollar.
+-- owner: runs. Model calls with their cost in millionths of a US dollar.
 create table if not exists run_usage (
   id text primary key default uuidv7()::text,
   run_id text not null,
@@ -77,7 +77,7 @@ create table if not exists run_state (
     references job_runs (id, created_at) on delete cascade
 );
 
--- owner: usage. Prices per million tokens, valid from a moment on.
+-- owner: runs. Prices per million tokens, valid from a moment on.
 create table if not exists pricing_catalog (
   id text primary key default uuidv7()::text,
   provider text not null,
