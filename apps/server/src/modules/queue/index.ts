@@ -7,7 +7,11 @@ export {
   createQueue, type Claim, type ClaimedRun, type Completion, type Enqueued, type NewRun, type NewRunExtra, type Queue,
   type QueueSettings, type Settlement,
 } from './queue.ts';
-export { createOperatorVerbs, type OperatorVerbs } from './operator/verbs.ts';
+export { createOperatorVerbs, type LeftReaction, type OperatorVerbs } from './operator/verbs.ts';
 export { createWaitingVerbs, type WaitingVerbs } from './waiting/verbs.ts';
 export { isRunId, runTime, runTimes } from './run-id.ts';
 export { isTerminal, runStates, TERMINAL_STATES, type RunStatus, type TerminalStatus } from './states.ts';
+export { queueLoops, type QueueLoopDeps } from './loops.ts';
+export { CHECK_NAMES, checkQueue, checkQueueTwice, type Violation } from './upkeep/checker.ts';
+export { createMover } from './upkeep/mover.ts';
+export { createUpkeep, type LostLease, type Upkeep, type UpkeepSettings } from './upkeep/upkeep.ts';

@@ -4,6 +4,7 @@
 
 import type { Queryable } from '../../platform/db/query.ts';
 import { createBatcher } from './batcher.ts';
+import { runTimes } from './run-id.ts';
 import * as store from './store.sql.ts';
 
 export interface QueueSettings {
@@ -171,6 +172,11 @@ export function createQueue({ db, settings }: { db: Queryable; settings: QueueSe
     /** False when the row is gone: this process was taken for dead. */
     beat: async (worker_id: number): Promise<boolean> => (await store.beatWorker(db, { worker_id })) === 1,
     removeWorker: async (worker_id: number): Promise<void> => void (await store.removeWorker(db, { worker_id })),
+    /** Of these runs, the canceled ones. */
+    canceledAmong: async (run_ids: readonly string[]): Promise<Set<string>> => ids(await store.listCanceled(db, { run_ids, ...runTimes(run_ids) })),
+    /** Gives the lease to the endpoint for at most `deadline_secs`. False: the claim lost the run. */
+    handOver: async (claim: Claim, deadline_secs: number): Promise<boolean> =>
+      (await store.handOver(db, { run_id: claim.id, claim_seq: claim.claim_seq, deadline_secs })) !== undefined,
     leases: (worker_id: number) => store.listLeases(db, { worker_id }),
 
     /** Resolves when every enqueue accepted so far has been answered. */
@@ -182,14 +188,10 @@ const ids = (rows: readonly { readonly id: string }[]): Set<string> => new Set(r
 
 const claimsOf = (batch: readonly Claim[]): string => JSON.stringify(Object.fromEntries(batch.map((run) => [run.id, run.claim_seq])));
 
-/** created_at range of a batch; prunes the partitions the statements look at. A run's id begins with its time. */
+/** The batch's ids and its created_at range, which prunes the partitions the statements look at. */
 function range(batch: readonly Claim[]): { run_ids: string[]; created_from: string; created_to: string } {
-  let [first, last] = [batch[0], batch[0]];
-  for (const run of batch) {
-    if (first && run.id < first.id) first = run;
-    if (last && run.id > last.id) last = run;
-  }
-  return { run_ids: batch.map((run) => run.id), created_from: first?.created_at ?? 'infinity', created_to: last?.created_at ?? '-infinity' };
+  const run_ids = batch.map((run) => run.id);
+  return { run_ids, ...runTimes(run_ids) };
 }
 
 /** Joins per-run facts by hand, so that results that already are JSON text are not parsed again. */

@@ -301,3 +301,17 @@ delete from workers where id = :worker_id;
 -- across projects: a worker looks at its own leases.
 select run_id, run_created_at, attempt, claim_seq, started_at < strait_now() - make_interval(secs => 5) as "settled!"
   from run_active where worker_id = :worker_id;
+
+-- name: listCanceled :many
+-- across projects: a worker asks about runs it was executing.
+select id from job_runs
+ where id = any (:run_ids::text[]) and created_at >= :created_from::timestamptz and created_at <= :created_to::timestamptz
+   and (status = 'canceled') is true;
+
+-- name: handOver :maybe
+-- across projects: fenced by the lease of exactly this claim.
+-- 202 with X-Strait-Async: the endpoint owns the run from here on, beats itself and must finish by the deadline.
+update run_active
+   set worker_id = null, endpoint_beat_at = strait_now(), deadline_at = strait_now() + make_interval(secs => :deadline_secs::float8)
+ where run_id = :run_id and claim_seq = :claim_seq
+returning run_id;

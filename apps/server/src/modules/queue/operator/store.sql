@@ -35,9 +35,6 @@ before as materialized (
   update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => :idempotency_retention_secs::int)
     from done where done.idempotency_key is not null
      and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
-), triggers as (
-  update event_triggers t set status = 'canceled', updated_at = strait_now(), error = :reason
-    from done where t.job_run_id = done.id and t.status = 'waiting'
 ), live as materialized (
   select pg_notify('run_live', '') where exists (select from done)
   union all
@@ -105,9 +102,6 @@ done as (
   select id, 'state_change', 'warn', :reason,
          jsonb_build_object('from', case when exists (select from w) then 'waiting' else 'executing' end,
                             'to', 'queued', 'attempt', attempt, 'by', :actor_id::text) from done
-), triggers as (
-  update event_triggers t set status = 'canceled', updated_at = strait_now(), error = :reason
-    from done where t.job_run_id = done.id and t.status = 'waiting'
 ), woken as materialized (
   select pg_notify('run_wake', 'ready') where exists (select from done)
   union all select pg_notify('run_live', '') where exists (select from done)

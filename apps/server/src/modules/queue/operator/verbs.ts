@@ -12,7 +12,10 @@ const LOOKS = 20;
 
 export type OperatorVerbs = ReturnType<typeof createOperatorVerbs>;
 
-export function createOperatorVerbs(settings: QueueSettings) {
+/** Called in the same transaction with runs that an operator took out of their attempt or wait. */
+export type LeftReaction = (tx: Queryable, input: { readonly project_id: string; readonly run_ids: readonly string[]; readonly reason: string }) => Promise<void>;
+
+export function createOperatorVerbs(settings: QueueSettings, reactions: readonly LeftReaction[] = []) {
   const { aging_ms, default_ttl_secs, idempotency_retention_secs } = settings;
 
   /**
@@ -28,6 +31,11 @@ export function createOperatorVerbs(settings: QueueSettings) {
       open = (await store.listOpenIds(tx, { run_ids: open, project_id, ...runTimes(open) })).map((row) => row.id);
     }
     return canceled;
+  };
+
+  const left = async (tx: Queryable, project_id: string, run_ids: readonly string[], reason: string): Promise<void> => {
+    if (run_ids.length === 0) return;
+    for (const react of reactions) await react(tx, { project_id, run_ids, reason });
   };
 
   return {
@@ -46,6 +54,7 @@ export function createOperatorVerbs(settings: QueueSettings) {
         }
         parents = children;
       }
+      await left(tx, input.project_id, [...canceled, ...descendants], input.reason);
       return { canceled, descendants };
     },
 
@@ -54,8 +63,11 @@ export function createOperatorVerbs(settings: QueueSettings) {
       (await store.replayDeadLetters(tx, { ...input, ...runTimes(input.run_ids), aging_ms, default_ttl_secs })).map((row) => row.id),
 
     /** executing or waiting → queued with the next attempt; the running request is aborted. False: refused. */
-    restart: async (tx: Queryable, input: { project_id: string; run_id: string; reason: string; actor_id: string }): Promise<boolean> =>
-      (await store.restartRun(tx, { ...input, aging_ms })) !== undefined,
+    restart: async (tx: Queryable, input: { project_id: string; run_id: string; reason: string; actor_id: string }): Promise<boolean> => {
+      if ((await store.restartRun(tx, { ...input, aging_ms })) === undefined) return false;
+      await left(tx, input.project_id, [input.run_id], input.reason);
+      return true;
+    },
 
     /** Another instant (and payload) for a run that never started. False: refused. */
     reschedule: async (tx: Queryable, input: { project_id: string; run_id: string; scheduled_at: string; payload_json: string | null; actor_id: string }): Promise<boolean> =>

@@ -81,6 +81,7 @@ select x.run_id, x.run_created_at, x.attempt, x.claim_seq, x.started_at, x.worke
  order by x.run_id limit :limit::int for update of x skip locked;
 
 -- name: removeLostWorkers :count
+-- across projects: a worker belongs to no project.
 -- Rows of processes that are long gone; none is needed once its leases are reaped.
 delete from workers w
  where w.heartbeat_at < strait_now() - make_interval(secs => :silent_secs::float8)
@@ -117,3 +118,107 @@ delete from job_run_idempotency where ctid = any (array(
 -- name: ensurePartitions :many
 -- across projects: storage.
 select strait_ensure_run_partitions(:months_ahead::int) as partition;
+
+-- name: listPartitions :many
+-- across projects: storage.
+select leaf as "leaf!", lower_bound as "lower_bound!", upper_bound as "upper_bound!",
+       upper_bound < strait_now() - make_interval(secs => :retention_secs::float8) as "old!"
+  from strait_run_partitions();
+
+-- name: purgePartition :one
+-- across projects: retention drops whole months.
+select strait_purge_run_partition(:leaf, :max_rows::int)::int as "changed!";
+
+-- name: retirePartition :count
+-- across projects: retention drops whole months.
+select strait_retire_run_partition(:leaf);
+
+-- The always-on checker (queue-performance §7). Every query must return no row; each must see one snapshot, or it
+-- sees moves in flight. :limit bounds what is reported, not what is looked at.
+
+-- name: checkLost :many
+-- across projects: checker.
+-- 1: a live run without a place. Recent months only: older live runs are rare and a full scan would be dear.
+select r.id as run_id from job_runs r
+ where r.status in ('delayed', 'queued', 'dequeued', 'executing', 'waiting')
+   and not exists (select from run_queue p where p.run_id = r.id)
+   and not exists (select from run_active p where p.run_id = r.id)
+   and not exists (select from run_delayed p where p.run_id = r.id)
+   and not exists (select from run_parked p where p.run_id = r.id)
+   and not exists (select from run_waiting p where p.run_id = r.id)
+ limit :limit::int;
+
+-- name: checkTwoPlaces :many
+-- across projects: checker.
+-- 2: a run in two places.
+select run_id as "run_id!" from (
+  select run_id from run_queue union all select run_id from run_parked union all select run_id from run_delayed
+  union all select run_id from run_active union all select run_id from run_waiting) place
+ group by run_id having count(*) > 1 limit :limit::int;
+
+-- name: checkWrongPlace :many
+-- across projects: checker.
+-- 3: a place that does not fit the run's state or attempt.
+select p.run_id as "run_id!"
+  from (select run_id, run_created_at, attempt, 'q' as t from run_queue
+        union all select run_id, run_created_at, attempt, 'p' from run_parked
+        union all select run_id, run_created_at, attempt, 'd' from run_delayed
+        union all select run_id, run_created_at, attempt, 'a' from run_active
+        union all select run_id, run_created_at, attempt, 'w' from run_waiting) p
+  left join job_runs r on r.id = p.run_id and r.created_at = p.run_created_at
+ where r.id is null or r.attempt <> p.attempt
+    or not case p.t when 'a' then r.status in ('queued', 'dequeued', 'executing') when 'w' then r.status = 'waiting'
+                    when 'q' then r.status = 'queued' else r.status in ('delayed', 'queued') end
+ limit :limit::int;
+
+-- name: checkSlots :many
+-- across projects: checker.
+-- 4: a lane whose number is not the count of its slots.
+select l.lane_id from lanes l
+ where l.in_flight <> (select count(*) from (select lane_id from run_queue where lane_id is not null
+                                             union all select lane_id from run_active where lane_id is not null) h
+                         join lanes k on k.lane_id = h.lane_id
+                        where l.lane_id in (k.lane_id, k.parent_lane_id, k.root_lane_id))
+ limit :limit::int;
+
+-- name: checkOverCap :many
+-- across projects: checker.
+-- 5: more slots than the limit; legitimate only while a lowered limit drains.
+select lane_id from lanes where in_flight > max_inflight limit :limit::int;
+
+-- name: checkOrphans :many
+-- across projects: checker.
+-- 6: a parked run whose lane is not the lane it names.
+select p.run_id from run_parked p
+ where not exists (select from lanes l where l.lane_id = p.lane_id and l.root_lane_id = p.root_lane_id)
+ limit :limit::int;
+
+-- name: checkLateMark :many
+-- across projects: checker.
+-- 7: a lease that disagrees with the wide row, or was not copied into it for a second.
+select a.run_id from run_active a join job_runs r on r.id = a.run_id and r.created_at = a.run_created_at
+ where a.marked <> (r.status = 'executing') or (not a.marked and a.started_at < strait_now() - interval '1 s')
+ limit :limit::int;
+
+-- name: checkSilent :many
+-- across projects: checker.
+-- 8: a lease nobody has looked after for two minutes.
+select a.run_id from run_active a left join workers w on w.id = a.worker_id
+ where coalesce(w.heartbeat_at, a.endpoint_beat_at, '-infinity') < strait_now() - interval '2 min'
+ limit :limit::int;
+
+-- name: checkOverdue :many
+-- across projects: checker.
+-- 9: a delayed run that should have moved long ago.
+select run_id from run_delayed where due_at < strait_now() - interval '5 s' limit :limit::int;
+
+-- name: checkIdleRoom :many
+-- across projects: checker.
+-- 10: a lane with room and parked runs that nobody promotes. Only a finding when it is seen twice, 3 s apart.
+select l.lane_id from lanes l
+  left join jobs j on j.id = l.job_id
+  left join job_groups g on g.id = j.group_id
+ where exists (select from run_parked p where p.lane_id = l.lane_id and p.root_lane_id = l.root_lane_id)
+   and not exists (select from lanes x where x.lane_id in (l.lane_id, l.parent_lane_id, l.root_lane_id) and x.in_flight >= x.max_inflight)
+   and coalesce(j.enabled and not j.paused and not coalesce(g.paused, false), true)
+ limit :limit::int;

@@ -1,0 +1,89 @@
+// When to claim, and how much: at once after a wake-up, again while claims come back full, in useful portions
+// while the process is nearly full, never faster than it can execute.
+
+import type { Attempts } from './attempts.ts';
+import type { ClaimedRun } from '../queue/index.ts';
+
+export interface ClaimingDeps {
+  readonly attempts: Attempts;
+  readonly settings: { readonly concurrency: number; readonly claim_batch: number; readonly claimers: number };
+  readonly claim: (limit: number, cursor: string) => Promise<readonly ClaimedRun[]>;
+  readonly begin: (run: ClaimedRun) => void;
+  readonly refuse: (runs: readonly ClaimedRun[]) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+/** While nearly full, wait this long for more room, so that claims stay batches. */
+const GATHER_MS = 4;
+
+export function createClaiming(deps: ClaimingDeps) {
+  const { attempts, settings } = deps;
+  const portion = Math.max(1, Math.min(settings.claim_batch, Math.floor(settings.concurrency / 4)));
+  let cursor = '';
+  let inFlight = 0;
+  let hungry = false;
+  let full = false;
+  let wakes = 0;
+  let stopped = false;
+  let gathering: NodeJS.Timeout | undefined;
+
+  const pump = (): void => {
+    while (!stopped && hungry && inFlight < (full ? settings.claimers : 1)) {
+      if (attempts.free() < portion && attempts.size() > 0) return gather();
+      const limit = attempts.reserve(settings.claim_batch);
+      if (limit === 0) return;
+      void claimOnce(limit);
+    }
+  };
+
+  /** Less room than a portion: claim what there is after a moment, unless more room comes first. */
+  const gather = (): void => {
+    if (gathering || attempts.free() <= 0) return;
+    gathering = setTimeout(() => {
+      gathering = undefined;
+      if (stopped || !hungry || inFlight >= settings.claimers) return;
+      const limit = attempts.reserve(settings.claim_batch);
+      if (limit > 0) void claimOnce(limit);
+    }, GATHER_MS);
+  };
+
+  const claimOnce = async (limit: number): Promise<void> => {
+    inFlight += 1;
+    const seen = wakes;
+    try {
+      const runs = await deps.claim(limit, cursor);
+      full = runs.length >= limit;
+      // An empty claim is the end of the work, unless somebody announced more meanwhile.
+      if (runs.length === 0 && wakes === seen) hungry = false;
+      cursor = runs.at(-1)?.project_id ?? '';
+      const refused: ClaimedRun[] = [];
+      for (const run of runs) {
+        if (run.verdict === 'go') deps.begin(run);
+        else refused.push(run);
+      }
+      if (refused.length > 0) deps.refuse(refused);
+    } catch (error) {
+      hungry = false; // the next poll tries again
+      deps.onError(error);
+    } finally {
+      attempts.unreserve(limit);
+      inFlight -= 1;
+      pump();
+    }
+  };
+
+  return {
+    /** There may be work. */
+    wake: (): void => {
+      wakes += 1;
+      hungry = true;
+      pump();
+    },
+    /** An attempt ended. */
+    room: (): void => pump(),
+    stop: (): void => {
+      stopped = true;
+      clearTimeout(gathering);
+    },
+  };
+}

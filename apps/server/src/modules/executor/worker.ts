@@ -1,0 +1,193 @@
+// The process side of execution: claims while there is room, keeps its lease alive, copies long leases into the
+// wide row, aborts what was canceled, and on stop drains or gives back.
+
+import { hostname } from 'node:os';
+import type { Clock } from '../../platform/clock.ts';
+import type { Listener } from '../../platform/db/listen.ts';
+import { UP, type Health, type Service } from '../../platform/services/service.ts';
+import type { ClaimedRun, Queue } from '../queue/index.ts';
+import { createAttempts } from './attempts.ts';
+import { createClaiming } from './claiming.ts';
+import { claimOf, type AttemptControl } from './dispatcher.ts';
+import type { Settling } from './settling.ts';
+
+export interface WorkerSettings {
+  /** Runs in flight in this process. */
+  readonly concurrency: number;
+  readonly claim_batch: number;
+  readonly claimers: number;
+  readonly heartbeat_interval_ms: number;
+  readonly poll_interval_ms: number;
+  /** A lease that lives longer than this is copied into job_runs. */
+  readonly mark_after_ms: number;
+  readonly drain_timeout_ms: number;
+}
+
+export interface WorkerDeps {
+  readonly queue: Queue;
+  readonly execute: (run: ClaimedRun, control: AttemptControl) => Promise<void>;
+  readonly settling: Settling;
+  readonly listener: Pick<Listener, 'on'>;
+  readonly clock: Clock;
+  readonly settings: WorkerSettings;
+  readonly onError: (error: unknown, what: string) => void;
+}
+
+export interface Worker extends Service {
+  /** Runs in flight here. */
+  executing(): number;
+  id(): number | undefined;
+}
+
+const MARK_SWEEP_MS = 10;
+const MARK_BATCH = 500;
+
+export function createWorker(deps: WorkerDeps): Worker {
+  const { queue, settling, settings, onError } = deps;
+  const attempts = createAttempts(settings.concurrency, deps.clock.monotonic);
+  const timers: NodeJS.Timeout[] = [];
+  const unsubscribe: (() => void)[] = [];
+  let worker_id: number | undefined;
+  let lastBeat = 0;
+  let beating = false;
+  let marking = false;
+  let stopping: Promise<void> | undefined;
+
+  const begin = (run: ClaimedRun): void => {
+    const attempt = attempts.begin(run);
+    void deps.execute(run, attempt.control)
+      .catch((error: unknown) => onError(error, `attempt of run ${run.id}`))
+      .finally(() => {
+        attempts.end(attempt);
+        claiming.room();
+      });
+  };
+
+  /** What was claimed but may not start is settled at once; nothing of it was sent. */
+  const refuse = async (runs: readonly ClaimedRun[]): Promise<void> => {
+    const parked = runs.filter((run) => run.verdict === 'park');
+    if (parked.length > 0) await queue.park(parked.map((run) => ({ ...claimOf(run), job_id: run.job_id })));
+    await Promise.all(runs.filter((run) => run.verdict === 'expire').map((run) =>
+      settling.settle({ ...claimOf(run), to: 'expired', error: 'run expired', unstarted: true, level: 'warn', event: { attempt: run.attempt } })));
+    for (const run of runs.filter(({ verdict }) => verdict === 'drop')) {
+      onError(new Error(`run ${run.id} was in the queue although it has ended`), 'claim');
+      await settling.settle({ ...claimOf(run), to: 'canceled', unstarted: true });
+    }
+  };
+
+  const claiming = createClaiming({
+    attempts, settings,
+    claim: (limit, cursor) => queue.claim({ worker_id: worker_id ?? 0, limit, cursor }),
+    begin,
+    refuse: (runs) => void refuse(runs).catch((error: unknown) => onError(error, 'verdicts')),
+    onError: (error) => onError(error, 'claim'),
+  });
+
+  const mark = async (): Promise<void> => {
+    if (marking) return;
+    const due = attempts.takeUnmarked(settings.mark_after_ms);
+    if (due.length === 0) return;
+    marking = true;
+    try {
+      for (let start = 0; start < due.length; start += MARK_BATCH) {
+        const batch = due.slice(start, start + MARK_BATCH).filter((attempt) => !attempt.finishing);
+        if (batch.length > 0) await queue.mark(batch.map(({ run }) => ({ ...claimOf(run), started_at: run.claimed_at })));
+      }
+    } catch (error) {
+      attempts.markAgain(due);
+      onError(error, 'mark');
+    } finally {
+      marking = false;
+    }
+  };
+
+  const beat = async (): Promise<void> => {
+    if (beating || worker_id === undefined) return;
+    beating = true;
+    try {
+      if (await queue.beat(worker_id)) {
+        lastBeat = deps.clock.monotonic();
+        await reconcile(worker_id);
+      } else {
+        // Taken for dead: the leases of the old id are being reaped; their writes are fenced off.
+        worker_id = await queue.registerWorker({ hostname: hostname(), pid: process.pid });
+        for (const attempt of attempts.all()) attempt.abort('canceled');
+      }
+    } catch (error) {
+      onError(error, 'heartbeat');
+    } finally {
+      beating = false;
+    }
+  };
+
+  /**
+   * A claim's answer may be lost after its commit: leases nobody here knows go back, attempt unchanged (the
+   * reaper never would, because this worker is alive). And attempts whose run was canceled are aborted, in case the
+   * notification was lost.
+   */
+  const reconcile = async (id: number): Promise<void> => {
+    const leases = await queue.leases(id);
+    const unknown = leases.filter((lease) => lease.settled && !attempts.has(lease.run_id, lease.claim_seq));
+    if (unknown.length > 0) {
+      await queue.settle(unknown.map((lease) => ({
+        id: lease.run_id, created_at: lease.run_created_at, claim_seq: lease.claim_seq, to: 'queued', unstarted: true,
+        event: { attempt: lease.attempt, reason: 'claim_reply_lost' }, level: 'warn' as const,
+      })));
+    }
+    const held = new Set(leases.map((lease) => `${lease.run_id} ${lease.claim_seq}`));
+    const orphaned = attempts.all().filter(({ run, finishing }) => !finishing && !held.has(`${run.id} ${run.claim_seq}`));
+    if (orphaned.length === 0) return;
+    const canceled = await queue.canceledAmong(orphaned.map(({ run }) => run.id));
+    for (const attempt of orphaned) if (canceled.has(attempt.run.id)) attempt.abort('canceled');
+  };
+
+  const drain = async (deadline: AbortSignal): Promise<void> => {
+    claiming.stop();
+    for (const off of unsubscribe) off();
+    const patience = AbortSignal.any([deadline, AbortSignal.timeout(settings.drain_timeout_ms)]);
+    await Promise.race([attempts.idle(), new Promise((resolve) => whenAborted(patience, resolve))]);
+    for (const attempt of attempts.all()) attempt.abort('shutdown');
+    await attempts.idle();
+    await settling.drain();
+    for (const timer of timers) clearInterval(timer);
+    if (worker_id !== undefined) await queue.removeWorker(worker_id).catch((error: unknown) => onError(error, 'sign off'));
+  };
+
+  return {
+    name: 'worker',
+    stop_timeout_ms: settings.drain_timeout_ms + 5_000,
+    executing: attempts.size,
+    id: () => worker_id,
+    async start() {
+      worker_id = await queue.registerWorker({ hostname: hostname(), pid: process.pid });
+      lastBeat = deps.clock.monotonic();
+      unsubscribe.push(
+        deps.listener.on('run_wake', claiming.wake),
+        deps.listener.on('run_abort', (run_id: string) => {
+          for (const attempt of attempts.ofRun(run_id)) attempt.abort('canceled');
+        }),
+      );
+      timers.push(
+        setInterval(() => void beat(), settings.heartbeat_interval_ms),
+        setInterval(() => void mark(), MARK_SWEEP_MS),
+        setInterval(claiming.wake, settings.poll_interval_ms),
+      );
+      claiming.wake();
+    },
+    stop(deadline) {
+      stopping ??= worker_id === undefined ? Promise.resolve() : drain(deadline);
+      return stopping;
+    },
+    health(): Health {
+      const silent_ms = deps.clock.monotonic() - lastBeat;
+      return worker_id !== undefined && silent_ms > settings.heartbeat_interval_ms * 3
+        ? { status: 'degraded', message: `no heartbeat for ${Math.round(silent_ms / 1000)} s` }
+        : UP;
+    },
+  };
+}
+
+function whenAborted(signal: AbortSignal, then: (value?: unknown) => void): void {
+  if (signal.aborted) then();
+  else signal.addEventListener('abort', () => then(), { once: true });
+}

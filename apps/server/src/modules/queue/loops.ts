@@ -1,0 +1,63 @@
+// When the queue's upkeep happens. The rounds themselves are in upkeep/; all are safe in parallel, `leader` only
+// saves work that one process can do for all.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Database } from '../../platform/db/database.ts';
+import type { Listener } from '../../platform/db/listen.ts';
+import type { Leader } from '../../platform/services/leader.ts';
+import { loop, type Loop, type LoopFailure, type LoopMetrics } from '../../platform/services/loop.ts';
+import { checkQueueTwice, type Violation } from './upkeep/checker.ts';
+import type { Upkeep } from './upkeep/upkeep.ts';
+
+export interface QueueLoopDeps {
+  readonly upkeep: Upkeep;
+  /** For the checker: default planner settings. */
+  readonly db: Database;
+  readonly listener: Pick<Listener, 'on'>;
+  readonly leader: Leader;
+  readonly heartbeat_interval_ms: number;
+  readonly check_interval_ms: number;
+  readonly on_error: (error: unknown, failure: LoopFailure) => void;
+  readonly metrics?: LoopMetrics;
+  readonly onReaped: (runs: number) => void;
+  readonly onViolations: (violations: readonly Violation[]) => void;
+}
+
+const HOUR_MS = 3_600_000;
+
+export function queueLoops(deps: QueueLoopDeps): Loop[] {
+  const { upkeep, leader, on_error, metrics } = deps;
+  const shared = { on_error, metrics };
+  return [
+    loop({
+      ...shared,
+      name: 'reap lost leases',
+      every_ms: deps.heartbeat_interval_ms,
+      run: async () => {
+        const { again, reaped } = await upkeep.reap();
+        if (reaped > 0) deps.onReaped(reaped);
+        return { again };
+      },
+    }),
+    loop({ ...shared, name: 'expire runs', every_ms: 1_000, run: upkeep.expire }),
+    loop({
+      ...shared,
+      name: 'promote parked runs',
+      every_ms: 1_000,
+      wake: (wake) => deps.listener.on('run_wake', (payload) => {
+        if (payload === 'resume' || payload === '') wake();
+      }),
+      run: upkeep.promote,
+    }),
+    loop({ ...shared, name: 'make run partitions', every_ms: 24 * HOUR_MS, run: async () => void (await upkeep.ensurePartitions()) }),
+    loop({ ...shared, leader, name: 'retire run partitions', every_ms: HOUR_MS, run: upkeep.retirePartitions }),
+    loop({ ...shared, leader, name: 'purge idempotency keys', every_ms: 600_000, run: upkeep.purgeKeys }),
+    loop({
+      ...shared,
+      leader,
+      name: 'check the queue',
+      every_ms: deps.check_interval_ms,
+      run: async (signal) => deps.onViolations(await checkQueueTwice(deps.db, () => sleep(3_000, undefined, { signal }))),
+    }),
+  ];
+}

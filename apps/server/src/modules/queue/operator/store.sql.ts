@@ -1,0 +1,424 @@
+// Generated from store.sql by `npm run generate`. Do not edit.
+import { many, maybe, type Queryable } from '../../../platform/db/query.ts';
+
+export interface CancelRunsParams {
+  readonly run_ids: readonly (string | null)[];
+  readonly project_id: string;
+  readonly created_from: string;
+  readonly created_to: string;
+  readonly reason: string;
+  readonly idempotency_retention_secs: number;
+}
+
+export interface CancelRunsRow {
+  readonly id: string;
+  readonly told: number;
+}
+
+const cancelRunsText = `with mine as materialized (
+  select id, created_at from job_runs
+   where id = any ($1::text[]) and project_id = $2
+     and created_at >= $3::timestamptz and created_at <= $4::timestamptz
+), q as (delete from run_queue where run_id = any (array(select id from mine)) returning run_id),
+   p as (delete from run_parked where run_id = any (array(select id from mine)) returning run_id),
+   d as (delete from run_delayed where run_id = any (array(select id from mine)) returning run_id),
+   a as (delete from run_active where run_id = any (array(select id from mine)) returning run_id, started_at),
+   w as (delete from run_waiting where run_id = any (array(select id from mine)) returning run_id),
+before as materialized (
+  select r.id, r.status from job_runs r
+   where r.id = any (array(select id from mine))
+     and r.created_at >= $3::timestamptz and r.created_at <= $4::timestamptz
+), done as (
+  update job_runs r
+     set status = 'canceled', finished_at = strait_now(), error = $5, expires_at = null, next_retry_at = null,
+         started_at = coalesce((select a.started_at from a where a.run_id = r.id), r.started_at)
+   where r.id = any (array(select run_id from q union all select run_id from p union all select run_id from d
+                           union all select run_id from a union all select run_id from w))
+     and r.created_at >= $3::timestamptz and r.created_at <= $4::timestamptz
+     and (r.status = any ('{delayed,queued,dequeued,executing,waiting}')) is true
+  returning r.id, r.job_id, r.attempt, r.idempotency_key
+), told as (
+  insert into run_events (run_id, type, level, message, data)
+  select done.id, 'state_change', 'warn', $5,
+         jsonb_build_object('to', 'canceled', 'attempt', done.attempt, 'from',
+           case when exists (select from a where a.run_id = done.id) then 'executing'
+                else (select b.status from before b where b.id = done.id) end)
+    from done
+), freed as (
+  update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => $6::int)
+    from done where done.idempotency_key is not null
+     and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
+), live as materialized (
+  select pg_notify('run_live', '') where exists (select from done)
+  union all
+  select pg_notify('run_abort', a.run_id) from a
+)
+select id, (select count(*) from live)::int as "told" from done`;
+
+/** Any place → none. Runs not in the answer were terminal, foreign, or between two places: the caller looks again. */
+export function cancelRuns(db: Queryable, params: CancelRunsParams): Promise<CancelRunsRow[]> {
+  return many<CancelRunsRow>(db, {
+    text: cancelRunsText,
+    values: [
+      params.run_ids,
+      params.project_id,
+      params.created_from,
+      params.created_to,
+      params.reason,
+      params.idempotency_retention_secs,
+    ],
+  });
+}
+
+export interface ListChildIdsParams {
+  readonly parent_ids: readonly (string | null)[];
+  readonly project_id: string;
+}
+
+export interface ListChildIdsRow {
+  readonly id: string;
+  readonly created_at: string;
+}
+
+const listChildIdsText = `select id, created_at from job_runs
+ where parent_run_id = any ($1::text[]) and project_id = $2
+   and status = any ('{delayed,queued,dequeued,executing,waiting}')`;
+
+export function listChildIds(db: Queryable, params: ListChildIdsParams): Promise<ListChildIdsRow[]> {
+  return many<ListChildIdsRow>(db, {
+    text: listChildIdsText,
+    values: [
+      params.parent_ids,
+      params.project_id,
+    ],
+  });
+}
+
+export interface ReplayDeadLettersParams {
+  readonly default_ttl_secs: number;
+  readonly run_ids: readonly (string | null)[];
+  readonly project_id: string;
+  readonly created_from: string;
+  readonly created_to: string;
+  readonly aging_ms: number;
+  readonly actor_id: string;
+}
+
+export interface ReplayDeadLettersRow {
+  readonly id: string;
+  readonly woken: number;
+}
+
+const replayDeadLettersText = `with done as (
+  update job_runs r
+     set status = 'queued', attempt = 1, error = null, error_class = null, started_at = null, finished_at = null,
+         heartbeat_at = null, next_retry_at = null,
+         expires_at = strait_now() + make_interval(secs => coalesce(nullif(j.run_ttl_secs, 0), nullif($1::int, 0))),
+         metadata = (r.metadata - '{_error_hash,_error_hash_count,_snooze_count}'::text[])
+                    || jsonb_build_object('_replays', (coalesce((r.metadata ->> '_replays')::int, 0) + 1)::text)
+    from jobs j
+   where j.id = r.job_id and r.id = any ($2::text[]) and r.project_id = $3
+     and r.created_at >= $4::timestamptz and r.created_at <= $5::timestamptz
+     and (r.status = 'dead_letter') is true
+  returning r.id, r.created_at, r.project_id, r.job_id, r.priority, r.idempotency_key
+), ready as (
+  insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
+  select project_id, (extract(epoch from strait_now()) * 1000)::bigint - priority * $6::bigint, id, created_at, job_id, 1 from done
+), told as (
+  insert into run_events (run_id, type, level, message, data)
+  select id, 'state_change', 'info', 'replayed from the dead letter queue',
+         jsonb_build_object('from', 'dead_letter', 'to', 'queued', 'attempt', 1, 'by', $7::text) from done
+), held as (
+  update job_run_idempotency i set expires_at = null
+    from done where done.idempotency_key is not null
+     and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
+), woken as materialized (
+  select pg_notify('run_wake', 'ready') where exists (select from done)
+  union all select pg_notify('run_live', '') where exists (select from done)
+)
+select id, (select count(*) from woken)::int as "woken" from done`;
+
+/**
+ * dead_letter → queued, the same run from attempt 1. `_replays` in the metadata counts and fences the token
+ * the first trigger was answered with.
+ */
+export function replayDeadLetters(db: Queryable, params: ReplayDeadLettersParams): Promise<ReplayDeadLettersRow[]> {
+  return many<ReplayDeadLettersRow>(db, {
+    text: replayDeadLettersText,
+    values: [
+      params.default_ttl_secs,
+      params.run_ids,
+      params.project_id,
+      params.created_from,
+      params.created_to,
+      params.aging_ms,
+      params.actor_id,
+    ],
+  });
+}
+
+export interface RestartRunParams {
+  readonly run_id: string;
+  readonly project_id: string;
+  readonly reason: string;
+  readonly aging_ms: number;
+  readonly actor_id: string;
+}
+
+export interface RestartRunRow {
+  readonly id: string;
+  readonly woken: number;
+}
+
+const restartRunText = `with mine as materialized (
+  select r.id, r.created_at from job_runs r join jobs j on j.id = r.job_id
+   where r.id = $1 and r.created_at = strait_id_time($1) and r.project_id = $2
+     and r.attempt < coalesce(r.max_attempts_override, j.max_attempts)
+), a as (delete from run_active where run_id = any (array(select id from mine)) returning run_id, attempt),
+   w as (delete from run_waiting where run_id = any (array(select id from mine)) returning run_id, attempt),
+done as (
+  update job_runs r
+     set status = 'queued', attempt = r.attempt + 1, started_at = null, finished_at = null, heartbeat_at = null,
+         expires_at = null, next_retry_at = null, error = $3
+   where r.id = any (array(select run_id from a union all select run_id from w)) and r.created_at = strait_id_time($1)
+     and (r.status = any ('{queued,dequeued,executing,waiting}')) is true
+  returning r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority
+), ready as (
+  insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
+  select project_id, (extract(epoch from created_at) * 1000)::bigint - priority * $4::bigint, id, created_at, job_id, attempt from done
+), told as (
+  insert into run_events (run_id, type, level, message, data)
+  select id, 'state_change', 'warn', $3,
+         jsonb_build_object('from', case when exists (select from w) then 'waiting' else 'executing' end,
+                            'to', 'queued', 'attempt', attempt, 'by', $5::text) from done
+), woken as materialized (
+  select pg_notify('run_wake', 'ready') where exists (select from done)
+  union all select pg_notify('run_live', '') where exists (select from done)
+  union all select pg_notify('run_abort', a.run_id) from a
+)
+select id, (select count(*) from woken)::int as "woken" from done`;
+
+/** executing or waiting → queued, next attempt. No row: neither, or no attempt left. */
+export function restartRun(db: Queryable, params: RestartRunParams): Promise<RestartRunRow | undefined> {
+  return maybe<RestartRunRow>(db, {
+    text: restartRunText,
+    values: [
+      params.run_id,
+      params.project_id,
+      params.reason,
+      params.aging_ms,
+      params.actor_id,
+    ],
+  });
+}
+
+export interface RescheduleRunParams {
+  readonly run_id: string;
+  readonly project_id: string;
+  readonly scheduled_at: string;
+  readonly payload_json: string | null;
+  readonly aging_ms: number;
+  readonly actor_id: string;
+}
+
+export interface RescheduleRunRow {
+  readonly id: string;
+  readonly woken: number;
+}
+
+const rescheduleRunText = `with mine as materialized (
+  select id, created_at from job_runs
+   where id = $1 and created_at = strait_id_time($1) and project_id = $2
+     and attempt = 1 and started_at is null and (status = any ('{delayed,queued}')) is true
+), q as (delete from run_queue where run_id = any (array(select id from mine)) returning run_id),
+   p as (delete from run_parked where run_id = any (array(select id from mine)) returning run_id),
+   d as (delete from run_delayed where run_id = any (array(select id from mine)) returning run_id),
+done as (
+  update job_runs r
+     set status = case when $3::timestamptz > strait_now() then 'delayed' else 'queued' end,
+         scheduled_at = $3::timestamptz,
+         expires_at = greatest(strait_now(), $3::timestamptz)
+                      + (r.expires_at - greatest(r.created_at, r.scheduled_at)),
+         payload = coalesce($4::jsonb, r.payload)
+   where r.id = any (array(select run_id from q union all select run_id from p union all select run_id from d))
+     and r.created_at = strait_id_time($1) and (r.status = any ('{delayed,queued}')) is true
+  returning r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.status, r.scheduled_at
+), ready as (
+  insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
+  select project_id, (extract(epoch from created_at) * 1000)::bigint - priority * $5::bigint, id, created_at, job_id, attempt
+    from done where status = 'queued'
+), later as (
+  insert into run_delayed (due_at, project_id, rank, run_id, run_created_at, job_id, attempt)
+  select scheduled_at, project_id, (extract(epoch from scheduled_at) * 1000)::bigint - priority * $5::bigint,
+         id, created_at, job_id, attempt
+    from done where status = 'delayed'
+), told as (
+  insert into run_events (run_id, type, level, message, data)
+  select id, 'state_change', 'info', 'rescheduled',
+         jsonb_build_object('to', status, 'attempt', attempt, 'scheduled_at', scheduled_at, 'by', $6::text) from done
+), woken as materialized (
+  select pg_notify('run_wake', 'due') where exists (select from done)
+  union all select pg_notify('run_live', '') where exists (select from done)
+)
+select id, (select count(*) from woken)::int as "woken" from done`;
+
+/** delayed or queued and never started → delayed or queued at another instant, optionally with another payload. */
+export function rescheduleRun(db: Queryable, params: RescheduleRunParams): Promise<RescheduleRunRow | undefined> {
+  return maybe<RescheduleRunRow>(db, {
+    text: rescheduleRunText,
+    values: [
+      params.run_id,
+      params.project_id,
+      params.scheduled_at,
+      params.payload_json,
+      params.aging_ms,
+      params.actor_id,
+    ],
+  });
+}
+
+export interface HoldRunParams {
+  readonly run_id: string;
+  readonly project_id: string;
+  readonly actor_id: string;
+}
+
+export interface HoldRunRow {
+  readonly id: string;
+}
+
+const holdRunText = `with mine as materialized (
+  select id, created_at, project_id, job_id, attempt, priority from job_runs
+   where id = $1 and created_at = strait_id_time($1) and project_id = $2
+), q as (delete from run_queue where run_id = any (array(select id from mine)) returning run_id, run_created_at, project_id, rank, job_id, attempt),
+   p as (delete from run_parked where run_id = any (array(select id from mine)) and lane_id <> 0 returning run_id, run_created_at, project_id, rank, job_id, attempt),
+   d as (delete from run_delayed where run_id = any (array(select id from mine)) returning run_id, run_created_at, project_id, rank, job_id, attempt),
+held as (
+  insert into run_parked (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id, root_lane_id)
+  select project_id, rank, run_id, run_created_at, job_id, attempt, 0, 0
+    from (select * from q union all select * from p union all select * from d) x
+  returning run_id
+), told as (
+  insert into run_events (run_id, type, level, message, data)
+  select run_id, 'log', 'info', 'held by an operator', jsonb_build_object('by', $3::text) from held
+)
+select run_id as id from held`;
+
+/**
+ * A pending run moves into the reserved lane 0, whose limit is 0: it keeps its status and is not started
+ * until released.
+ */
+export function holdRun(db: Queryable, params: HoldRunParams): Promise<HoldRunRow | undefined> {
+  return maybe<HoldRunRow>(db, {
+    text: holdRunText,
+    values: [
+      params.run_id,
+      params.project_id,
+      params.actor_id,
+    ],
+  });
+}
+
+export interface ReleaseRunParams {
+  readonly run_id: string;
+  readonly project_id: string;
+  readonly actor_id: string;
+}
+
+export interface ReleaseRunRow {
+  readonly id: string;
+  readonly woken: number;
+}
+
+const releaseRunText = `with gone as (
+  delete from run_parked where run_id = $1 and lane_id = 0 and project_id = $2
+  returning run_id, run_created_at, project_id, rank, job_id, attempt
+), due as materialized (
+  select r.id, greatest(case when r.status = 'delayed' then r.scheduled_at end, r.next_retry_at) as due_at from job_runs r
+   where r.id = (select run_id from gone) and r.created_at = strait_id_time($1)
+), later as (
+  insert into run_delayed (due_at, project_id, rank, run_id, run_created_at, job_id, attempt)
+  select (select due_at from due), project_id, rank, run_id, run_created_at, job_id, attempt from gone
+   where exists (select from due where due_at is not null)
+), ready as (
+  insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
+  select project_id, rank, run_id, run_created_at, job_id, attempt from gone where not exists (select from due where due_at is not null)
+), told as (
+  insert into run_events (run_id, type, level, message, data)
+  select run_id, 'log', 'info', 'released by an operator', jsonb_build_object('by', $3::text) from gone
+), woken as materialized (select pg_notify('run_wake', 'due') where exists (select from gone))
+select run_id as id, (select count(*) from woken)::int as "woken" from gone`;
+
+/** A held run goes back where it belongs: run_delayed while its instant is still to come, else run_queue. */
+export function releaseRun(db: Queryable, params: ReleaseRunParams): Promise<ReleaseRunRow | undefined> {
+  return maybe<ReleaseRunRow>(db, {
+    text: releaseRunText,
+    values: [
+      params.run_id,
+      params.project_id,
+      params.actor_id,
+    ],
+  });
+}
+
+export interface ClearIdempotencyKeyParams {
+  readonly run_id: string;
+  readonly project_id: string;
+}
+
+export interface ClearIdempotencyKeyRow {
+  readonly id: string;
+}
+
+const clearIdempotencyKeyText = `with target as materialized (
+  select id, job_id, idempotency_key from job_runs
+   where id = $1 and created_at = strait_id_time($1) and project_id = $2
+     and status <> all ('{dequeued,executing,waiting}') for update
+), freed as (
+  delete from job_run_idempotency i using target t
+   where i.job_id = t.job_id and i.idempotency_key = t.idempotency_key and i.run_id = t.id
+), done as (
+  update job_runs r set idempotency_key = null
+    from target t where r.id = t.id and r.created_at = strait_id_time($1) and t.idempotency_key is not null
+)
+select id from target where not exists (select from run_active x where x.run_id = target.id)`;
+
+/** Frees the key of a run that no longer (or not yet) executes. */
+export function clearIdempotencyKey(db: Queryable, params: ClearIdempotencyKeyParams): Promise<ClearIdempotencyKeyRow | undefined> {
+  return maybe<ClearIdempotencyKeyRow>(db, {
+    text: clearIdempotencyKeyText,
+    values: [
+      params.run_id,
+      params.project_id,
+    ],
+  });
+}
+
+export interface ListOpenIdsParams {
+  readonly run_ids: readonly (string | null)[];
+  readonly project_id: string;
+  readonly created_from: string;
+  readonly created_to: string;
+}
+
+export interface ListOpenIdsRow {
+  readonly id: string;
+}
+
+const listOpenIdsText = `select id from job_runs
+ where id = any ($1::text[]) and project_id = $2
+   and created_at >= $3::timestamptz and created_at <= $4::timestamptz
+   and (status = any ('{delayed,queued,dequeued,executing,waiting}')) is true`;
+
+/** Of these runs, the ones that are not terminal. */
+export function listOpenIds(db: Queryable, params: ListOpenIdsParams): Promise<ListOpenIdsRow[]> {
+  return many<ListOpenIdsRow>(db, {
+    text: listOpenIdsText,
+    values: [
+      params.run_ids,
+      params.project_id,
+      params.created_from,
+      params.created_to,
+    ],
+  });
+}

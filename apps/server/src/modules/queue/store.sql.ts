@@ -1,0 +1,663 @@
+// Generated from store.sql by `npm run generate`. Do not edit.
+import type { JsonColumns } from '../../platform/db/json-columns.ts';
+import { count, many, maybe, one, type Queryable } from '../../platform/db/query.ts';
+
+export interface EnqueueRunsParams {
+  readonly default_ttl_secs: number;
+  readonly job_ids: readonly (string | null)[];
+  readonly project_ids: readonly (string | null)[];
+  readonly payloads: readonly (string | null)[];
+  readonly priorities: readonly (number | null)[];
+  readonly idempotency_keys: readonly (string | null)[];
+  readonly payload_hashes: readonly (string | null)[];
+  readonly extras: readonly unknown[];
+  readonly aging_ms: number;
+}
+
+export interface EnqueueRunsRow {
+  readonly ord: number;
+  readonly id: string;
+  readonly created_at: string;
+  readonly priority: number;
+  readonly status: string;
+  readonly scheduled_at: string | null;
+  readonly expires_at: string | null;
+  readonly woken: number;
+}
+
+const enqueueRunsText = `with input as materialized (
+  select n.*, strait_run_id() as id, n.payload::jsonb as payload_value,
+         j.version, j.version_id,
+         coalesce(j.tags || (n.extra -> 'tags'), j.tags) as tags,
+         coalesce(j.default_run_metadata || (n.extra -> 'metadata'), j.default_run_metadata) as metadata,
+         (n.extra ->> 'scheduled_at')::timestamptz as scheduled_at,
+         coalesce(nullif((n.extra ->> 'ttl_secs')::int, 0), nullif(j.run_ttl_secs, 0), nullif($1::int, 0)) as ttl_secs
+    from unnest($2::text[], $3::text[], $4::text[], $5::int[],
+                $6::text[], $7::text[], $8::jsonb[])
+         with ordinality as n(job_id, project_id, payload, priority, idempotency_key, payload_hash, extra, ord)
+    join jobs j on j.id = n.job_id and j.project_id = n.project_id and j.enabled
+), claimed as (
+  insert into job_run_idempotency as held (job_id, idempotency_key, run_id, payload_hash, created_at)
+  select distinct on (job_id, idempotency_key) job_id, idempotency_key, id, payload_hash, strait_now()
+    from input where idempotency_key is not null order by job_id, idempotency_key, ord
+  on conflict (job_id, idempotency_key) do update
+     set run_id = excluded.run_id, payload_hash = excluded.payload_hash, created_at = excluded.created_at, expires_at = null
+   where held.expires_at <= strait_now()
+  returning held.run_id
+), runs as (
+  insert into job_runs (id, created_at, job_id, project_id, status, payload, priority, triggered_by, scheduled_at, expires_at,
+         tags, metadata, idempotency_key, concurrency_key, job_version, job_version_id, created_by, parent_run_id,
+         continuation_of, lineage_depth, batch_id, debug_mode, max_attempts_override, timeout_secs_override,
+         retry_backoff, retry_initial_delay_secs, retry_max_delay_secs)
+  select id, strait_id_time(id), job_id, project_id,
+         case when scheduled_at > strait_now() then 'delayed' else 'queued' end,
+         payload_value, priority, coalesce(extra ->> 'triggered_by', 'manual'), scheduled_at,
+         greatest(strait_now(), scheduled_at) + make_interval(secs => ttl_secs),
+         tags, metadata, idempotency_key, extra ->> 'concurrency_key', version, version_id, extra ->> 'created_by',
+         extra ->> 'parent_run_id', extra ->> 'continuation_of', coalesce((extra ->> 'lineage_depth')::int, 0),
+         extra ->> 'batch_id', coalesce((extra ->> 'debug_mode')::boolean, false), (extra ->> 'max_attempts_override')::int,
+         (extra ->> 'timeout_secs_override')::int, extra ->> 'retry_backoff', (extra ->> 'retry_initial_delay_secs')::int,
+         (extra ->> 'retry_max_delay_secs')::int
+    from input
+   where idempotency_key is null or id = any (array(select run_id from claimed))
+   order by ord
+  returning id, created_at, project_id, job_id, status, priority, scheduled_at, attempt, expires_at, tags, metadata
+), ready as (
+  insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
+  select project_id, (extract(epoch from created_at) * 1000)::bigint - priority * $9::bigint, id, created_at, job_id, attempt
+    from runs where status = 'queued' order by id
+), later as (
+  insert into run_delayed (due_at, project_id, rank, run_id, run_created_at, job_id, attempt)
+  select scheduled_at, project_id, (extract(epoch from scheduled_at) * 1000)::bigint - priority * $9::bigint,
+         id, created_at, job_id, attempt
+    from runs where status = 'delayed'
+), told as (
+  insert into run_events (run_id, type, level, message, data, created_at)
+  select id, 'state_change', 'info', status, jsonb_build_object('from', null, 'to', status, 'attempt', attempt), created_at
+    from runs
+), woken as materialized (
+  select pg_notify('run_wake', case when exists (select from runs where status = 'delayed') then 'due' else 'ready' end)
+   where exists (select from runs)
+)
+select i.ord::int as "ord", i.id as "id", strait_id_time(i.id) as "created_at", i.priority as "priority",
+       case when i.scheduled_at > strait_now() then 'delayed' else 'queued' end as "status",
+       i.scheduled_at as "scheduled_at", greatest(strait_now(), i.scheduled_at) + make_interval(secs => i.ttl_secs) as "expires_at",
+       (select count(*) from woken)::int as "woken"
+  from input i
+ where i.idempotency_key is null or i.id = any (array(select run_id from claimed))`;
+
+/**
+ * across projects: one batch mixes triggers of many callers; each row joins its job by project.
+ * Inserts the runs with their place, idempotency row and first event. An input without a row in the
+ * answer was not created: its job is gone or disabled, or another run holds its idempotency key.
+ */
+export function enqueueRuns(db: Queryable, params: EnqueueRunsParams): Promise<EnqueueRunsRow[]> {
+  return many<EnqueueRunsRow>(db, {
+    text: enqueueRunsText,
+    values: [
+      params.default_ttl_secs,
+      params.job_ids,
+      params.project_ids,
+      params.payloads,
+      params.priorities,
+      params.idempotency_keys,
+      params.payload_hashes,
+      params.extras.map((item) => (item === null ? null : JSON.stringify(item))),
+      params.aging_ms,
+    ],
+    name: 'queue_enqueueRuns_36916af8',
+  });
+}
+
+export interface FindKeyHoldersParams {
+  readonly job_ids: readonly (string | null)[];
+  readonly idempotency_keys: readonly (string | null)[];
+}
+
+export interface FindKeyHoldersRow {
+  readonly job_id: string;
+  readonly idempotency_key: string;
+  readonly run_id: string;
+  readonly payload_hash: string | null;
+  readonly status: string;
+  readonly created_at: string;
+}
+
+const findKeyHoldersText = `select i.job_id, i.idempotency_key, i.run_id, i.payload_hash, r.status, r.created_at
+  from unnest($1::text[], $2::text[]) as n(job_id, idempotency_key)
+  join job_run_idempotency i on i.job_id = n.job_id and i.idempotency_key = n.idempotency_key
+  join job_runs r on r.id = i.run_id and r.created_at = strait_id_time(i.run_id)
+ where i.expires_at is null or i.expires_at > strait_now()`;
+
+/**
+ * across projects: reads by (job, key) pairs of a batch whose jobs were checked against their projects.
+ * The run that holds an idempotency key, for inputs of enqueueRuns that got no row.
+ */
+export function findKeyHolders(db: Queryable, params: FindKeyHoldersParams): Promise<FindKeyHoldersRow[]> {
+  return many<FindKeyHoldersRow>(db, {
+    text: findKeyHoldersText,
+    values: [
+      params.job_ids,
+      params.idempotency_keys,
+    ],
+    name: 'queue_findKeyHolders_502ae7f4',
+  });
+}
+
+export interface ClaimRunsParams {
+  readonly cursor: string;
+  readonly limit: number;
+  readonly worker_id: number;
+}
+
+export interface ClaimRunsRow {
+  readonly id: string;
+  readonly created_at: string;
+  readonly project_id: string;
+  readonly job_id: string;
+  readonly attempt: number;
+  readonly priority: number;
+  readonly payload: string | null;
+  readonly claim_seq: number;
+  readonly claimed_at: string;
+  readonly job_version: number;
+  readonly job_version_id: string | null;
+  readonly live_version: number;
+  readonly version_policy: string;
+  readonly backwards_compatible: boolean;
+  readonly started_before: string | null;
+  readonly scheduled_at: string | null;
+  readonly next_retry_at: string | null;
+  readonly error: string | null;
+  readonly metadata: JsonColumns['job_runs.metadata'];
+  readonly debug_mode: boolean;
+  readonly max_attempts_override: number | null;
+  readonly timeout_secs_override: number | null;
+  readonly retry_backoff: string | null;
+  readonly retry_initial_delay_secs: number | null;
+  readonly retry_max_delay_secs: number | null;
+  readonly verdict: string;
+}
+
+const claimRunsText = `with recursive turn (project_id, wrapped, n) as (
+  select x.project_id, x.wrapped, 1
+    from ((select q.project_id, false as wrapped from run_queue q where q.project_id > $1::text order by q.project_id limit 1)
+          union all
+          (select q.project_id, true from run_queue q where q.project_id <= $1::text order by q.project_id limit 1)
+          limit 1) x
+  union all
+  select y.project_id, y.wrapped, turn.n + 1
+    from turn cross join lateral (
+         (select q.project_id, turn.wrapped from run_queue q
+           where q.project_id > turn.project_id and (not turn.wrapped or q.project_id <= $1::text)
+           order by q.project_id limit 1)
+         union all
+         (select q.project_id, true from run_queue q
+           where not turn.wrapped and q.project_id <= $1::text order by q.project_id limit 1)
+         limit 1) y
+   where turn.n < $2::int
+), pick as materialized (
+  select x.ctid as place
+    from turn cross join lateral (
+         select q.ctid from run_queue q where q.project_id = turn.project_id
+          order by q.rank, q.seq
+          limit ceil($2::numeric / (select count(*) from turn)) for update skip locked) x
+   limit $2::int
+), taken as materialized (
+  delete from run_queue where ctid = any (array(select place from pick))
+  returning run_id, run_created_at, attempt, seq, lane_id
+), lease as (
+  insert into run_active (worker_id, run_id, run_created_at, attempt, claim_seq, lane_id, started_at)
+  select $3::int, run_id, run_created_at, attempt, seq, lane_id, strait_now() from taken
+), seqs as materialized (
+  select jsonb_object_agg(run_id, seq) as by_id, min(run_created_at) as lo, max(run_created_at) as hi from taken
+)
+select r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.payload::text as "payload",
+       ((select by_id from seqs) ->> r.id)::bigint as "claim_seq", strait_now() as "claimed_at",
+       r.job_version, r.job_version_id, j.version as live_version, j.version_policy, j.backwards_compatible,
+       r.started_at as "started_before", r.scheduled_at, r.next_retry_at, r.error, r.metadata, r.debug_mode,
+       r.max_attempts_override, r.timeout_secs_override, r.retry_backoff, r.retry_initial_delay_secs, r.retry_max_delay_secs,
+       case when (r.status = 'queued') is not true then 'drop'
+            when r.expires_at <= strait_now() then 'expire'
+            when not j.enabled or j.paused or coalesce(g.paused, false) then 'park'
+            else 'go' end as "verdict"
+  from job_runs r
+  join jobs j on j.id = r.job_id
+  left join job_groups g on g.id = j.group_id
+ where r.id = any (array(select run_id from taken))
+   and r.created_at >= (select lo from seqs) and r.created_at <= (select hi from seqs)`;
+
+/**
+ * across projects: workers serve every project, fairly.
+ * Takes up to :limit startable runs, round-robin over the projects after :cursor (wrapping once), best
+ * rank first inside a project. The lease is durable when this returns. `verdict` other than 'go' must
+ * be settled at once by settleVerdicts.
+ */
+export function claimRuns(db: Queryable, params: ClaimRunsParams): Promise<ClaimRunsRow[]> {
+  return many<ClaimRunsRow>(db, {
+    text: claimRunsText,
+    values: [
+      params.cursor,
+      params.limit,
+      params.worker_id,
+    ],
+    name: 'queue_claimRuns_e9446390',
+  });
+}
+
+export interface CompleteRunsParams {
+  readonly run_ids: readonly (string | null)[];
+  readonly facts_json: string;
+  readonly created_from: string;
+  readonly created_to: string;
+  readonly idempotency_retention_secs: number;
+}
+
+export interface CompleteRunsRow {
+  readonly id: string;
+  readonly told: number;
+}
+
+const completeRunsText = `with gone as (
+  delete from run_active
+   where run_id = any ($1::text[]) and claim_seq = ($2::jsonb -> run_id ->> 'c')::bigint
+  returning run_id, attempt, started_at, marked
+), done as (
+  update job_runs r
+     set status = 'completed', finished_at = strait_now(), expires_at = null, next_retry_at = null,
+         error = null, error_class = null,
+         started_at = ($2::jsonb -> r.id ->> 's')::timestamptz,
+         result = $2::jsonb -> r.id -> 'r',
+         execution_trace = coalesce($2::jsonb -> r.id -> 't', r.execution_trace),
+         job_version = coalesce(($2::jsonb -> r.id -> 'v' ->> 0)::int, r.job_version),
+         job_version_id = coalesce($2::jsonb -> r.id -> 'v' ->> 1, r.job_version_id)
+   where r.id = any (array(select run_id from gone))
+     and r.created_at >= $3::timestamptz and r.created_at <= $4::timestamptz
+     and (r.status = any ('{queued,dequeued,executing}')) is true
+  returning r.id, r.job_id, r.attempt, r.idempotency_key
+), told as (
+  insert into run_events (run_id, type, level, message, data, created_at)
+  select run_id, 'state_change', 'info', 'executing',
+         jsonb_build_object('from', 'queued', 'to', 'executing', 'attempt', attempt), started_at
+    from gone where not marked
+  union all
+  select id, 'state_change', 'info', 'completed',
+         jsonb_build_object('from', 'executing', 'to', 'completed', 'attempt', attempt) || coalesce($2::jsonb -> id -> 'd', '{}'),
+         strait_now()
+    from done
+), freed as (
+  update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => $5::int)
+    from done where done.idempotency_key is not null
+     and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
+), live as materialized (select pg_notify('run_live', '') where exists (select from done))
+select id, (select count(*) from live)::int as "told" from done`;
+
+/**
+ * across projects: fenced by the lease of exactly this claim.
+ * :facts is {run id: {c: claim_seq, s: started_at, r: result, t: execution trace, v: [version, version_id],
+ * d: event data}}. Ids missing in the answer were fenced off: somebody else owns the run now.
+ */
+export function completeRuns(db: Queryable, params: CompleteRunsParams): Promise<CompleteRunsRow[]> {
+  return many<CompleteRunsRow>(db, {
+    text: completeRunsText,
+    values: [
+      params.run_ids,
+      params.facts_json,
+      params.created_from,
+      params.created_to,
+      params.idempotency_retention_secs,
+    ],
+    name: 'queue_completeRuns_d4b66afc',
+  });
+}
+
+export interface SettleRunsParams {
+  readonly run_ids: readonly (string | null)[];
+  readonly facts_json: string;
+  readonly created_from: string;
+  readonly created_to: string;
+  readonly aging_ms: number;
+  readonly idempotency_retention_secs: number;
+}
+
+export interface SettleRunsRow {
+  readonly id: string;
+  readonly created_at: string;
+  readonly project_id: string;
+  readonly job_id: string;
+  readonly status: string;
+  readonly attempt: number;
+  readonly next_retry_at: string | null;
+  readonly told: number;
+}
+
+const settleRunsText = `with gone as (
+  delete from run_active
+   where run_id = any ($1::text[]) and claim_seq = ($2::jsonb -> run_id ->> 'c')::bigint
+  returning run_id, attempt, started_at, marked
+), done as (
+  update job_runs r
+     set status = f.to_status,
+         attempt = coalesce((f.fact ->> 'n')::int, r.attempt),
+         priority = coalesce((f.fact ->> 'p')::int, r.priority),
+         started_at = (f.fact ->> 's')::timestamptz,
+         finished_at = case when f.to_status = 'queued' then null else strait_now() end,
+         next_retry_at = strait_now() + (f.fact ->> 'w')::float8 * interval '1 ms',
+         heartbeat_at = null,
+         expires_at = null,
+         error = f.fact ->> 'e', error_class = f.fact ->> 'ec',
+         result = coalesce(f.fact -> 'r', r.result),
+         metadata = r.metadata || coalesce(f.fact -> 'm', '{}'),
+         execution_trace = coalesce(f.fact -> 't', r.execution_trace),
+         job_version = coalesce((f.fact -> 'v' ->> 0)::int, r.job_version),
+         job_version_id = coalesce(f.fact -> 'v' ->> 1, r.job_version_id)
+    from (select k.id, $2::jsonb -> k.id as fact, $2::jsonb -> k.id ->> 'to' as to_status
+            from unnest(array(select run_id from gone)) as k(id)) f
+   where r.id = f.id and r.created_at >= $3::timestamptz and r.created_at <= $4::timestamptz
+     and (r.status = any ('{queued,dequeued,executing}')) is true
+  returning r.id, r.created_at, r.project_id, r.job_id, r.status, r.attempt, r.priority, r.next_retry_at, r.idempotency_key, r.error
+), later as (
+  insert into run_delayed (due_at, project_id, rank, run_id, run_created_at, job_id, attempt)
+  select next_retry_at, project_id, (extract(epoch from next_retry_at) * 1000)::bigint - priority * $5::bigint,
+         id, created_at, job_id, attempt
+    from done where status = 'queued' and next_retry_at is not null
+), ready as (
+  insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
+  select project_id, (extract(epoch from created_at) * 1000)::bigint - priority * $5::bigint, id, created_at, job_id, attempt
+    from done where status = 'queued' and next_retry_at is null
+), told as (
+  insert into run_events (run_id, type, level, message, data, created_at)
+  select run_id, 'state_change', 'info', 'executing',
+         jsonb_build_object('from', 'queued', 'to', 'executing', 'attempt', attempt), started_at
+    from gone where not marked and $2::jsonb -> run_id ->> 'u' is null
+  union all
+  select id, 'state_change', coalesce($2::jsonb -> id ->> 'l', 'info'), coalesce(error, status),
+         jsonb_build_object('from', case when $2::jsonb -> id ->> 'u' is null then 'executing' else 'queued' end, 'to', status)
+           || coalesce($2::jsonb -> id -> 'd', '{}'),
+         strait_now()
+    from done
+), freed as (
+  update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => $6::int)
+    from done where done.idempotency_key is not null and done.status <> 'queued'
+     and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
+), live as materialized (
+  select pg_notify('run_live', '') where exists (select from done)
+  union all
+  select pg_notify('run_wake', 'due') where exists (select from done where status = 'queued')
+)
+select id, created_at, project_id, job_id, status, attempt, next_retry_at as "next_retry_at", (select count(*) from live)::int as "told"
+  from done`;
+
+/**
+ * across projects: fenced by the lease of exactly this claim.
+ * Every other end of an attempt, as data. :facts is {run id: {c: claim_seq, to: status, s: started_at or absent
+ * to clear it, n: attempt afterwards, p: priority, e: error, ec: error class, r: result, t: trace, m: metadata
+ * patch, v: [version, version_id], d: event data, l: event level, w: delay in ms, u: set when the claim never started
+ * it}}. A run that goes back to `queued` gets its place here: run_delayed with a delay, run_queue without.
+ */
+export function settleRuns(db: Queryable, params: SettleRunsParams): Promise<SettleRunsRow[]> {
+  return many<SettleRunsRow>(db, {
+    text: settleRunsText,
+    values: [
+      params.run_ids,
+      params.facts_json,
+      params.created_from,
+      params.created_to,
+      params.aging_ms,
+      params.idempotency_retention_secs,
+    ],
+    name: 'queue_settleRuns_1420f3e3',
+  });
+}
+
+export interface ParkRunsParams {
+  readonly run_ids: readonly (string | null)[];
+  readonly claims_json: string;
+  readonly aging_ms: number;
+  readonly created_from: string;
+  readonly created_to: string;
+}
+
+export interface ParkRunsRow {
+  readonly run_id: string;
+}
+
+const parkRunsText = `with gone as (
+  delete from run_active
+   where run_id = any ($1::text[]) and claim_seq = ($2::jsonb ->> run_id)::bigint
+  returning run_id
+)
+insert into run_parked (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id, root_lane_id)
+select r.project_id, (extract(epoch from r.created_at) * 1000)::bigint - r.priority * $3::bigint,
+       r.id, r.created_at, r.job_id, r.attempt, l.lane_id, l.root_lane_id
+  from job_runs r
+  join lanes l on l.project_id = r.project_id and l.job_id = r.job_id and l.concurrency_key is null
+ where r.id = any (array(select run_id from gone))
+   and r.created_at >= $4::timestamptz and r.created_at <= $5::timestamptz
+returning run_id`;
+
+/**
+ * across projects: fenced by the lease of exactly this claim.
+ * What a claim took but may not start because its job is paused or disabled: the lease becomes a row of
+ * run_parked in its job's lane (made by ensureJobLanes). The run stays `queued`.
+ */
+export function parkRuns(db: Queryable, params: ParkRunsParams): Promise<ParkRunsRow[]> {
+  return many<ParkRunsRow>(db, {
+    text: parkRunsText,
+    values: [
+      params.run_ids,
+      params.claims_json,
+      params.aging_ms,
+      params.created_from,
+      params.created_to,
+    ],
+    name: 'queue_parkRuns_f37ae873',
+  });
+}
+
+export interface EnsureJobLanesParams {
+  readonly job_ids: readonly (string | null)[];
+}
+
+export interface EnsureJobLanesRow {
+  readonly lane_id: number;
+}
+
+const ensureJobLanesText = `with missing as (
+  select nextval(pg_get_serial_sequence('lanes', 'lane_id')) as lane_id, j.project_id, j.id as job_id
+    from jobs j
+   where j.id = any ($1::text[])
+     and not exists (select from lanes l where l.project_id = j.project_id and l.job_id = j.id and l.concurrency_key is null)
+)
+insert into lanes (lane_id, root_lane_id, project_id, job_id)
+select lane_id, lane_id, project_id, job_id from missing
+on conflict do nothing
+returning lane_id`;
+
+/** across projects: called by workers with the jobs of one claim. */
+export function ensureJobLanes(db: Queryable, params: EnsureJobLanesParams): Promise<EnsureJobLanesRow[]> {
+  return many<EnsureJobLanesRow>(db, {
+    text: ensureJobLanesText,
+    values: [params.job_ids],
+  });
+}
+
+export interface MarkExecutingParams {
+  readonly run_ids: readonly (string | null)[];
+  readonly claims_json: string;
+  readonly starts_json: string;
+  readonly created_from: string;
+  readonly created_to: string;
+}
+
+export interface MarkExecutingRow {
+  readonly id: string;
+  readonly told: number;
+}
+
+const markExecutingText = `with held as materialized (
+  update run_active set marked = true
+   where run_id = any ($1::text[]) and claim_seq = ($2::jsonb ->> run_id)::bigint and not marked
+  returning run_id, attempt, started_at
+), done as (
+  update job_runs r
+     set status = 'executing', expires_at = null, next_retry_at = null,
+         started_at = ($3::jsonb ->> r.id)::timestamptz
+   where r.id = any (array(select run_id from held))
+     and r.created_at >= $4::timestamptz and r.created_at <= $5::timestamptz
+     and (r.status = 'queued') is true
+  returning r.id
+), told as (
+  insert into run_events (run_id, type, level, message, data, created_at)
+  select run_id, 'state_change', 'info', 'executing',
+         jsonb_build_object('from', 'queued', 'to', 'executing', 'attempt', attempt), started_at
+    from held
+), live as materialized (select pg_notify('run_live', '') where exists (select from done))
+select id, (select count(*) from live)::int as "told" from done`;
+
+/**
+ * across projects: fenced by the lease of exactly this claim.
+ * Copies a lease that lives longer than a moment into the wide row. The lease row is updated first: only
+ * reading it would let a hand-back commit in between and leave `executing` without a lease.
+ */
+export function markExecuting(db: Queryable, params: MarkExecutingParams): Promise<MarkExecutingRow[]> {
+  return many<MarkExecutingRow>(db, {
+    text: markExecutingText,
+    values: [
+      params.run_ids,
+      params.claims_json,
+      params.starts_json,
+      params.created_from,
+      params.created_to,
+    ],
+    name: 'queue_markExecuting_f94997f9',
+  });
+}
+
+export interface RegisterWorkerParams {
+  readonly hostname: string;
+  readonly pid: number;
+}
+
+export interface RegisterWorkerRow {
+  readonly id: number;
+}
+
+const registerWorkerText = `insert into workers (heartbeat_at, started_at, hostname, pid) values (strait_now(), strait_now(), $1, $2) returning id`;
+
+export function registerWorker(db: Queryable, params: RegisterWorkerParams): Promise<RegisterWorkerRow> {
+  return one<RegisterWorkerRow>(db, {
+    text: registerWorkerText,
+    values: [
+      params.hostname,
+      params.pid,
+    ],
+  });
+}
+
+export interface BeatWorkerParams {
+  readonly worker_id: number;
+}
+
+const beatWorkerText = `update workers set heartbeat_at = strait_now() where id = $1`;
+
+/** One row per process whatever it executes; not waiting for the disk is right for a beat. */
+export function beatWorker(db: Queryable, params: BeatWorkerParams): Promise<number> {
+  return count(db, {
+    text: beatWorkerText,
+    values: [params.worker_id],
+  });
+}
+
+export interface RemoveWorkerParams {
+  readonly worker_id: number;
+}
+
+const removeWorkerText = `delete from workers where id = $1`;
+
+/** Only once nothing of it executes: leases without a worker row are reaped at once. */
+export function removeWorker(db: Queryable, params: RemoveWorkerParams): Promise<number> {
+  return count(db, {
+    text: removeWorkerText,
+    values: [params.worker_id],
+  });
+}
+
+export interface ListLeasesParams {
+  readonly worker_id: number;
+}
+
+export interface ListLeasesRow {
+  readonly run_id: string;
+  readonly run_created_at: string;
+  readonly attempt: number;
+  readonly claim_seq: number;
+  readonly settled: boolean;
+}
+
+const listLeasesText = `select run_id, run_created_at, attempt, claim_seq, started_at < strait_now() - make_interval(secs => 5) as "settled"
+  from run_active where worker_id = $1`;
+
+/** across projects: a worker looks at its own leases. */
+export function listLeases(db: Queryable, params: ListLeasesParams): Promise<ListLeasesRow[]> {
+  return many<ListLeasesRow>(db, {
+    text: listLeasesText,
+    values: [params.worker_id],
+  });
+}
+
+export interface ListCanceledParams {
+  readonly run_ids: readonly (string | null)[];
+  readonly created_from: string;
+  readonly created_to: string;
+}
+
+export interface ListCanceledRow {
+  readonly id: string;
+}
+
+const listCanceledText = `select id from job_runs
+ where id = any ($1::text[]) and created_at >= $2::timestamptz and created_at <= $3::timestamptz
+   and (status = 'canceled') is true`;
+
+/** across projects: a worker asks about runs it was executing. */
+export function listCanceled(db: Queryable, params: ListCanceledParams): Promise<ListCanceledRow[]> {
+  return many<ListCanceledRow>(db, {
+    text: listCanceledText,
+    values: [
+      params.run_ids,
+      params.created_from,
+      params.created_to,
+    ],
+  });
+}
+
+export interface HandOverParams {
+  readonly deadline_secs: number;
+  readonly run_id: string;
+  readonly claim_seq: number;
+}
+
+export interface HandOverRow {
+  readonly run_id: string;
+}
+
+const handOverText = `update run_active
+   set worker_id = null, endpoint_beat_at = strait_now(), deadline_at = strait_now() + make_interval(secs => $1::float8)
+ where run_id = $2 and claim_seq = $3
+returning run_id`;
+
+/**
+ * across projects: fenced by the lease of exactly this claim.
+ * 202 with X-Strait-Async: the endpoint owns the run from here on, beats itself and must finish by the deadline.
+ */
+export function handOver(db: Queryable, params: HandOverParams): Promise<HandOverRow | undefined> {
+  return maybe<HandOverRow>(db, {
+    text: handOverText,
+    values: [
+      params.deadline_secs,
+      params.run_id,
+      params.claim_seq,
+    ],
+  });
+}

@@ -1,0 +1,574 @@
+// Generated from store.sql by `npm run generate`. Do not edit.
+import type { JsonColumns } from '../../../platform/db/json-columns.ts';
+import { count, many, one, type Queryable } from '../../../platform/db/query.ts';
+
+export interface MoveDueParams {
+  readonly limit: number;
+}
+
+export interface MoveDueRow {
+  readonly run_id: string;
+  readonly woken: number;
+}
+
+const moveDueText = `with due as materialized (
+  select ctid from run_delayed where due_at <= strait_now() order by due_at limit $1::int for update skip locked
+), moved as (
+  delete from run_delayed where ctid = any (array(select ctid from due))
+  returning project_id, rank, run_id, run_created_at, job_id, attempt
+), ready as (
+  insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
+  select project_id, rank, run_id, run_created_at, job_id, attempt from moved order by rank
+), done as (
+  update job_runs r set status = 'queued'
+   where r.id = any (array(select run_id from moved))
+     and r.created_at >= (select min(run_created_at) from moved) and r.created_at <= (select max(run_created_at) from moved)
+     and (r.status = 'delayed') is true
+  returning r.id, r.attempt
+), told as (
+  insert into run_events (run_id, type, level, message, data)
+  select id, 'state_change', 'info', 'queued', jsonb_build_object('from', 'delayed', 'to', 'queued', 'attempt', attempt) from done
+), woken as materialized (
+  select pg_notify('run_wake', 'ready') where exists (select from moved)
+  union all
+  select pg_notify('run_live', '') where exists (select from done)
+)
+select run_id, (select count(*) from woken)::int as "woken" from moved`;
+
+/**
+ * across projects: the mover serves every project.
+ * Delayed and retrying runs whose instant has come enter run_queue, at most :limit per call.
+ */
+export function moveDue(db: Queryable, params: MoveDueParams): Promise<MoveDueRow[]> {
+  return many<MoveDueRow>(db, {
+    text: moveDueText,
+    values: [params.limit],
+    name: 'queue_upkeep_moveDue_b151621d',
+  });
+}
+
+export interface NextDueRow {
+  readonly due_in_ms: number | null;
+}
+
+const nextDueText = `select (extract(epoch from (select due_at from run_delayed order by due_at limit 1) - strait_now()) * 1000)::float8 as "due_in_ms"`;
+
+/**
+ * across projects: one timer per process.
+ * Milliseconds until the earliest delayed run is due (negative when overdue); null when none waits.
+ */
+export function nextDue(db: Queryable): Promise<NextDueRow> {
+  return one<NextDueRow>(db, {
+    text: nextDueText,
+    values: [],
+    name: 'queue_upkeep_nextDue_a4789546',
+  });
+}
+
+export interface ExpireRunsParams {
+  readonly limit: number;
+  readonly idempotency_retention_secs: number;
+}
+
+export interface ExpireRunsRow {
+  readonly id: string;
+  readonly told: number;
+}
+
+const expireRunsText = `with over as materialized (
+  select id, created_at from job_runs
+   where expires_at <= strait_now() and status in ('delayed', 'queued')
+   order by expires_at limit $1::int
+), q as (delete from run_queue where run_id = any (array(select id from over)) returning run_id),
+   p as (delete from run_parked where run_id = any (array(select id from over)) returning run_id),
+   d as (delete from run_delayed where run_id = any (array(select id from over)) returning run_id),
+done as (
+  update job_runs r
+     set status = 'expired', finished_at = strait_now(), error = 'run expired', expires_at = null
+   where r.id = any (array(select run_id from q union all select run_id from p union all select run_id from d))
+     and r.created_at >= (select min(created_at) from over) and r.created_at <= (select max(created_at) from over)
+     and (r.status = any ('{delayed,queued}')) is true and r.expires_at <= strait_now()
+  returning r.id, r.job_id, r.attempt, r.idempotency_key
+), told as (
+  insert into run_events (run_id, type, level, message, data)
+  select id, 'state_change', 'warn', 'run expired', jsonb_build_object('from', 'queued', 'to', 'expired', 'attempt', attempt) from done
+), freed as (
+  update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => $2::int)
+    from done where done.idempotency_key is not null
+     and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
+), live as materialized (select pg_notify('run_live', '') where exists (select from done))
+select id, (select count(*) from live)::int as "told" from done`;
+
+/**
+ * across projects: expiry is a rule of the run, not of a caller.
+ * Ends runs that were never started within their time to live. A leased run has no place here and is left alone.
+ */
+export function expireRuns(db: Queryable, params: ExpireRunsParams): Promise<ExpireRunsRow[]> {
+  return many<ExpireRunsRow>(db, {
+    text: expireRunsText,
+    values: [
+      params.limit,
+      params.idempotency_retention_secs,
+    ],
+  });
+}
+
+export interface LockLostLeasesParams {
+  readonly lease_secs: number;
+  readonly stale_secs: number;
+  readonly limit: number;
+}
+
+export interface LockLostLeasesRow {
+  readonly run_id: string;
+  readonly run_created_at: string;
+  readonly attempt: number;
+  readonly claim_seq: number;
+  readonly started_at: string;
+  readonly worker_id: number | null;
+  readonly overdue: boolean;
+  readonly job_id: string;
+  readonly project_id: string;
+  readonly priority: number;
+  readonly job_version: number;
+  readonly job_version_id: string | null;
+  readonly metadata: JsonColumns['job_runs.metadata'];
+  readonly max_attempts_override: number | null;
+  readonly timeout_secs_override: number | null;
+  readonly retry_backoff: string | null;
+  readonly retry_initial_delay_secs: number | null;
+  readonly retry_max_delay_secs: number | null;
+  readonly live_version: number;
+  readonly version_policy: string;
+  readonly backwards_compatible: boolean;
+}
+
+const lockLostLeasesText = `select x.run_id, x.run_created_at, x.attempt, x.claim_seq, x.started_at, x.worker_id,
+       x.deadline_at is not null and x.deadline_at <= strait_now() as "overdue",
+       r.job_id, r.project_id, r.priority, r.job_version, r.job_version_id, r.metadata, r.max_attempts_override,
+       r.timeout_secs_override, r.retry_backoff, r.retry_initial_delay_secs, r.retry_max_delay_secs,
+       j.version as live_version, j.version_policy, j.backwards_compatible
+  from run_active x
+  join job_runs r on r.id = x.run_id and r.created_at = x.run_created_at
+  join jobs j on j.id = r.job_id
+ where (x.worker_id is not null and not exists (
+          select from workers w where w.id = x.worker_id
+             and w.heartbeat_at > strait_now() - make_interval(secs => $1::float8)))
+    or (x.worker_id is null and (x.endpoint_beat_at < strait_now() - make_interval(secs => $2::float8)
+                              or x.deadline_at <= strait_now()))
+ order by x.run_id limit $3::int for update of x skip locked`;
+
+/**
+ * across projects: a dead worker's runs belong to many projects.
+ * Leases nobody looks after any more, locked for the rest of the transaction: a worker that fell silent (or
+ * whose row is gone), an endpoint that owns its run and stopped beating, a deadline that passed. The
+ * conditions are checked again under the lock, so a hand-over that just committed escapes.
+ */
+export function lockLostLeases(db: Queryable, params: LockLostLeasesParams): Promise<LockLostLeasesRow[]> {
+  return many<LockLostLeasesRow>(db, {
+    text: lockLostLeasesText,
+    values: [
+      params.lease_secs,
+      params.stale_secs,
+      params.limit,
+    ],
+  });
+}
+
+export interface RemoveLostWorkersParams {
+  readonly silent_secs: number;
+}
+
+const removeLostWorkersText = `delete from workers w
+ where w.heartbeat_at < strait_now() - make_interval(secs => $1::float8)
+   and not exists (select from run_active x where x.worker_id = w.id)`;
+
+/**
+ * across projects: a worker belongs to no project.
+ * Rows of processes that are long gone; none is needed once its leases are reaped.
+ */
+export function removeLostWorkers(db: Queryable, params: RemoveLostWorkersParams): Promise<number> {
+  return count(db, {
+    text: removeLostWorkersText,
+    values: [params.silent_secs],
+  });
+}
+
+export interface PromoteParkedParams {
+  readonly limit: number;
+}
+
+export interface PromoteParkedRow {
+  readonly run_id: string;
+  readonly woken: number;
+}
+
+const promoteParkedText = `with lane as materialized (
+  select l.lane_id, l.root_lane_id
+    from lanes l
+    join jobs j on j.id = l.job_id and j.enabled and not j.paused
+    left join job_groups g on g.id = j.group_id
+   where l.max_inflight is null and not coalesce(g.paused, false)
+     and exists (select from run_parked p where p.root_lane_id = l.root_lane_id and p.lane_id = l.lane_id)
+), pick as materialized (
+  select x.ctid as place from lane cross join lateral (
+         select p.ctid from run_parked p where p.root_lane_id = lane.root_lane_id and p.lane_id = lane.lane_id
+          order by p.rank, p.seq limit $1::int for update skip locked) x
+), moved as (
+  delete from run_parked where ctid = any (array(select place from pick))
+  returning project_id, rank, run_id, run_created_at, job_id, attempt
+), ready as (
+  insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
+  select project_id, rank, run_id, run_created_at, job_id, attempt from moved
+), woken as materialized (select pg_notify('run_wake', 'ready') where exists (select from moved))
+select run_id, (select count(*) from woken)::int as "woken" from moved`;
+
+/**
+ * across projects: the sweep serves every project.
+ * Parked runs whose job may run again, best rank first, at most :limit per lane and call.
+ */
+export function promoteParked(db: Queryable, params: PromoteParkedParams): Promise<PromoteParkedRow[]> {
+  return many<PromoteParkedRow>(db, {
+    text: promoteParkedText,
+    values: [params.limit],
+  });
+}
+
+export interface PurgeIdempotencyKeysParams {
+  readonly limit: number;
+}
+
+const purgeIdempotencyKeysText = `delete from job_run_idempotency where ctid = any (array(
+  select ctid from job_run_idempotency where expires_at <= strait_now() limit $1::int for update skip locked))`;
+
+/** across projects: retention. */
+export function purgeIdempotencyKeys(db: Queryable, params: PurgeIdempotencyKeysParams): Promise<number> {
+  return count(db, {
+    text: purgeIdempotencyKeysText,
+    values: [params.limit],
+  });
+}
+
+export interface EnsurePartitionsParams {
+  readonly months_ahead: number;
+}
+
+export interface EnsurePartitionsRow {
+  readonly partition: string | null;
+}
+
+const ensurePartitionsText = `select strait_ensure_run_partitions($1::int) as partition`;
+
+/** across projects: storage. */
+export function ensurePartitions(db: Queryable, params: EnsurePartitionsParams): Promise<EnsurePartitionsRow[]> {
+  return many<EnsurePartitionsRow>(db, {
+    text: ensurePartitionsText,
+    values: [params.months_ahead],
+  });
+}
+
+export interface ListPartitionsParams {
+  readonly retention_secs: number;
+}
+
+export interface ListPartitionsRow {
+  readonly leaf: string;
+  readonly lower_bound: string;
+  readonly upper_bound: string;
+  readonly old: boolean;
+}
+
+const listPartitionsText = `select leaf as "leaf", lower_bound as "lower_bound", upper_bound as "upper_bound",
+       upper_bound < strait_now() - make_interval(secs => $1::float8) as "old"
+  from strait_run_partitions()`;
+
+/** across projects: storage. */
+export function listPartitions(db: Queryable, params: ListPartitionsParams): Promise<ListPartitionsRow[]> {
+  return many<ListPartitionsRow>(db, {
+    text: listPartitionsText,
+    values: [params.retention_secs],
+  });
+}
+
+export interface PurgePartitionParams {
+  readonly leaf: string;
+  readonly max_rows: number;
+}
+
+export interface PurgePartitionRow {
+  readonly changed: number;
+}
+
+const purgePartitionText = `select strait_purge_run_partition($1, $2::int)::int as "changed"`;
+
+/** across projects: retention drops whole months. */
+export function purgePartition(db: Queryable, params: PurgePartitionParams): Promise<PurgePartitionRow> {
+  return one<PurgePartitionRow>(db, {
+    text: purgePartitionText,
+    values: [
+      params.leaf,
+      params.max_rows,
+    ],
+  });
+}
+
+export interface RetirePartitionParams {
+  readonly leaf: string;
+}
+
+const retirePartitionText = `select strait_retire_run_partition($1)`;
+
+/** across projects: retention drops whole months. */
+export function retirePartition(db: Queryable, params: RetirePartitionParams): Promise<number> {
+  return count(db, {
+    text: retirePartitionText,
+    values: [params.leaf],
+  });
+}
+
+export interface CheckLostParams {
+  readonly limit: number;
+}
+
+export interface CheckLostRow {
+  readonly run_id: string;
+}
+
+const checkLostText = `select r.id as run_id from job_runs r
+ where r.status in ('delayed', 'queued', 'dequeued', 'executing', 'waiting')
+   and not exists (select from run_queue p where p.run_id = r.id)
+   and not exists (select from run_active p where p.run_id = r.id)
+   and not exists (select from run_delayed p where p.run_id = r.id)
+   and not exists (select from run_parked p where p.run_id = r.id)
+   and not exists (select from run_waiting p where p.run_id = r.id)
+ limit $1::int`;
+
+/**
+ * across projects: checker.
+ * 1: a live run without a place. Recent months only: older live runs are rare and a full scan would be dear.
+ */
+export function checkLost(db: Queryable, params: CheckLostParams): Promise<CheckLostRow[]> {
+  return many<CheckLostRow>(db, {
+    text: checkLostText,
+    values: [params.limit],
+  });
+}
+
+export interface CheckTwoPlacesParams {
+  readonly limit: number;
+}
+
+export interface CheckTwoPlacesRow {
+  readonly run_id: string;
+}
+
+const checkTwoPlacesText = `select run_id as "run_id" from (
+  select run_id from run_queue union all select run_id from run_parked union all select run_id from run_delayed
+  union all select run_id from run_active union all select run_id from run_waiting) place
+ group by run_id having count(*) > 1 limit $1::int`;
+
+/**
+ * across projects: checker.
+ * 2: a run in two places.
+ */
+export function checkTwoPlaces(db: Queryable, params: CheckTwoPlacesParams): Promise<CheckTwoPlacesRow[]> {
+  return many<CheckTwoPlacesRow>(db, {
+    text: checkTwoPlacesText,
+    values: [params.limit],
+  });
+}
+
+export interface CheckWrongPlaceParams {
+  readonly limit: number;
+}
+
+export interface CheckWrongPlaceRow {
+  readonly run_id: string;
+}
+
+const checkWrongPlaceText = `select p.run_id as "run_id"
+  from (select run_id, run_created_at, attempt, 'q' as t from run_queue
+        union all select run_id, run_created_at, attempt, 'p' from run_parked
+        union all select run_id, run_created_at, attempt, 'd' from run_delayed
+        union all select run_id, run_created_at, attempt, 'a' from run_active
+        union all select run_id, run_created_at, attempt, 'w' from run_waiting) p
+  left join job_runs r on r.id = p.run_id and r.created_at = p.run_created_at
+ where r.id is null or r.attempt <> p.attempt
+    or not case p.t when 'a' then r.status in ('queued', 'dequeued', 'executing') when 'w' then r.status = 'waiting'
+                    when 'q' then r.status = 'queued' else r.status in ('delayed', 'queued') end
+ limit $1::int`;
+
+/**
+ * across projects: checker.
+ * 3: a place that does not fit the run's state or attempt.
+ */
+export function checkWrongPlace(db: Queryable, params: CheckWrongPlaceParams): Promise<CheckWrongPlaceRow[]> {
+  return many<CheckWrongPlaceRow>(db, {
+    text: checkWrongPlaceText,
+    values: [params.limit],
+  });
+}
+
+export interface CheckSlotsParams {
+  readonly limit: number;
+}
+
+export interface CheckSlotsRow {
+  readonly lane_id: number;
+}
+
+const checkSlotsText = `select l.lane_id from lanes l
+ where l.in_flight <> (select count(*) from (select lane_id from run_queue where lane_id is not null
+                                             union all select lane_id from run_active where lane_id is not null) h
+                         join lanes k on k.lane_id = h.lane_id
+                        where l.lane_id in (k.lane_id, k.parent_lane_id, k.root_lane_id))
+ limit $1::int`;
+
+/**
+ * across projects: checker.
+ * 4: a lane whose number is not the count of its slots.
+ */
+export function checkSlots(db: Queryable, params: CheckSlotsParams): Promise<CheckSlotsRow[]> {
+  return many<CheckSlotsRow>(db, {
+    text: checkSlotsText,
+    values: [params.limit],
+  });
+}
+
+export interface CheckOverCapParams {
+  readonly limit: number;
+}
+
+export interface CheckOverCapRow {
+  readonly lane_id: number;
+}
+
+const checkOverCapText = `select lane_id from lanes where in_flight > max_inflight limit $1::int`;
+
+/**
+ * across projects: checker.
+ * 5: more slots than the limit; legitimate only while a lowered limit drains.
+ */
+export function checkOverCap(db: Queryable, params: CheckOverCapParams): Promise<CheckOverCapRow[]> {
+  return many<CheckOverCapRow>(db, {
+    text: checkOverCapText,
+    values: [params.limit],
+  });
+}
+
+export interface CheckOrphansParams {
+  readonly limit: number;
+}
+
+export interface CheckOrphansRow {
+  readonly run_id: string;
+}
+
+const checkOrphansText = `select p.run_id from run_parked p
+ where not exists (select from lanes l where l.lane_id = p.lane_id and l.root_lane_id = p.root_lane_id)
+ limit $1::int`;
+
+/**
+ * across projects: checker.
+ * 6: a parked run whose lane is not the lane it names.
+ */
+export function checkOrphans(db: Queryable, params: CheckOrphansParams): Promise<CheckOrphansRow[]> {
+  return many<CheckOrphansRow>(db, {
+    text: checkOrphansText,
+    values: [params.limit],
+  });
+}
+
+export interface CheckLateMarkParams {
+  readonly limit: number;
+}
+
+export interface CheckLateMarkRow {
+  readonly run_id: string;
+}
+
+const checkLateMarkText = `select a.run_id from run_active a join job_runs r on r.id = a.run_id and r.created_at = a.run_created_at
+ where a.marked <> (r.status = 'executing') or (not a.marked and a.started_at < strait_now() - interval '1 s')
+ limit $1::int`;
+
+/**
+ * across projects: checker.
+ * 7: a lease that disagrees with the wide row, or was not copied into it for a second.
+ */
+export function checkLateMark(db: Queryable, params: CheckLateMarkParams): Promise<CheckLateMarkRow[]> {
+  return many<CheckLateMarkRow>(db, {
+    text: checkLateMarkText,
+    values: [params.limit],
+  });
+}
+
+export interface CheckSilentParams {
+  readonly limit: number;
+}
+
+export interface CheckSilentRow {
+  readonly run_id: string;
+}
+
+const checkSilentText = `select a.run_id from run_active a left join workers w on w.id = a.worker_id
+ where coalesce(w.heartbeat_at, a.endpoint_beat_at, '-infinity') < strait_now() - interval '2 min'
+ limit $1::int`;
+
+/**
+ * across projects: checker.
+ * 8: a lease nobody has looked after for two minutes.
+ */
+export function checkSilent(db: Queryable, params: CheckSilentParams): Promise<CheckSilentRow[]> {
+  return many<CheckSilentRow>(db, {
+    text: checkSilentText,
+    values: [params.limit],
+  });
+}
+
+export interface CheckOverdueParams {
+  readonly limit: number;
+}
+
+export interface CheckOverdueRow {
+  readonly run_id: string;
+}
+
+const checkOverdueText = `select run_id from run_delayed where due_at < strait_now() - interval '5 s' limit $1::int`;
+
+/**
+ * across projects: checker.
+ * 9: a delayed run that should have moved long ago.
+ */
+export function checkOverdue(db: Queryable, params: CheckOverdueParams): Promise<CheckOverdueRow[]> {
+  return many<CheckOverdueRow>(db, {
+    text: checkOverdueText,
+    values: [params.limit],
+  });
+}
+
+export interface CheckIdleRoomParams {
+  readonly limit: number;
+}
+
+export interface CheckIdleRoomRow {
+  readonly lane_id: number;
+}
+
+const checkIdleRoomText = `select l.lane_id from lanes l
+  left join jobs j on j.id = l.job_id
+  left join job_groups g on g.id = j.group_id
+ where exists (select from run_parked p where p.lane_id = l.lane_id and p.root_lane_id = l.root_lane_id)
+   and not exists (select from lanes x where x.lane_id in (l.lane_id, l.parent_lane_id, l.root_lane_id) and x.in_flight >= x.max_inflight)
+   and coalesce(j.enabled and not j.paused and not coalesce(g.paused, false), true)
+ limit $1::int`;
+
+/**
+ * across projects: checker.
+ * 10: a lane with room and parked runs that nobody promotes. Only a finding when it is seen twice, 3 s apart.
+ */
+export function checkIdleRoom(db: Queryable, params: CheckIdleRoomParams): Promise<CheckIdleRoomRow[]> {
+  return many<CheckIdleRoomRow>(db, {
+    text: checkIdleRoomText,
+    values: [params.limit],
+  });
+}

@@ -1,0 +1,153 @@
+// Generated from store.sql by `npm run generate`. Do not edit.
+import { maybe, type Queryable } from '../../../platform/db/query.ts';
+
+export interface WaitRunParams {
+  readonly run_id: string;
+  readonly claim_seq: number;
+  readonly project_id: string;
+  readonly event_key: string;
+}
+
+export interface WaitRunRow {
+  readonly id: string;
+  readonly told: number;
+}
+
+const waitRunText = `with gone as (
+  delete from run_active where run_id = $1 and claim_seq = $2
+  returning run_id, run_created_at, attempt, claim_seq, started_at, marked
+), place as (
+  insert into run_waiting (run_id, run_created_at, attempt, claim_seq)
+  select run_id, run_created_at, attempt, claim_seq from gone
+), done as (
+  update job_runs r
+     set status = 'waiting', started_at = (select started_at from gone), expires_at = null, next_retry_at = null, heartbeat_at = null
+   where r.id = (select run_id from gone) and r.created_at = (select run_created_at from gone)
+     and r.project_id = $3 and (r.status = any ('{queued,dequeued,executing}')) is true
+  returning r.id, r.attempt
+), told as (
+  insert into run_events (run_id, type, level, message, data, created_at)
+  select run_id, 'state_change', 'info', 'executing',
+         jsonb_build_object('from', 'queued', 'to', 'executing', 'attempt', attempt), started_at from gone where not marked
+  union all
+  select id, 'state_change', 'info', 'waiting',
+         jsonb_build_object('from', 'executing', 'to', 'waiting', 'attempt', attempt, 'event_key', $4::text), strait_now() from done
+), live as materialized (select pg_notify('run_live', '') where exists (select from done))
+select id, (select count(*) from live)::int as "told" from done`;
+
+/** executing → waiting, by the claim that holds the lease. No row: the claim is no longer the run's. */
+export function waitRun(db: Queryable, params: WaitRunParams): Promise<WaitRunRow | undefined> {
+  return maybe<WaitRunRow>(db, {
+    text: waitRunText,
+    values: [
+      params.run_id,
+      params.claim_seq,
+      params.project_id,
+      params.event_key,
+    ],
+    name: 'queue_waiting_waitRun_c134c7d1',
+  });
+}
+
+export interface ResumeRunParams {
+  readonly run_id: string;
+  readonly project_id: string;
+  readonly aging_ms: number;
+  readonly reason: string;
+}
+
+export interface ResumeRunRow {
+  readonly id: string;
+  readonly woken: number;
+}
+
+const resumeRunText = `with gone as (
+  delete from run_waiting where run_id = $1 returning run_id, run_created_at, attempt
+), done as (
+  update job_runs r set status = 'queued'
+   where r.id = (select run_id from gone) and r.created_at = (select run_created_at from gone)
+     and r.project_id = $2 and (r.status = 'waiting') is true
+  returning r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority
+), ready as (
+  insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
+  select project_id, (extract(epoch from created_at) * 1000)::bigint - priority * $3::bigint, id, created_at, job_id, attempt from done
+), told as (
+  insert into run_events (run_id, type, level, message, data)
+  select id, 'state_change', 'info', 'queued',
+         jsonb_build_object('from', 'waiting', 'to', 'queued', 'attempt', attempt, 'reason', $4::text) from done
+), woken as materialized (
+  select pg_notify('run_wake', 'ready') where exists (select from done)
+  union all select pg_notify('run_live', '') where exists (select from done)
+)
+select id, (select count(*) from woken)::int as "woken" from done`;
+
+/** waiting → queued, attempt unchanged. No row: it does not wait (any more). */
+export function resumeRun(db: Queryable, params: ResumeRunParams): Promise<ResumeRunRow | undefined> {
+  return maybe<ResumeRunRow>(db, {
+    text: resumeRunText,
+    values: [
+      params.run_id,
+      params.project_id,
+      params.aging_ms,
+      params.reason,
+    ],
+    name: 'queue_waiting_resumeRun_3ef2a653',
+  });
+}
+
+export interface EndWaitingRunParams {
+  readonly run_id: string;
+  readonly claim_seq: number | null;
+  readonly status: string;
+  readonly error: string | null;
+  readonly error_class: string | null;
+  readonly result_json: string | null;
+  readonly project_id: string;
+  readonly idempotency_retention_secs: number;
+}
+
+export interface EndWaitingRunRow {
+  readonly id: string;
+  readonly told: number;
+}
+
+const endWaitingRunText = `with gone as (
+  delete from run_waiting where run_id = $1 and ($2::bigint is null or claim_seq = $2)
+  returning run_id, run_created_at, attempt
+), done as (
+  update job_runs r
+     set status = $3, finished_at = strait_now(), error = $4, error_class = $5, result = coalesce($6::jsonb, r.result)
+   where r.id = (select run_id from gone) and r.created_at = (select run_created_at from gone)
+     and r.project_id = $7 and (r.status = 'waiting') is true
+  returning r.id, r.job_id, r.attempt, r.idempotency_key
+), told as (
+  insert into run_events (run_id, type, level, message, data)
+  select id, 'state_change', case when $3 = 'completed' then 'info' else 'error' end, coalesce($4::text, $3),
+         jsonb_build_object('from', 'waiting', 'to', $3::text, 'attempt', attempt) from done
+), freed as (
+  update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => $8::int)
+    from done where done.idempotency_key is not null
+     and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
+), live as materialized (select pg_notify('run_live', '') where exists (select from done))
+select id, (select count(*) from live)::int as "told" from done`;
+
+/**
+ * waiting → a terminal state: completed or failed by the claim that waits (:claim_seq), timed_out by the deadline
+ * (:claim_seq null: whoever waits).
+ */
+export function endWaitingRun(db: Queryable, params: EndWaitingRunParams): Promise<EndWaitingRunRow | undefined> {
+  return maybe<EndWaitingRunRow>(db, {
+    text: endWaitingRunText,
+    values: [
+      params.run_id,
+      params.claim_seq,
+      params.status,
+      params.error,
+      params.error_class,
+      params.result_json,
+      params.project_id,
+      params.idempotency_retention_secs,
+    ],
+    name: 'queue_waiting_endWaitingRun_7ce07d50',
+  });
+}
