@@ -1,9 +1,8 @@
 // Who is calling, what they may do and in which project: API keys, the internal secret, roles, run tokens.
 // Promise: no handler runs without its operation's permission, and no ProjectScope exists for a foreign project.
 
-export { bind, operation } from './api.ts';
-export { reply } from '../../platform/http/define-api.ts';
-export { projectScope } from './caller.ts';
+export { bind, operation } from '../../domain/api.ts';
+export { projectScope } from './project-scope.ts';
 export type {
   AnyCaller,
   ApiKeyCaller,
@@ -12,4 +11,4 @@ export type {
   ProjectScope,
   RunCaller,
   UserCaller,
-} from './caller.ts';
+} from '../../domain/caller.ts';

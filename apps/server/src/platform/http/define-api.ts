@@ -175,7 +175,7 @@ export function defineApi<
     },
     bind<const Spec extends OperationSpec<Permission, Code>>(
       operation: Spec,
-      handle: HandlerOf<Spec, Caller, Project, RunCaller>,
+      handle: NoInfer<HandlerOf<Spec, Caller, Project, RunCaller>>,
     ): Binding<Caller | RunCaller, Project> {
       return { operation, handle: handle as Binding<Caller | RunCaller, Project>['handle'] };
     },

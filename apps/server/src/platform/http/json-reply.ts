@@ -92,7 +92,7 @@ function shapeOfObject(
       out[name] = shape ? shape(given) : given;
     }
     if (keep_others)
-      for (const name of Object.keys(value)) if (!named.has(name)) out[name] = value[name];
+      for (const name of Object.keys(value)) if (!named.has(name)) setOwn(out, name, value[name]);
     return out;
   };
 }
@@ -125,4 +125,14 @@ function isEmpty(value: unknown): boolean {
   if (typeof value !== 'object') return false;
   for (const _ in value as object) return false;
   return true;
+}
+
+/** Plain assignment to `__proto__` would replace the prototype. */
+function setOwn(target: object, name: string, value: unknown): void {
+  Object.defineProperty(target, name, {
+    value,
+    enumerable: true,
+    writable: true,
+    configurable: true,
+  });
 }

@@ -3,20 +3,12 @@
 declare const madeByAccess: unique symbol;
 
 /**
- * Proof that the caller may work in this project. Spread it into statement parameters:
+ * Only modules/access makes one. Proof that the caller may work in this project. Spread it into statement parameters:
  * `store.findJob(db, { ...project, job_id })`.
  */
 export interface ProjectScope {
   readonly project_id: string;
   readonly [madeByAccess]: true;
-}
-
-/**
- * For code that acts on a row it already holds (loops, a run calling home), never on a project
- * named by a request: those get their scope from the dispatcher.
- */
-export function projectScope(project_id: string): ProjectScope {
-  return { project_id } as ProjectScope;
 }
 
 interface Actor {
@@ -52,7 +44,8 @@ export interface RunCaller extends Actor {
   readonly kind: 'run';
   readonly run_id: string;
   readonly attempt: number;
-  readonly claim_seq: number;
+  /** Null in the token a trigger answers with: good for attempt 1 only. */
+  readonly claim_seq: number | null;
 }
 
 /** Callers of the management API. */

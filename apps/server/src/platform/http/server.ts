@@ -1,0 +1,352 @@
+// The HTTP host: Fastify routes and sends, dispatch.ts decides.
+
+import fastify from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { InjectOptions, Response as InjectResponse } from 'light-my-request';
+import { Histogram } from 'prom-client';
+import type { Registry } from 'prom-client';
+import { Failure } from '../failure.ts';
+import type { Health, Service } from '../services/service.ts';
+import type { AccessControl } from './access-control.ts';
+import { clientAddresses } from './client-address.ts';
+import { commonHeaders } from './common-headers.ts';
+import type { CorsConfig } from './common-headers.ts';
+import type { Binding, OperationSpec } from './define-api.ts';
+import { createDispatcher, requestIdOf } from './dispatch.ts';
+import type { Answer, Arrival, StreamAnswer } from './dispatch.ts';
+import type { FailureCatalogue } from './error-reply.ts';
+import { referenceOperations } from './reference.ts';
+import { createStreams, defaultStreamLimits } from './sse.ts';
+import type { StreamLimits } from './sse.ts';
+import { systemOperations } from './system-operations.ts';
+import type { HealthCheck } from './system-operations.ts';
+
+export interface HttpConfig {
+  readonly host: string;
+  /** 0 = any free port; see `address`. */
+  readonly port: number;
+  readonly max_body_bytes: number;
+  readonly request_timeout_secs: number;
+  /** Addresses or CIDR ranges whose forwarding headers count. */
+  readonly trusted_proxies: readonly string[];
+  readonly cors: CorsConfig;
+  /** Per client address, for calls without a valid credential; 0 = no limit, and none per route either. */
+  readonly rate_limit_requests: number;
+  readonly rate_limit_window_secs: number;
+  /** Wrong credentials per client address and minute; 0 = no limit. */
+  readonly failed_authentications_per_minute: number;
+  readonly streams?: Partial<StreamLimits>;
+  readonly metrics_token?: string | undefined;
+  /** Compare every reply with its schema (tests, development); a difference is a 500. */
+  readonly check_replies: boolean;
+}
+
+export interface HttpLog {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface HttpServerOptions<Caller, Project extends { readonly project_id: string }> {
+  readonly bindings: readonly Binding<Caller, Project>[];
+  readonly access: AccessControl<Caller, Project>;
+  readonly failures: FailureCatalogue;
+  readonly common_failures: readonly string[];
+  readonly config: HttpConfig;
+  readonly log: HttpLog;
+  readonly metrics: Registry;
+  readonly health_checks: readonly HealthCheck[];
+  /** While true, operations that write answer 503. */
+  readonly overloaded?: () => boolean;
+  /** For the OpenAPI document. */
+  readonly version: string;
+}
+
+export interface HttpServer extends Service {
+  /** Where it listens, once started: `http://127.0.0.1:8080`. */
+  readonly url: string;
+  /** A request without a socket, for tests. */
+  inject(request: InjectOptions | string): Promise<InjectResponse>;
+  /** Everything that is served, platform routes included. */
+  readonly operations: readonly OperationSpec[];
+}
+
+/** Event keys have up to 512 characters, percent-encoded up to nine times that. */
+const maxParamLength = 5000;
+
+export function createHttpServer<Caller, Project extends { readonly project_id: string }>(
+  options: HttpServerOptions<Caller, Project>,
+): HttpServer {
+  const { config, log } = options;
+  let state: 'idle' | 'listening' | 'draining' = 'idle';
+  let url = '';
+
+  const bindings: Binding[] = [
+    ...(options.bindings as readonly Binding[]),
+    ...systemOperations({
+      health_checks: options.health_checks,
+      metrics: options.metrics,
+      metrics_token: config.metrics_token,
+      draining: () => state === 'draining',
+    }),
+    ...referenceOperations(() => operations, {
+      title: 'Strait',
+      version: options.version,
+      failures: options.failures,
+      common_failures: options.common_failures,
+    }),
+  ];
+  const operations = bindings.map((binding) => binding.operation);
+
+  const dispatcher = createDispatcher({
+    access: options.access,
+    failures: options.failures,
+    max_body_bytes: config.max_body_bytes,
+    request_timeout_ms: config.request_timeout_secs * 1000,
+    anonymous_limit: {
+      requests: config.rate_limit_requests,
+      window_secs: config.rate_limit_window_secs,
+    },
+    failed_authentications: config.failed_authentications_per_minute,
+    check_replies: config.check_replies,
+    overloaded: options.overloaded ?? (() => false),
+    draining: () => state === 'draining',
+    onUnexpected: (error, where) => log.error({ err: error, ...where }, 'request failed'),
+  });
+  const streams = createStreams({ ...defaultStreamLimits, ...config.streams });
+  const addressOf = clientAddresses(config.trusted_proxies);
+  const headersFor = commonHeaders(config.cors);
+  const durations = new Histogram({
+    name: 'strait_http_request_duration_seconds',
+    help: 'Time to answer, by operation and status; streams are counted when they end',
+    labelNames: ['operation', 'status'],
+    buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30],
+    registers: [options.metrics],
+  });
+
+  const arrivalOf = (request: FastifyRequest, response: FastifyReply['raw']): Arrival => {
+    const query_at = request.raw.url?.indexOf('?') ?? -1;
+    return {
+      request: request.raw,
+      response,
+      params: (request.params ?? {}) as Record<string, string>,
+      query_text: query_at < 0 ? '' : (request.raw.url ?? '').slice(query_at + 1),
+      request_id: requestIdOf(request.headers['x-request-id']),
+      client: addressOf(
+        request.raw.socket.remoteAddress ?? '',
+        textOf(request.headers['x-forwarded-for']),
+        textOf(request.headers['x-forwarded-proto']),
+      ),
+    };
+  };
+
+  const headersOf = (request: FastifyRequest, arrival: Arrival) =>
+    headersFor({
+      request_id: arrival.request_id,
+      https: arrival.client.https,
+      origin: request.headers.origin,
+      preflight: isPreflight(request),
+    });
+
+  const send = (request: FastifyRequest, reply: FastifyReply, arrival: Arrival, answer: Answer) => {
+    if (answer.status === 413 || state === 'draining') reply.header('connection', 'close');
+    return reply
+      .code(answer.status)
+      .headers({ ...headersOf(request, arrival), ...answer.headers })
+      .send(answer.body);
+  };
+
+  const serve = (binding: Binding) => async (request: FastifyRequest, reply: FastifyReply) => {
+    const began = performance.now();
+    const arrival = arrivalOf(request, reply.raw);
+    const answer = await dispatcher.dispatch(binding, arrival);
+    const { id } = binding.operation;
+    const measure = (status: number | string) =>
+      durations.observe({ operation: id, status }, (performance.now() - began) / 1000);
+    if (answer === undefined) {
+      measure('closed');
+      reply.hijack();
+      reply.raw.destroy();
+      return reply;
+    }
+    if ('stream' in answer) await runStream(id, request, reply, arrival, answer, measure);
+    else {
+      measure(answer.status);
+      await send(request, reply, arrival, answer);
+    }
+    return reply;
+  };
+
+  async function runStream(
+    operation: string,
+    request: FastifyRequest,
+    reply: FastifyReply,
+    arrival: Arrival,
+    { stream, headers, project_id, recheck }: StreamAnswer,
+    measure: (status: number) => void,
+  ): Promise<void> {
+    const explain = (error: unknown) =>
+      (
+        JSON.parse(dispatcher.errorAnswer(error, operation, arrival.request_id).body ?? '{}') as {
+          error: string;
+        }
+      ).error;
+    try {
+      const over = streams.run(stream, {
+        response: reply.raw,
+        headers: { ...headersOf(request, arrival), ...headers },
+        project_id,
+        onError: explain,
+        recheck,
+      });
+      reply.hijack();
+      await over;
+      measure(200);
+    } catch (error) {
+      const refused = dispatcher.errorAnswer(error, operation, arrival.request_id);
+      measure(refused.status);
+      if (!reply.sent) await send(request, reply, arrival, refused);
+    }
+  }
+
+  const refuse = async (request: FastifyRequest, reply: FastifyReply, error: Failure) => {
+    const arrival = arrivalOf(request, reply.raw);
+    await send(request, reply, arrival, await dispatcher.refuse(error, arrival));
+    return reply;
+  };
+
+  const app = fastify({
+    logger: false,
+    bodyLimit: config.max_body_bytes,
+    // The dispatcher has its own limit; this one bounds how long a client may take to send a request.
+    requestTimeout: (config.request_timeout_secs + 5) * 1000,
+    forceCloseConnections: 'idle',
+    return503OnClosing: false,
+    exposeHeadRoutes: false,
+    routerOptions: {
+      ignoreTrailingSlash: true,
+      maxParamLength,
+      // Decoded by parse-input.ts, which refuses what this one would let through.
+      querystringParser: () => ({}),
+    },
+    frameworkErrors: (_error, request, reply) => {
+      const arrival = arrivalOf(request as FastifyRequest, reply.raw);
+      const failure = new Failure('invalid_request', { message: 'the path is not valid' });
+      const refused = dispatcher.errorAnswer(failure, 'unknown', arrival.request_id);
+      void send(request as FastifyRequest, reply as FastifyReply, arrival, refused);
+    },
+    clientErrorHandler(error, socket) {
+      if (!socket.writable) return socket.destroy();
+      const message = 'the request is not valid HTTP';
+      const refused = dispatcher.errorAnswer(
+        new Failure('invalid_request', { message }),
+        'unknown',
+        requestIdOf(undefined),
+      );
+      log.debug({ err: error }, message);
+      const body = refused.body ?? '';
+      socket.end(
+        `HTTP/1.1 400 Bad Request\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+      );
+    },
+  });
+  register(app, bindings, serve);
+  const methodsAt = allowedMethods(operations);
+  app.setNotFoundHandler(async (request, reply) => {
+    const allowed = methodsAt((request.raw.url ?? '').split('?', 1)[0] ?? '');
+    if (allowed.length > 0) reply.header('allow', [...allowed, 'OPTIONS'].join(', '));
+    if (isPreflight(request) || (request.method === 'OPTIONS' && allowed.length > 0)) {
+      const nothing = { status: 204, headers: {}, body: undefined };
+      return send(request, reply, arrivalOf(request, reply.raw), nothing);
+    }
+    const code = allowed.length > 0 ? 'method_not_allowed' : 'route_not_found';
+    return refuse(request, reply, new Failure(code));
+  });
+  app.setErrorHandler(async (error, request, reply) => {
+    const arrival = arrivalOf(request, reply.raw);
+    await send(
+      request,
+      reply,
+      arrival,
+      dispatcher.errorAnswer(error, 'unknown', arrival.request_id),
+    );
+    return reply;
+  });
+
+  let stopping: Promise<void> | undefined;
+  async function close(deadline: AbortSignal): Promise<void> {
+    state = 'draining';
+    const force = () => app.server.closeAllConnections();
+    if (deadline.aborted) force();
+    else deadline.addEventListener('abort', force, { once: true });
+    try {
+      await Promise.all([streams.endAll(), app.close()]);
+    } finally {
+      deadline.removeEventListener('abort', force);
+    }
+  }
+
+  return {
+    name: 'http',
+    operations,
+    get url() {
+      return url;
+    },
+    async start() {
+      url = await app.listen({ host: config.host, port: config.port });
+      state = 'listening';
+      log.info({ url }, 'listening');
+    },
+    stop: (deadline) => (stopping ??= close(deadline)),
+    health: (): Health => ({ status: state === 'listening' ? 'up' : 'down' }),
+    inject: (request) => app.inject(request),
+  };
+}
+
+/**
+ * The dispatcher runs in `onRequest`, before Fastify would look at content type and body: both come
+ * after authorization here.
+ */
+function register(
+  app: FastifyInstance,
+  bindings: readonly Binding[],
+  serve: (
+    binding: Binding,
+  ) => (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>,
+): void {
+  const handler = () => {
+    throw new Error('the dispatcher has already answered');
+  };
+  for (const binding of bindings) {
+    const method = [...methodsOf(binding.operation)];
+    app.route({ method, url: binding.operation.path, onRequest: serve(binding), handler });
+  }
+}
+
+function methodsOf({ method, stream }: OperationSpec): readonly string[] {
+  return method === 'GET' && !stream ? ['GET', 'HEAD'] : [method];
+}
+
+/** Methods a path takes, for 405. Compiled on first use; registering them all would double the start. */
+function allowedMethods(operations: readonly OperationSpec[]): (path: string) => string[] {
+  let patterns: { readonly path: RegExp; readonly methods: readonly string[] }[] | undefined;
+  return (path) => {
+    patterns ??= operations.map((operation) => ({
+      path: new RegExp(`^${operation.path.replaceAll('.', '\\.').replace(/:\w+/g, '[^/]+')}/?$`),
+      methods: methodsOf(operation),
+    }));
+    return [
+      ...new Set(patterns.flatMap((pattern) => (pattern.path.test(path) ? pattern.methods : []))),
+    ];
+  };
+}
+
+function isPreflight(request: FastifyRequest): boolean {
+  return (
+    request.method === 'OPTIONS' && request.headers['access-control-request-method'] !== undefined
+  );
+}
+
+function textOf(header: string | string[] | undefined): string | undefined {
+  return Array.isArray(header) ? header.join(',') : header;
+}
