@@ -8,6 +8,7 @@ import { chooseAccount } from './account.ts';
 import { findNativePackage, prepareBinaries, type NativePackage } from './binaries.ts';
 import {
   canBecomeOrdinary,
+  defer,
   isRoot,
   NOBODY,
   query,
@@ -42,7 +43,7 @@ function copiesOf(native: NativePackage): string[] {
 }
 
 function removeCopiesAfter(t: TestContext, native: NativePackage): void {
-  t.after(() => {
+  defer(t, () => {
     for (const copy of copiesOf(native)) fs.rmSync(copy, { recursive: true, force: true });
   });
 }

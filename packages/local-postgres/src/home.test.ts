@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { openHome } from './home.ts';
 import { startLocalPostgres } from './index.ts';
-import { isRoot, query, temporaryFolder } from './testing.ts';
+import { defer, isRoot, query, temporaryFolder } from './testing.ts';
 
 describe('a home the unprivileged account cannot reach', { skip: !isRoot }, () => {
   it('keeps its data under a folder of root, and finds it again', async (t) => {
@@ -13,7 +13,7 @@ describe('a home the unprivileged account cannot reach', { skip: !isRoot }, () =
     const home = join(closed, 'home');
     const first = await startLocalPostgres({ home });
     const outside = dirname(first.dataDir);
-    t.after(() => fs.rmSync(outside, { recursive: true, force: true }));
+    defer(t, () => fs.rmSync(outside, { recursive: true, force: true }));
     await query(first.url, 'create table kept as select 1 as one');
     await first.stop();
     assert.match(outside, /^\/var\/(lib|db)\/strait\//);

@@ -6,14 +6,14 @@ import { dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { LocalPostgresError, startLocalPostgres, type LocalPostgres } from './index.ts';
 import { isRunning } from './processes.ts';
-import { query, spawnOwner, temporaryFolder, isRoot, until, untilGone } from './testing.ts';
+import { defer, isRoot, query, spawnOwner, temporaryFolder, until, untilGone } from './testing.ts';
 
 async function started(
   t: TestContext,
   options: Parameters<typeof startLocalPostgres>[0],
 ): Promise<LocalPostgres> {
   const server = await startLocalPostgres(options);
-  t.after(() => server.stop());
+  defer(t, () => server.stop());
   return server;
 }
 
@@ -118,7 +118,7 @@ describe('a local server', () => {
 
     await t.test('but moves to a free port when another program took it', async (u) => {
       const squatter = createServer().listen(first.port, '127.0.0.1');
-      u.after(() => squatter.close());
+      defer(u, () => squatter.close());
       await new Promise((resolve) => squatter.once('listening', resolve));
       await assert.rejects(startLocalPostgres({ home, port: first.port }), /Port \d+ is in use/);
       const third = await started(u, { home });
@@ -158,11 +158,21 @@ describe('a local server', () => {
       assert.deepEqual(await query(server.url, 'select id from kept'), [{ id: 1 }]);
     });
 
+    await t.test('and keeps trying while it cannot start, saying why', async () => {
+      const file = join(server.dataDir, 'PG_VERSION');
+      fs.writeFileSync(file, '17\n');
+      process.kill(pidOf(server), 'SIGKILL');
+      await until('the reason is known', () => /version 17/.test(server.health().detail ?? ''));
+      fs.writeFileSync(file, '18\n');
+      await until('the server is back', () => restarts === 3);
+      assert.deepEqual(server.health(), { status: 'up' });
+    });
+
     await t.test('but not when asked to stop, or told not to', async (u) => {
       const last = pidOf(server);
       process.kill(last, 'SIGKILL');
       await server.stop();
-      assert.equal(restarts, 2);
+      assert.equal(restarts, 3);
       await untilGone(last);
 
       const mortal = await started(u, { home, restart: false });
@@ -219,6 +229,21 @@ describe('a local server', () => {
     fs.writeFileSync(join(folder, 'letter'), '');
     await assert.rejects(startLocalPostgres({ home: folder }), { code: 'start_failed' });
     assert.equal(fs.statSync(folder).mode & 0o777, 0o755);
+  });
+
+  it('repeats what the server said when a setting is wrong, and can be started right after', async (t) => {
+    const home = join(temporaryFolder(t), 'home');
+    const settings = { shared_buffers: 'plenty' };
+    await assert.rejects(startLocalPostgres({ home, settings }), {
+      code: 'start_failed',
+      message: /shared_buffers.*plenty/s,
+    });
+    const injected = { "fsync = 'off'\nport": '1' };
+    await assert.rejects(
+      startLocalPostgres({ home, settings: injected }),
+      /Not a PostgreSQL setting/,
+    );
+    await started(t, { home });
   });
 });
 

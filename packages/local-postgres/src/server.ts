@@ -229,8 +229,12 @@ export class LocalServer {
 
   async #sync(): Promise<void> {
     const { home, binaries, log } = this.#options;
-    if (await syncCluster(binaries, home.dataDir, home.account)) home.update({ synced: true });
-    else log('The new database files could not be synced to disk; the next start tries again');
+    try {
+      if (await syncCluster(binaries, home.dataDir, home.account)) home.update({ synced: true });
+      else log('The new database files could not be synced to disk; the next start tries again');
+    } catch (error) {
+      log(`The home could not be updated: ${String(error)}`); // somebody removed it under us
+    }
   }
 
   #lastLines(): string {

@@ -22,12 +22,25 @@ export const canBecomeOrdinary =
     { path: FIXTURE, mode: 'r' },
   ]);
 
+const cleanups = new WeakMap<TestContext, (() => unknown)[]>();
+
+/** Runs after the test, last one first (`t.after` would remove folders before their servers stop). */
+export function defer(t: TestContext, cleanup: () => unknown): void {
+  const known = cleanups.get(t);
+  if (known) return void known.push(cleanup);
+  const stack = [cleanup];
+  cleanups.set(t, stack);
+  t.after(async () => {
+    for (const next of stack.toReversed()) await next();
+  });
+}
+
 /** An empty folder anybody may enter, removed after the test. */
 export function temporaryFolder(t: TestContext, owner?: Account): string {
   const folder = fs.realpathSync(fs.mkdtempSync(join(tmpdir(), 'strait-test-')));
   fs.chmodSync(folder, 0o755);
   if (owner) fs.chownSync(folder, owner.uid, owner.gid);
-  t.after(() => fs.rmSync(folder, { recursive: true, force: true }));
+  defer(t, () => fs.rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 
@@ -76,7 +89,7 @@ export function spawnOwner(t: TestContext, request: OwnerRequest, account?: Acco
     child.kill('SIGKILL');
     await gone;
   };
-  t.after(stop);
+  defer(t, stop);
   return { child, reply, kill, stop };
 }
 
