@@ -148,7 +148,7 @@ const shortFiles: Rule = ({ file, text }) => {
 const namedExports: Rule = (source) =>
   /\.config\.\w+$/.test(source.file)
     ? []
-    : find(source, /^\s*export default\b|\bas default\b.*\}/, 'default export');
+    : find(source, /^\s*export (default\b|\{.*\bas default\b)/, 'default export');
 
 const tellingNames: Rule = ({ file }) => {
   const parts = file.split('/').flatMap((part) => part.split(/[.-]/));

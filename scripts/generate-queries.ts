@@ -28,12 +28,21 @@ const QUERY_RUNTIME = 'apps/server/src/platform/db/query.ts';
 const JSON_COLUMNS = 'apps/server/src/platform/db/json-columns.ts';
 
 /** `url`: a database with all migrations applied. Only files whose path contains all `words`. */
-export async function generateQueries(root: string, url: string, words: readonly string[] = []): Promise<Generated> {
+export async function generateQueries(
+  root: string,
+  url: string,
+  words: readonly string[] = [],
+): Promise<Generated> {
   const wanted = (file: string) => words.every((word) => file.includes(word));
   const list = (pattern: string) =>
-    globSync(pattern, { cwd: root }).map((file) => file.split(path.sep).join('/')).filter(wanted).sort();
+    globSync(pattern, { cwd: root })
+      .map((file) => file.split(path.sep).join('/'))
+      .filter(wanted)
+      .sort();
   const sources = list(SOURCES);
-  const orphans = list(`${SOURCES}.ts`).filter((file) => !existsSync(path.join(root, file.slice(0, -3))));
+  const orphans = list(`${SOURCES}.ts`).filter(
+    (file) => !existsSync(path.join(root, file.slice(0, -3))),
+  );
 
   const client = new pg.Client({ connectionString: url });
   await client.connect();
@@ -66,7 +75,10 @@ interface Context {
   readonly jsonColumns: ReadonlySet<string>;
 }
 
-async function generateFile(context: Context, source: string): Promise<{ content?: string; problems: string[] }> {
+async function generateFile(
+  context: Context,
+  source: string,
+): Promise<{ content?: string; problems: string[] }> {
   let statements: Statement[];
   try {
     statements = parseQueryFile(readFileSync(path.join(context.root, source), 'utf8'));
@@ -77,11 +89,22 @@ async function generateFile(context: Context, source: string): Promise<{ content
   const module = moduleOf(source) ?? '';
   const described: DescribedStatement[] = [];
   const problems: string[] = [];
-  const complain = ({ line, name }: Statement, message: string) => problems.push(`${source}:${line}: ${name}: ${message}`);
+  const complain = ({ line, name }: Statement, message: string) =>
+    problems.push(`${source}:${line}: ${name}: ${message}`);
   for (const statement of statements) {
     try {
-      const description = await describe(context.client, context.catalogue, statement.describedText);
-      const found = checkStatement(statement, description, context.catalogue, context.owners, module);
+      const description = await describe(
+        context.client,
+        context.catalogue,
+        statement.describedText,
+      );
+      const found = checkStatement(
+        statement,
+        description,
+        context.catalogue,
+        context.owners,
+        module,
+      );
       for (const problem of found) complain(statement, problem);
       described.push({ statement, description });
     } catch (error) {
@@ -123,8 +146,13 @@ function readJsonColumns(file: string): Set<string> {
 }
 
 function explain(error: unknown, text: string): string {
-  const { message, position, hint } = error as { message: string; position?: string; hint?: string };
+  const { message, position, hint } = error as {
+    message: string;
+    position?: string;
+    hint?: string;
+  };
   const before = position === undefined ? undefined : text.slice(0, Number(position) - 1);
-  const near = before === undefined ? '' : ` at \`${text.slice(before.length).split('\n')[0]?.slice(0, 40)}\``;
+  const near =
+    before === undefined ? '' : ` at \`${text.slice(before.length).split('\n')[0]?.slice(0, 40)}\``;
   return `${message}${near}${hint === undefined ? '' : ` (${hint})`}`;
 }

@@ -63,20 +63,30 @@ export async function readCatalogue(client: pg.Client): Promise<Catalogue> {
     await client.query<{ oid: number; number: number; name: string; not_null: boolean }>(COLUMNS)
   ).rows;
   const typeRows = (
-    await client.query<{ oid: number; name: string; base: number | null; element: number | null; labels: string[] }>(TYPES)
+    await client.query<{
+      oid: number;
+      name: string;
+      base: number | null;
+      element: number | null;
+      labels: string[];
+    }>(TYPES)
   ).rows;
   const references = (await client.query<{ child: number; parent: number }>(REFERENCES)).rows;
 
   const rootOf = new Map(tableRows.map((row) => [row.oid, row.root]));
   const tenants = new Set(
-    columnRows.filter(({ name }) => name === 'project_id' || TENANT_KEYS.has(name)).map(({ oid }) => oid),
+    columnRows
+      .filter(({ name }) => name === 'project_id' || TENANT_KEYS.has(name))
+      .map(({ oid }) => oid),
   );
-  for (let size = -1; size !== tenants.size; ) {
+  for (let size = -1; size !== tenants.size;) {
     size = tenants.size;
     for (const { child, parent } of references) if (tenants.has(parent)) tenants.add(child);
   }
   return {
-    tables: new Map(tableRows.map(({ oid, root }) => [oid, { name: root, tenant: tenants.has(oid) }])),
+    tables: new Map(
+      tableRows.map(({ oid, root }) => [oid, { name: root, tenant: tenants.has(oid) }]),
+    ),
     columns: new Map(
       columnRows.map((row) => [
         `${row.oid}.${row.number}`,
@@ -97,12 +107,14 @@ export async function readCatalogue(client: pg.Client): Promise<Catalogue> {
 export function readOwners(migrations: string): Map<string, string> {
   const owners = new Map<string, string>();
   const files = readdirSync(migrations).filter((file) => file.endsWith('.up.sql'));
-  for (const file of files.sort()) addOwners(readFileSync(path.join(migrations, file), 'utf8'), owners);
+  for (const file of files.sort())
+    addOwners(readFileSync(path.join(migrations, file), 'utf8'), owners);
   return owners;
 }
 
 const OWNER = /^\s*--\s*owner:\s*([\w-]+)/;
-const CREATE_TABLE = /^\s*create\s+(?:unlogged\s+)?table\s+(?:if\s+not\s+exists\s+)?(?:public\.)?"?(\w+)"?/i;
+const CREATE_TABLE =
+  /^\s*create\s+(?:unlogged\s+)?table\s+(?:if\s+not\s+exists\s+)?(?:public\.)?"?(\w+)"?/i;
 
 /** An owner comment above counts for the next table, one inside for that table, one in line 1 for the file. */
 export function addOwners(source: string, owners: Map<string, string>): void {

@@ -49,10 +49,16 @@ const RELATIONS = `
      and c.relnamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)`;
 
 /** Throws what PostgreSQL says about a wrong statement (`position` is an offset into `text`). */
-export async function describe(client: pg.Client, catalogue: Catalogue, text: string): Promise<Description> {
+export async function describe(
+  client: pg.Client,
+  catalogue: Catalogue,
+  text: string,
+): Promise<Description> {
   const { parameters, fields } = await parseAndDescribe(client, text);
   const utility = !PLANNED.test(text);
-  const seen = utility ? { read: [], written: [], missing: () => false } : await relations(client, catalogue, text);
+  const seen = utility
+    ? { read: [], written: [], missing: () => false }
+    : await relations(client, catalogue, text);
 
   const columns = fields?.map((field): DescribedColumn => {
     const column = catalogue.columns.get(`${field.tableID}.${field.columnID}`);
@@ -111,20 +117,23 @@ function collect(
   const cte = plan['CTE Name'];
   const source = cte === undefined || inside.includes(cte) ? undefined : ctes.get(cte);
   if (source && cte !== undefined) {
-    for (const table of collect(source, catalogue, ctes, present, optional, [...inside, cte])) own.add(table);
+    for (const table of collect(source, catalogue, ctes, present, optional, [...inside, cte]))
+      own.add(table);
   }
   const join = plan['Join Type'];
   const children = (plan.Plans ?? []).filter((child) => child['Subplan Name'] === undefined);
   children.forEach((child, index) => {
     const tables = collect(child, catalogue, ctes, present, optional, inside);
-    const emptied = join === 'Full' || (join === 'Left' && index === 1) || (join === 'Right' && index === 0);
+    const emptied =
+      join === 'Full' || (join === 'Left' && index === 1) || (join === 'Right' && index === 0);
     for (const table of tables) {
       own.add(table);
       if (emptied) optional.add(table);
     }
   });
   for (const child of plan.Plans ?? []) {
-    if (child['Subplan Name'] !== undefined) collect(child, catalogue, ctes, present, optional, inside);
+    if (child['Subplan Name'] !== undefined)
+      collect(child, catalogue, ctes, present, optional, inside);
   }
   for (const table of own) present.add(table);
   return own;

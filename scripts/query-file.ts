@@ -37,7 +37,7 @@ export class QueryFileError extends Error {
 
 const HEADER = /^--\s*name:/;
 const HEADER_PARTS = /^--\s*name:\s*(\S+)\s+:(one|maybe|many|count)(\s+prepared)?\s*$/;
-const ACROSS_PROJECTS = /--\s*across projects:\s*(\S.*)$/m;
+const ACROSS_PROJECTS = /--[ \t]*across projects:[ \t]*(\S.*)$/m;
 
 /** Statements of one file, in order. Throws QueryFileError. */
 export function parseQueryFile(source: string): Statement[] {
@@ -61,7 +61,10 @@ export function parseQueryFile(source: string): Statement[] {
 function parseStatement(lines: readonly string[], line: number): Statement {
   const [, name, shape, prepared] = HEADER_PARTS.exec(lines[0] ?? '') ?? [];
   if (name === undefined || shape === undefined) {
-    throw new QueryFileError(line, 'expected `-- name: verbNoun :one|:maybe|:many|:count [prepared]`');
+    throw new QueryFileError(
+      line,
+      'expected `-- name: verbNoun :one|:maybe|:many|:count [prepared]`',
+    );
   }
   if (!/^[a-z]+[A-Z][A-Za-z0-9]*$/.test(name)) {
     throw new QueryFileError(line, `${name}: statements are named verbNoun`);
@@ -122,7 +125,7 @@ function rewrite(source: string, firstLine: number) {
     describedText += described;
   };
 
-  for (let at = 0; at < source.length; ) {
+  for (let at = 0; at < source.length;) {
     TOKEN.lastIndex = at;
     const match = TOKEN.exec(source);
     const token = match?.[0] ?? '';
@@ -160,7 +163,8 @@ function rewrite(source: string, firstLine: number) {
     }
     at += length;
   }
-  if (multiLineString) return { text: text.trim(), describedText: describedText.trim(), parameters };
+  if (multiLineString)
+    return { text: text.trim(), describedText: describedText.trim(), parameters };
   return { text: tidy(text), describedText: tidy(describedText), parameters };
 }
 

@@ -1,7 +1,13 @@
 // Types of json columns, by `table.column`. The query generator uses them for result rows; a column
 // that is not listed is `unknown`. What is stored is the writer's promise: nothing checks it on reading.
 
-export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };
+export type JsonValue =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly JsonValue[]
+  | { readonly [key: string]: JsonValue };
 export type StringMap = Readonly<Record<string, string>>;
 
 export interface JsonColumns {

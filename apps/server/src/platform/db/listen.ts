@@ -159,7 +159,10 @@ export function createListener(options: ListenerOptions): Listener {
       client = undefined;
       await last?.end();
     },
-    health: () => ({ connected: client !== undefined, ...(lastError && { last_error: lastError.message }) }),
+    health: () => ({
+      connected: client !== undefined,
+      ...(lastError && { last_error: lastError.message }),
+    }),
   };
 }
 

@@ -6,7 +6,8 @@ type Parse = (text: string) => unknown;
 /** int8 as number; throws beyond 2^53, where a number would silently be another one. */
 export function parseInt8(text: string): number {
   const value = Number(text);
-  if (!Number.isSafeInteger(value)) throw new RangeError(`bigint ${text} does not fit a number; select it as text`);
+  if (!Number.isSafeInteger(value))
+    throw new RangeError(`bigint ${text} does not fit a number; select it as text`);
   return value;
 }
 
@@ -57,7 +58,9 @@ const arrays = new Map<number, number>([
   [1185, 1184],
   [3807, 3802],
   // Text of some kind: name, text, bpchar, varchar, date, time, interval, numeric, uuid, cidr, inet.
-  ...[1003, 1009, 1014, 1015, 1182, 1183, 1187, 1231, 2951, 651, 1041].map((oid) => [oid, 25] as const),
+  ...[1003, 1009, 1014, 1015, 1182, 1183, 1187, 1231, 2951, 651, 1041].map(
+    (oid) => [oid, 25] as const,
+  ),
 ]);
 
 const asIs: Parse = (text) => text;
