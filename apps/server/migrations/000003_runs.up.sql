@@ -88,10 +88,11 @@ create index if not exists idx_job_runs_active_by_job on job_runs (job_id)
   where status in ('queued', 'dequeued', 'executing');
 create index if not exists idx_job_runs_parent_run_id on job_runs (parent_run_id)
   where parent_run_id is not null;
+-- Pending lists: 1 MB wrote 5 % more WAL per run than 4 MB, 32 MB no less; a search reads the whole list.
 create index if not exists idx_runs_metadata on job_runs using gin (metadata jsonb_path_ops)
-  with (fastupdate = on, gin_pending_list_limit = 8192);
+  with (fastupdate = on, gin_pending_list_limit = 4096);
 create index if not exists idx_job_runs_payload_gin on job_runs using gin (payload jsonb_path_ops)
-  with (fastupdate = on, gin_pending_list_limit = 8192) where payload is not null;
+  with (fastupdate = on, gin_pending_list_limit = 4096) where payload is not null;
 create index if not exists idx_job_runs_job_created on job_runs (job_id, created_at desc, id desc);
 create index if not exists idx_job_runs_batch_id on job_runs (batch_id) where batch_id is not null;
 create index if not exists idx_job_runs_continuation_of on job_runs (continuation_of)
