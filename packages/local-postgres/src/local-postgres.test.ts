@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { describe, it, type TestContext } from 'node:test';
+import { after, before, describe, it, type TestContext } from 'node:test';
 import { LocalPostgresError, startLocalPostgres, type LocalPostgres } from './index.ts';
 import { isRunning } from './processes.ts';
 import { defer, isRoot, query, spawnOwner, temporaryFolder, until, untilGone } from './testing.ts';
@@ -34,6 +35,23 @@ function parentOf(pid: number): number {
 }
 
 describe('a local server', () => {
+  let template = '';
+
+  // One initdb for most tests: each works on a copy of a home that has been used once.
+  before(async () => {
+    template = fs.mkdtempSync(join(tmpdir(), 'strait-test-template-'));
+    const server = await startLocalPostgres({ home: template });
+    await server.stop();
+  });
+
+  after(() => fs.rmSync(template, { recursive: true, force: true }));
+
+  function usedHome(t: TestContext): string {
+    const home = join(temporaryFolder(t), 'home');
+    execFileSync('cp', ['-pR', template, home]);
+    return home;
+  }
+
   it('is private, durable and set up for a job queue', async (t) => {
     const home = join(temporaryFolder(t), 'home');
     const server = await started(t, { home, settings: { work_mem: '5MB' } });
@@ -91,7 +109,7 @@ describe('a local server', () => {
   });
 
   it('refuses a second owner, and keeps port, passwords and rows for the next', async (t) => {
-    const home = join(temporaryFolder(t), 'home');
+    const home = usedHome(t);
     const first = await started(t, { home });
     await query(first.url, 'create table kept as select 1 as one');
 
@@ -135,7 +153,7 @@ describe('a local server', () => {
   });
 
   it('comes back on the same port after a kill -9, with every committed row', async (t) => {
-    const home = join(temporaryFolder(t), 'home');
+    const home = usedHome(t);
     const server = await started(t, { home });
     let restarts = 0;
     server.onRestart(() => restarts++);
@@ -184,7 +202,7 @@ describe('a local server', () => {
   });
 
   it('leaves no process and loses no row when its owner is killed', async (t) => {
-    const home = join(temporaryFolder(t), 'home');
+    const home = usedHome(t);
     const owner = spawnOwner(t, { home });
     const { url, pid } = await owner.reply;
     await query(url, 'create table kept as select 7 as seven');
@@ -211,7 +229,7 @@ describe('a local server', () => {
   });
 
   it('does not touch a process that got the pid of a dead server', async (t) => {
-    const home = join(temporaryFolder(t), 'home');
+    const home = usedHome(t);
     const first = await started(t, { home });
     await query(first.url, 'create table kept as select 1 as one');
     await first.stop('immediate');
@@ -232,7 +250,7 @@ describe('a local server', () => {
   });
 
   it('repeats what the server said when a setting is wrong, and can be started right after', async (t) => {
-    const home = join(temporaryFolder(t), 'home');
+    const home = usedHome(t);
     const settings = { shared_buffers: 'plenty' };
     await assert.rejects(startLocalPostgres({ home, settings }), {
       code: 'start_failed',
