@@ -34,6 +34,7 @@ export type OutboundReply = OutboundSuccess | OutboundFailure;
 export const NO_TIMINGS: OutboundTimings = { connect_ms: 0, ttfb_ms: 0, transfer_ms: 0 };
 
 const MAX_TIMER_MS = 2 ** 31 - 1;
+const MAX_MESSAGE_LENGTH = 300;
 const EMPTY = Buffer.alloc(0);
 
 /** Settles exactly once, whatever the other side or undici does afterwards. */
@@ -174,11 +175,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
 const FORBIDDEN_CODES = new Set(['UND_ERR_INVALID_ARG', 'STRAIT_FORBIDDEN_ADDRESS']);
 const ABORTED_CODES = new Set(['UND_ERR_ABORTED', 'UND_ERR_DESTROYED', 'UND_ERR_CLOSED']);
 
-/** Several attempted addresses make an error without a text of its own. */
+/** One short line. Several attempted addresses make an error without a text of its own. */
 function describe(error: Error, code: string): string {
-  if (error.message !== '') return error.message;
   const first: unknown = error instanceof AggregateError ? error.errors[0] : undefined;
-  return first instanceof Error && first.message !== '' ? first.message : code || error.name;
+  const text = error.message || (first instanceof Error ? first.message : '') || code || error.name;
+  return text.replaceAll(/\s+/g, ' ').trim().slice(0, MAX_MESSAGE_LENGTH);
 }
 
 function onDeadline(exchange: Exchange): void {
