@@ -184,6 +184,9 @@ select id, name as "name!" from jobs where id = :id and project_id = :project_id
     assert.equal(await join('left'), 'id: string; job: string | null;');
     assert.equal(await join('right'), 'id: string | null; job: string;');
     assert.equal(await join('full'), 'id: string | null; job: string | null;');
+    const anti = `-- across projects: test
+      select j.id, v.job from jobs j left join job_versions v on v.job = j.id where v.job is null`;
+    assert.equal(await rowOf(anti), 'id: string; job: string | null;');
     const cte = `-- across projects: test
       with v as materialized (select * from job_versions) select j.id, v.job from jobs j left join v on v.job = j.id`;
     assert.equal(await rowOf(cte), 'id: string; job: string | null;');

@@ -1,22 +1,32 @@
 // `npm run generate [-- --check] [words]`: everything that is written by a program and committed.
-// `--check` writes nothing and fails when something would change; words restrict the queries to matching paths.
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+// `--check` writes nothing and fails when something would change; with words only the queries in
+// files whose path contains them.
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { generateQueries, type Generated } from './generate-queries.ts';
-import { withMigratedDatabase } from './scratch-database.ts';
+import type { Generated } from './generate-queries.ts';
 
 const root = path.join(import.meta.dirname, '..');
 const check = process.argv.includes('--check');
 const words = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
 
-// The generators, in the order in which they may depend on each other's files.
-const generators: readonly (() => Promise<Generated>)[] = [
-  () => withMigratedDatabase(root, (url) => generateQueries(root, url, words)),
-];
+// In the order in which they may depend on each other's files. Each loads its code when it runs: what
+// it reads (contracts, settings) may import files that the ones before it write.
+const generators: Readonly<Record<string, () => Promise<Generated>>> = {
+  async queries() {
+    const { generateQueries } = await import('./generate-queries.ts');
+    const { withMigratedDatabase } = await import('./scratch-database.ts');
+    return withMigratedDatabase(root, (url) => generateQueries(root, url, words));
+  },
+  async configuration() {
+    const { configDocs } = await import('./generate-config-docs.ts');
+    return { files: [{ file: 'docs/configuration.md', content: configDocs() }], problems: [] };
+  },
+};
 
 let failed = false;
-for (const generator of generators) {
-  const { files, problems } = await generator();
+for (const [name, generate] of Object.entries(generators)) {
+  if (words.length > 0 && name !== 'queries') continue;
+  const { files, problems } = await generate();
   for (const problem of problems) console.error(problem);
   failed ||= problems.length > 0;
   for (const { file, content } of files) {
@@ -30,6 +40,7 @@ for (const generator of generators) {
       rmSync(target);
       console.log(`removed ${file}`);
     } else {
+      mkdirSync(path.dirname(target), { recursive: true });
       writeFileSync(target, content);
       console.log(`wrote ${file}`);
     }

@@ -124,8 +124,11 @@ function collect(
   const children = (plan.Plans ?? []).filter((child) => child['Subplan Name'] === undefined);
   children.forEach((child, index) => {
     const tables = collect(child, catalogue, ctes, present, optional, inside);
+    // `left join … where right.id is null` is planned as an anti join.
     const emptied =
-      join === 'Full' || (join === 'Left' && index === 1) || (join === 'Right' && index === 0);
+      join === 'Full' ||
+      (index === 1 && (join === 'Left' || join === 'Anti')) ||
+      (index === 0 && (join === 'Right' || join === 'Right Anti'));
     for (const table of tables) {
       own.add(table);
       if (emptied) optional.add(table);

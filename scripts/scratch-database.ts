@@ -18,9 +18,10 @@ export interface ScratchDatabase {
   drop(): Promise<void>;
 }
 
-/** STRAIT_SCRATCH_URL or DATABASE_URL when set, else a private server (about 2 s). */
+/** The server of STRAIT_SCRATCH_URL, of the test run, or of DATABASE_URL; else a private one (about 2 s). */
 export async function openScratchServer(): Promise<ScratchServer> {
-  const given = process.env.STRAIT_SCRATCH_URL ?? process.env.DATABASE_URL;
+  const { STRAIT_SCRATCH_URL, STRAIT_TEST_URL, DATABASE_URL } = process.env;
+  const given = STRAIT_SCRATCH_URL ?? STRAIT_TEST_URL ?? DATABASE_URL;
   if (given !== undefined) return { url: given, stop: async () => {} };
   const home = mkdtempSync(path.join(tmpdir(), 'strait-scratch-'));
   const remove = () => rmSync(home, { recursive: true, force: true });
