@@ -6,7 +6,7 @@ import type { OutboundClient, OutboundReply } from '../../platform/outbound/clie
 import type { JobConfig, Jobs } from '../jobs/index.ts';
 import type { ClaimedRun, Settlement } from '../queue/index.ts';
 import { buildRequest, type ResumeFacts } from './request.ts';
-import { decideRetry, interpretReply, resolveVersion, storableText, type AttemptOutcome, type RetryPolicy } from './rules.ts';
+import { decideRetry, interpretReply, policyOf, resolveVersion, storableText, type AttemptOutcome } from './rules.ts';
 import type { Settling } from './settling.ts';
 
 export interface DispatcherDeps {
@@ -33,20 +33,6 @@ export interface AttemptControl {
   reason(): AbortReason | undefined;
   /** From here on the attempt's end is known and only has to be stored. */
   finishing(): void;
-}
-
-/** Overrides of a run win over the version's settings. */
-export function policyOf(run: Pick<ClaimedRun, 'max_attempts_override' | 'retry_backoff' | 'retry_initial_delay_secs' | 'retry_max_delay_secs'>, job: JobConfig): RetryPolicy {
-  return {
-    max_attempts: run.max_attempts_override ?? job.max_attempts,
-    retry_strategy: job.retry_strategy,
-    retry_delays_secs: job.retry_delays_secs,
-    retry_priority_boost: job.retry_priority_boost,
-    poison_pill_threshold: job.poison_pill_threshold,
-    retry_backoff: run.retry_backoff,
-    retry_initial_delay_secs: run.retry_initial_delay_secs,
-    retry_max_delay_secs: run.retry_max_delay_secs,
-  };
 }
 
 export function createDispatcher(deps: DispatcherDeps) {

@@ -169,3 +169,25 @@ export function resolveVersion(run: { job_version: number; live_version: number;
 
 /** Text as PostgreSQL can store it: no NUL, no lone surrogates. */
 export const storableText = (text: string): string => text.replaceAll('\u0000', '\uFFFD').toWellFormed();
+
+/** The retry settings of one run: what it overrides, else its job version's. */
+export function policyOf(
+  run: {
+    readonly max_attempts_override: number | null;
+    readonly retry_backoff: string | null;
+    readonly retry_initial_delay_secs: number | null;
+    readonly retry_max_delay_secs: number | null;
+  },
+  job: Pick<RetryPolicy, 'max_attempts' | 'retry_strategy' | 'retry_delays_secs' | 'retry_priority_boost' | 'poison_pill_threshold'>,
+): RetryPolicy {
+  return {
+    max_attempts: run.max_attempts_override ?? job.max_attempts,
+    retry_strategy: job.retry_strategy,
+    retry_delays_secs: job.retry_delays_secs,
+    retry_priority_boost: job.retry_priority_boost,
+    poison_pill_threshold: job.poison_pill_threshold,
+    retry_backoff: run.retry_backoff,
+    retry_initial_delay_secs: run.retry_initial_delay_secs,
+    retry_max_delay_secs: run.retry_max_delay_secs,
+  };
+}

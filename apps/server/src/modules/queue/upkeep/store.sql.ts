@@ -551,7 +551,7 @@ export interface CheckIdleRoomParams {
 }
 
 export interface CheckIdleRoomRow {
-  readonly lane_id: number;
+  readonly lane_id: number | null;
 }
 
 const checkIdleRoomText = `select l.lane_id from lanes l

@@ -1,0 +1,116 @@
+// The part of the composition that executes: worker, mover, upkeep loops.
+
+import { randomUUID } from 'node:crypto';
+import { systemClock } from '../platform/clock.ts';
+import { isDatabaseUnavailable, type Database } from '../platform/db/database.ts';
+import type { Listener } from '../platform/db/listen.ts';
+import { createOutboundClient } from '../platform/outbound/client.ts';
+import { createLeader } from '../platform/services/leader.ts';
+import type { Service } from '../platform/services/service.ts';
+import type { Logger } from '../platform/telemetry/log.ts';
+import type { Metrics } from '../platform/telemetry/metrics.ts';
+import { createDispatcher, createSettling, createWorker, lostSettlement, type ResumeFacts } from '../modules/executor/index.ts';
+import type { Jobs } from '../modules/jobs/index.ts';
+import { createMover, createUpkeep, queueLoops, type Queue, type QueueSettings } from '../modules/queue/index.ts';
+import type { Config } from './config.ts';
+
+export interface EngineDeps {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly db: Database;
+  readonly hot: Database;
+  readonly listener: Listener;
+  readonly queue: Queue;
+  readonly queueSettings: QueueSettings;
+  readonly jobs: Jobs;
+  readonly tokenKey: string;
+  readonly resumeFacts: (run_id: string) => Promise<ResumeFacts | undefined>;
+}
+
+const CHECK_EVERY_MS = 60_000;
+
+/** Services in starting order, and what tests and the demo want to reach. */
+export function createEngine(deps: EngineDeps) {
+  const { config, log, metrics, queue, jobs, listener } = deps;
+  const onError = (error: unknown, what: string): void => log.warn({ err: error }, what);
+  const attemptsTotal = metrics.counter({ name: 'run_attempts_total', help: 'Attempts by how they ended', labels: ['outcome'] });
+  const attemptSeconds = metrics.histogram({ name: 'run_attempt_seconds', help: 'From claim to reply', buckets: [0.005, 0.025, 0.1, 0.5, 1, 5, 30, 300] });
+  const reapedTotal = metrics.counter({ name: 'run_leases_reaped_total', help: 'Attempts whose worker or endpoint fell silent' });
+  const violations = metrics.gauge({ name: 'queue_violations', help: 'Findings of the queue checker, by check', labels: ['check'] });
+
+  const outbound = createOutboundClient({
+    policy: config.outbound.policy,
+    connections_per_origin: config.outbound.connections_per_origin,
+    keep_alive_ms: config.outbound.keep_alive_ms,
+  });
+  const { worker: settings } = config;
+  const settling = createSettling({
+    queue,
+    max: settings.finish_batch,
+    parallel: settings.finish_in_flight,
+    pause_ms: settings.finish_wait_ms,
+    early: settings.finish_early,
+    isUnavailable: isDatabaseUnavailable,
+    onError,
+  });
+  const dispatcher = createDispatcher({
+    jobs,
+    outbound,
+    settling,
+    clock: systemClock,
+    tokenKey: deps.tokenKey,
+    maxResultBytes: settings.max_result_bytes,
+    traceMode: settings.trace_mode,
+    resumeFacts: deps.resumeFacts,
+    handOver: (run, deadline_secs) => queue.handOver(run, deadline_secs),
+    isUnavailable: isDatabaseUnavailable,
+    onAttempt: (outcome, duration_ms) => {
+      attemptsTotal.inc({ outcome: outcome.ok === true ? 'ok' : outcome.ok === false ? outcome.error_class : outcome.ok });
+      attemptSeconds.observe(duration_ms / 1000);
+    },
+  });
+  const worker = createWorker({ queue, execute: dispatcher.execute, settling, listener, clock: systemClock, settings, onError });
+  metrics.gauge({ name: 'runs_executing', help: 'Runs in flight in this process', collect: (gauge) => gauge.set(worker.executing()) });
+
+  const upkeep = createUpkeep({
+    db: deps.hot,
+    queue,
+    settings: {
+      ...deps.queueSettings,
+      lease_ms: settings.lease_ms,
+      stale_ms: settings.stale_threshold_ms,
+      retention_secs: config.runs.retention_long_secs,
+    },
+    settlementOf: (lease) => lostSettlement(lease, jobs),
+  });
+  const leader = createLeader({ db: deps.db, name: 'upkeep', holder: randomUUID(), on_error: (error) => onError(error, 'leader lease') });
+  const loops = queueLoops({
+    upkeep,
+    db: deps.db,
+    listener,
+    leader,
+    heartbeat_interval_ms: settings.heartbeat_interval_ms,
+    check_interval_ms: CHECK_EVERY_MS,
+    on_error: (error, failure) => log.warn({ err: error, ...failure }, 'background loop failed'),
+    onReaped: (runs) => {
+      reapedTotal.inc(runs);
+      log.warn({ runs }, 'took over attempts of silent workers or endpoints');
+    },
+    onViolations: (found) => {
+      violations.reset();
+      for (const { check, subject } of found) {
+        violations.inc({ check });
+        log.error({ check, subject }, 'queue check found a violation');
+      }
+    },
+  });
+  const client: Service = {
+    name: 'outbound client',
+    start: () => Promise.resolve(),
+    stop: () => outbound.close(),
+    health: () => ({ status: 'up' }),
+  };
+  const mover = createMover({ upkeep, listener, onError: (error) => onError(error, 'mover') });
+  return { services: [client, leader, ...loops, mover, worker] as readonly Service[], worker, upkeep, loops };
+}

@@ -1,0 +1,102 @@
+// `npm test [words]`: architecture check, then every test against one PostgreSQL that is started here.
+// Files are dealt over the cores, each share in one process; scenarios (several processes, kill -9) follow alone.
+
+import { spawn } from 'node:child_process';
+import { globSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import path from 'node:path';
+import { createDatabase } from '../apps/server/src/platform/db/database.ts';
+import { migrate } from '../apps/server/src/platform/db/migrate.ts';
+import { secureTenantTables } from '../apps/server/src/platform/db/tenant-role.ts';
+import { startLocalPostgres } from '../packages/local-postgres/src/index.ts';
+import { checkArchitecture } from './check-architecture.ts';
+
+const root = path.join(import.meta.dirname, '..');
+const words = process.argv.slice(2).filter((word) => !word.startsWith('--'));
+const began = performance.now();
+
+const violations = checkArchitecture(root);
+if (violations.length > 0) {
+  for (const violation of violations) console.error(typeof violation === 'string' ? violation : JSON.stringify(violation));
+  process.exit(1);
+}
+
+const wanted = (file: string): boolean => words.length === 0 || words.some((word) => file.includes(word));
+const files = globSync('{apps,packages,scripts}/**/*.test.ts', { cwd: root, exclude: ['**/node_modules/**'] })
+  .filter(wanted)
+  .toSorted((a, b) => statSync(path.join(root, b)).size - statSync(path.join(root, a)).size);
+const scenarios = files.filter((file) => file.endsWith('.scenario.test.ts')).toSorted();
+const plain = files.filter((file) => !scenarios.includes(file));
+if (files.length === 0) {
+  console.error(`no test file matches: ${words.join(' ')}`);
+  process.exit(1);
+}
+
+const home = mkdtempSync(path.join(tmpdir(), 'strait-test-'));
+// Nothing in this server has to survive a crash; the scenarios that crash PostgreSQL bring their own.
+const server = await startLocalPostgres({ home, settings: { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' } });
+
+let failed = false;
+try {
+  const template = 'strait_test_template';
+  const url = withDatabase(server.url, template);
+  const bootstrap = createDatabase({ url: server.url, application_name: 'strait-tests', max: 1 });
+  await bootstrap.query({ text: `create database ${template}`, values: [] });
+  await bootstrap.close();
+  await migrate(url, { directory: path.join(root, 'apps/server/migrations') });
+  const prepared = createDatabase({ url, application_name: 'strait-tests', max: 1 });
+  const tenantRole = await prepared.transaction((tx) => secureTenantTables(tx));
+  await prepared.close();
+
+  const env = {
+    ...process.env,
+    STRAIT_TEST_URL: server.url,
+    STRAIT_TEST_TEMPLATE: template,
+    STRAIT_TEST_TENANT_ROLE: tenantRole ?? '',
+  };
+  const shares = deal(plain, Math.max(1, Math.min(availableParallelism(), plain.length)));
+  const codes = await Promise.all(shares.map((share, index) => run(share, env, `share ${index + 1}`)));
+  failed = codes.some((code) => code !== 0);
+  for (const scenario of scenarios) failed = (await run([scenario], env, scenario)) !== 0 || failed;
+} finally {
+  await server.stop('immediate');
+  rmSync(home, { recursive: true, force: true });
+}
+console.log(`\n${files.length} test files in ${((performance.now() - began) / 1000).toFixed(1)} s: ${failed ? 'FAILED' : 'passed'}`);
+process.exit(failed ? 1 : 0);
+
+function run(share: readonly string[], env: NodeJS.ProcessEnv, name: string): Promise<number> {
+  if (share.length === 0) return Promise.resolve(0);
+  return new Promise((resolve) => {
+    const child = spawn(
+      process.execPath,
+      ['--disable-warning=ExperimentalWarning', '--test', '--test-isolation=none', '--test-reporter=spec', '--test-timeout=240000', ...share],
+      { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] },
+    );
+    let output = '';
+    child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    child.on('exit', (code) => {
+      // One share at a time, whole, so that two cores do not interleave their reports.
+      console.log(`── ${name}\n${output.trimEnd()}`);
+      resolve(code ?? 1);
+    });
+  });
+}
+
+/** The largest file first, always to the share that has least: about equal work. */
+function deal(all: readonly string[], into: number): string[][] {
+  const shares = Array.from({ length: into }, () => ({ files: [] as string[], size: 0 }));
+  for (const file of all) {
+    const least = shares.reduce((a, b) => (b.size < a.size ? b : a));
+    least.files.push(file);
+    least.size += statSync(path.join(root, file)).size;
+  }
+  return shares.map((share) => share.files);
+}
+
+function withDatabase(url: string, database: string): string {
+  const changed = new URL(url);
+  changed.pathname = `/${database}`;
+  return changed.href;
+}
