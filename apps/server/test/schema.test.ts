@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { test, type TestContext } from 'node:test';
 import type pg from 'pg';
 import { migrate, revert } from '../src/platform/db/migrate.ts';
-import { emptyDatabase } from './empty-database.ts';
+import { emptyDatabase, migratedDatabase } from './empty-database.ts';
 
 interface SeedSchema {
   readonly tables: Readonly<Record<string, Readonly<Record<string, string>>>>;
@@ -22,11 +22,7 @@ const seed = JSON.parse(
   readFileSync(new URL('./seed-schema.json', import.meta.url), 'utf8'),
 ) as SeedSchema;
 
-async function migrated(t: TestContext): Promise<pg.Client> {
-  const { url, client } = await emptyDatabase(t);
-  await migrate(url, { directory });
-  return client;
-}
+const migrated = async (t: TestContext): Promise<pg.Client> => (await migratedDatabase(t)).client;
 
 async function rows<Row>(client: pg.Client, text: string, values: unknown[] = []): Promise<Row[]> {
   return (await client.query(text, values)).rows as Row[];

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import pg from 'pg';
 import { emptyDatabase } from '../../../test/empty-database.ts';
+import { until } from '../../../test/until.ts';
 import { migrate, revert } from './migrate.ts';
 import { splitStatements } from './migration-files.ts';
 
@@ -152,7 +153,7 @@ test('a table held by a running program delays a migration, but others get throu
   const waiting = migrate(url, { directory });
   const reader = new pg.Client({ connectionString: url });
   await reader.connect();
-  await until(async () => {
+  await until('the migration to wait for the table', async () => {
     const { rows } = await client.query(
       `select from pg_locks where relation = 'one'::regclass and not granted`,
     );
@@ -195,8 +196,3 @@ test('an up-to-date database is recognised by a single query', async (t) => {
   await migrate(pool, { directory });
   assert.equal(queries, 1);
 });
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 5_000;
-  while (!(await holds())) assert.ok(Date.now() < deadline, 'it never came true');
-}
