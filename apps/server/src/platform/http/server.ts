@@ -3,14 +3,12 @@
 import fastify from 'fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { InjectOptions, Response as InjectResponse } from 'light-my-request';
-import { Histogram } from 'prom-client';
-import type { Registry } from 'prom-client';
 import { Failure } from '../failure.ts';
 import type { Health, Service } from '../services/service.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import type { AccessControl } from './access-control.ts';
 import { clientAddresses } from './client-address.ts';
 import { commonHeaders } from './common-headers.ts';
-import type { CorsConfig } from './common-headers.ts';
 import type { Binding, OperationSpec } from './define-api.ts';
 import { createDispatcher, requestIdOf } from './dispatch.ts';
 import type { Answer, Arrival, StreamAnswer } from './dispatch.ts';
@@ -23,18 +21,20 @@ import type { HealthCheck } from './system-operations.ts';
 
 export interface HttpConfig {
   readonly host: string;
-  /** 0 = any free port; see `address`. */
+  /** 0 = any free port; see `url`. */
   readonly port: number;
-  readonly max_body_bytes: number;
-  readonly request_timeout_secs: number;
+  readonly max_request_body_bytes: number;
+  readonly request_timeout_ms: number;
   /** Addresses or CIDR ranges whose forwarding headers count. */
   readonly trusted_proxies: readonly string[];
-  readonly cors: CorsConfig;
+  readonly cors_allowed_origins: readonly string[];
+  readonly cors_allow_credentials: boolean;
   /** Per client address, for calls without a valid credential; 0 = no limit, and none per route either. */
   readonly rate_limit_requests: number;
-  readonly rate_limit_window_secs: number;
-  /** Wrong credentials per client address and minute; 0 = no limit. */
-  readonly failed_authentications_per_minute: number;
+  readonly rate_limit_window_ms: number;
+  /** Wrong credentials per client address and minute; 0 = no limit. Default 20. */
+  readonly failed_authentications_per_minute?: number;
+  readonly sse_keepalive_ms: number;
   readonly streams?: Partial<StreamLimits>;
   readonly metrics_token?: string | undefined;
   /** Compare every reply with its schema (tests, development); a difference is a 500. */
@@ -54,7 +54,7 @@ export interface HttpServerOptions<Caller, Project extends { readonly project_id
   readonly common_failures: readonly string[];
   readonly config: HttpConfig;
   readonly log: HttpLog;
-  readonly metrics: Registry;
+  readonly metrics: Metrics;
   readonly health_checks: readonly HealthCheck[];
   /** While true, operations that write answer 503. */
   readonly overloaded?: () => boolean;
@@ -101,27 +101,32 @@ export function createHttpServer<Caller, Project extends { readonly project_id: 
   const dispatcher = createDispatcher({
     access: options.access,
     failures: options.failures,
-    max_body_bytes: config.max_body_bytes,
-    request_timeout_ms: config.request_timeout_secs * 1000,
+    max_body_bytes: config.max_request_body_bytes,
+    request_timeout_ms: config.request_timeout_ms,
     anonymous_limit: {
       requests: config.rate_limit_requests,
-      window_secs: config.rate_limit_window_secs,
+      window_secs: config.rate_limit_window_ms / 1000,
     },
-    failed_authentications: config.failed_authentications_per_minute,
+    failed_authentications: config.failed_authentications_per_minute ?? 20,
     check_replies: config.check_replies,
     overloaded: options.overloaded ?? (() => false),
     draining: () => state === 'draining',
     onUnexpected: (error, where) => log.error({ err: error, ...where }, 'request failed'),
   });
-  const streams = createStreams({ ...defaultStreamLimits, ...config.streams });
+  const streams = createStreams({
+    ...defaultStreamLimits,
+    keepalive_ms: config.sse_keepalive_ms,
+    ...config.streams,
+  });
   const addressOf = clientAddresses(config.trusted_proxies);
-  const headersFor = commonHeaders(config.cors);
-  const durations = new Histogram({
-    name: 'strait_http_request_duration_seconds',
+  const headersFor = commonHeaders({
+    allowed_origins: config.cors_allowed_origins,
+    allow_credentials: config.cors_allow_credentials,
+  });
+  const durations = options.metrics.histogram({
+    name: 'http_request_duration_seconds',
     help: 'Time to answer, by operation and status; streams are counted when they end',
-    labelNames: ['operation', 'status'],
-    buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30],
-    registers: [options.metrics],
+    labels: ['operation', 'status'],
   });
 
   const arrivalOf = (request: FastifyRequest, response: FastifyReply['raw']): Arrival => {
@@ -217,9 +222,9 @@ export function createHttpServer<Caller, Project extends { readonly project_id: 
 
   const app = fastify({
     logger: false,
-    bodyLimit: config.max_body_bytes,
+    bodyLimit: config.max_request_body_bytes,
     // The dispatcher has its own limit; this one bounds how long a client may take to send a request.
-    requestTimeout: (config.request_timeout_secs + 5) * 1000,
+    requestTimeout: config.request_timeout_ms + 5000,
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     exposeHeadRoutes: false,

@@ -3,7 +3,7 @@
 import { matchesAnySecret } from '../crypto/secret-compare.ts';
 import { Failure } from '../failure.ts';
 import type { Health } from '../services/service.ts';
-import type { Registry } from 'prom-client';
+import type { Metrics } from '../telemetry/metrics.ts';
 import { z } from 'zod';
 import { defineApi, reply } from './define-api.ts';
 import type { Binding } from './define-api.ts';
@@ -19,7 +19,7 @@ export interface HealthCheck {
 
 export interface SystemOptions {
   readonly health_checks: readonly HealthCheck[];
-  readonly metrics: Registry;
+  readonly metrics: Metrics;
   /** When set, `/metrics` wants it as bearer token. */
   readonly metrics_token: string | undefined;
   readonly draining: () => boolean;
@@ -91,7 +91,7 @@ export function systemOperations(options: SystemOptions): Binding[] {
       if (metrics_token && !(given && matchesAnySecret(given, [metrics_token]))) {
         throw new Failure('unauthorized');
       }
-      return options.metrics.metrics();
+      return options.metrics.text();
     }),
   ];
 }

@@ -1,0 +1,5 @@
+// The directory of projects. A project is an opaque id on every row; this says what it is called.
+
+export { createProjects } from './service.ts';
+export type { Projects } from './service.ts';
+export { projectRoutes } from './routes.ts';
