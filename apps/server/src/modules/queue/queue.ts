@@ -42,6 +42,14 @@ export interface NewRunExtra {
   readonly lineage_depth?: number | undefined;
   readonly batch_id?: string | undefined;
   readonly debug_mode?: boolean | undefined;
+  /** Another version than the live one, for replays of pinned runs; `job_version_id` goes with it. */
+  readonly job_version?: number | undefined;
+  readonly job_version_id?: string | undefined;
+  readonly max_attempts_override?: number | undefined;
+  readonly timeout_secs_override?: number | undefined;
+  readonly retry_backoff?: string | undefined;
+  readonly retry_initial_delay_secs?: number | undefined;
+  readonly retry_max_delay_secs?: number | undefined;
 }
 
 /** `created`: a new run. `held`: the idempotency key already names this run. `refused`: the job is gone or disabled. */

@@ -9,7 +9,8 @@
 -- answer was not created: its job is gone or disabled, or another run holds its idempotency key.
 with input as materialized (
   select n.*, strait_run_id() as id, n.payload::jsonb as payload_value,
-         j.version, j.version_id,
+         coalesce((n.extra ->> 'job_version')::int, j.version) as version,
+         case when n.extra ->> 'job_version' is null then j.version_id else n.extra ->> 'job_version_id' end as version_id,
          coalesce(j.tags || (n.extra -> 'tags'), j.tags) as tags,
          coalesce(j.default_run_metadata || (n.extra -> 'metadata'), j.default_run_metadata) as metadata,
          (n.extra ->> 'scheduled_at')::timestamptz as scheduled_at,

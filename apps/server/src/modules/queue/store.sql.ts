@@ -27,7 +27,8 @@ export interface EnqueueRunsRow {
 
 const enqueueRunsText = `with input as materialized (
   select n.*, strait_run_id() as id, n.payload::jsonb as payload_value,
-         j.version, j.version_id,
+         coalesce((n.extra ->> 'job_version')::int, j.version) as version,
+         case when n.extra ->> 'job_version' is null then j.version_id else n.extra ->> 'job_version_id' end as version_id,
          coalesce(j.tags || (n.extra -> 'tags'), j.tags) as tags,
          coalesce(j.default_run_metadata || (n.extra -> 'metadata'), j.default_run_metadata) as metadata,
          (n.extra ->> 'scheduled_at')::timestamptz as scheduled_at,
@@ -105,7 +106,7 @@ export function enqueueRuns(db: Queryable, params: EnqueueRunsParams): Promise<E
       params.extras.map((item) => (item === null ? null : JSON.stringify(item))),
       params.aging_ms,
     ],
-    name: 'queue_enqueueRuns_36916af8',
+    name: 'queue_enqueueRuns_4d30fd1c',
   });
 }
 

@@ -8,7 +8,7 @@ import type { Health, Service } from '../services/service.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { AccessControl } from './access-control.ts';
 import { clientAddresses } from './client-address.ts';
-import { commonHeaders } from './common-headers.ts';
+import { commonHeaders } from './response-headers.ts';
 import type { Binding, OperationSpec } from './define-api.ts';
 import { createDispatcher, requestIdOf } from './dispatch.ts';
 import type { Answer, Arrival, StreamAnswer } from './dispatch.ts';

@@ -203,6 +203,10 @@ with target as materialized (
 )
 select id from target where not exists (select from run_active x where x.run_id = target.id);
 
+-- name: setDebugMode :count
+update job_runs set debug_mode = :debug_mode
+ where id = :run_id and created_at = strait_id_time(:run_id) and project_id = :project_id;
+
 -- name: listOpenIds :many
 -- Of these runs, the ones that are not terminal.
 select id from job_runs

@@ -1,5 +1,5 @@
 // Generated from store.sql by `npm run generate`. Do not edit.
-import { many, maybe, type Queryable } from '../../../platform/db/query.ts';
+import { count, many, maybe, type Queryable } from '../../../platform/db/query.ts';
 
 export interface CancelRunsParams {
   readonly run_ids: readonly (string | null)[];
@@ -388,6 +388,26 @@ export function clearIdempotencyKey(db: Queryable, params: ClearIdempotencyKeyPa
   return maybe<ClearIdempotencyKeyRow>(db, {
     text: clearIdempotencyKeyText,
     values: [
+      params.run_id,
+      params.project_id,
+    ],
+  });
+}
+
+export interface SetDebugModeParams {
+  readonly debug_mode: boolean;
+  readonly run_id: string;
+  readonly project_id: string;
+}
+
+const setDebugModeText = `update job_runs set debug_mode = $1
+ where id = $2 and created_at = strait_id_time($2) and project_id = $3`;
+
+export function setDebugMode(db: Queryable, params: SetDebugModeParams): Promise<number> {
+  return count(db, {
+    text: setDebugModeText,
+    values: [
+      params.debug_mode,
       params.run_id,
       params.project_id,
     ],

@@ -46,7 +46,7 @@ export function createOperatorVerbs(settings: QueueSettings, reactions: readonly
     cancel: async (tx: Queryable, input: { project_id: string; run_ids: readonly string[]; reason: string; child_reason: string }): Promise<{ canceled: string[]; descendants: string[] }> => {
       const canceled = await cancelOnly(tx, input.project_id, input.run_ids, input.reason);
       const descendants: string[] = [];
-      let parents: readonly string[] = input.run_ids;
+      let parents: readonly string[] = canceled;
       for (let level = 0; level < CASCADE_LEVELS && parents.length > 0; level++) {
         const children = (await store.listChildIds(tx, { parent_ids: parents, project_id: input.project_id })).map((row) => row.id);
         for (let start = 0; start < children.length; start += CASCADE_CHUNK) {
@@ -80,6 +80,10 @@ export function createOperatorVerbs(settings: QueueSettings, reactions: readonly
     /** Lets a held run go on. False: it is not held. */
     release: async (tx: Queryable, input: { project_id: string; run_id: string; actor_id: string }): Promise<boolean> =>
       (await store.releaseRun(tx, input)) !== undefined,
+
+    /** Turns the keeping of full traces on or off, in any state. False: no such run in the project. */
+    setDebugMode: async (tx: Queryable, input: { project_id: string; run_id: string; debug_mode: boolean }): Promise<boolean> =>
+      (await store.setDebugMode(tx, input)) === 1,
 
     /** Frees the run's idempotency key. False: the run executes or waits. */
     clearIdempotencyKey: async (tx: Queryable, input: { project_id: string; run_id: string }): Promise<boolean> =>
