@@ -1,0 +1,208 @@
+// Changing jobs: update (a new version), pause and enable (no version), delete.
+import type { FailureCode } from '../../domain/failures.ts';
+import type { Database } from '../../platform/db/database.ts';
+import { Failure } from '../../platform/failure.ts';
+import type { ProjectScope } from '../access/index.ts';
+import { recordAudit, type AuditSource } from '../audit/index.ts';
+import { slugTaken } from './create-jobs.ts';
+import {
+  changedParts,
+  failureOf,
+  newVersionId,
+  updatedDefinition,
+  type Judges,
+  type RequestFields,
+} from './definition.ts';
+import type { JobHistory } from './history.ts';
+import { referenceProblems } from './references.ts';
+import type { JobSecrets, SecretInput } from './secrets.ts';
+import { settingsOf, type JobSettings, type SettingChanges } from './settings.ts';
+import * as store from './store.sql.ts';
+
+export interface Changing {
+  readonly db: Database;
+  readonly judges: Judges;
+  readonly secrets: JobSecrets;
+  readonly history: JobHistory;
+}
+
+export type UpdateInput = RequestFields &
+  SecretInput & { readonly version_id?: string | undefined };
+
+const runsPerStep = 2_000;
+
+export async function updateJob(
+  { db, judges, secrets }: Changing,
+  project: ProjectScope,
+  by: AuditSource,
+  job: string,
+  input: UpdateInput,
+): Promise<store.UpdateJobRow> {
+  const early = await changedParts(judges, input);
+  if (early) throw failureOf(early);
+  const write = db.tenant(project.project_id, async (tx) => {
+    const current = await store.lockJob(tx, { ...project, job });
+    if (!current) throw new Failure<FailureCode>('job_not_found');
+    if (input.version_id !== undefined && input.version_id !== current.version_id) {
+      throw versionConflict(current.version_id);
+    }
+    const before = settingsOf(current);
+    const definition = updatedDefinition(before, input);
+    if ('refusal' in definition) throw failureOf(definition.refusal);
+    const { changes } = definition;
+    const referring = { settings: changes, at: 'body' };
+    const refusal = (await referenceProblems(tx, project, [referring]))(referring);
+    if (refusal) throw failureOf(refusal);
+
+    const key = { ...project, job_id: current.id };
+    const sealed = secrets.seal(input, key);
+    const row = await store.updateJob(tx, {
+      ...key,
+      version: current.version,
+      version_id: newVersionId(),
+      actor_id: by.actor_id,
+      changes: { ...changes, ...sealed },
+    });
+    if (!row) throw versionConflict(null);
+    if (row.enabled && !current.enabled) await store.wakePromoter(tx);
+    await recordAudit(tx, project, by, {
+      action: 'job.updated',
+      resource_type: 'job',
+      resource_id: row.id,
+      details: { slug: row.slug, version: row.version, version_id: row.version_id },
+      changes: differences(before, changes, Object.keys(sealed)),
+    });
+    return row;
+  });
+  return write.catch((error: unknown) => {
+    throw isSlugClash(error) ? failureOf(slugTaken('body', String(input['slug']))) : error;
+  });
+}
+
+/** Doing it again changes nothing and leaves no trace. */
+export function setPaused(
+  { db }: Changing,
+  project: ProjectScope,
+  by: AuditSource,
+  job: string,
+  paused: boolean,
+): Promise<store.LockJobRow> {
+  return db.tenant(project.project_id, async (tx) => {
+    const current = await store.lockJob(tx, { ...project, job });
+    if (!current) throw new Failure<FailureCode>('job_not_found');
+    const change = { ...project, job_id: current.id, paused, actor_id: by.actor_id };
+    const row = await store.setJobPaused(tx, change);
+    if (!row) return current;
+    if (!paused) await store.wakePromoter(tx);
+    await recordAudit(tx, project, by, {
+      action: paused ? 'job.paused' : 'job.resumed',
+      resource_type: 'job',
+      resource_id: row.id,
+      details: { slug: row.slug },
+    });
+    return row;
+  });
+}
+
+/** How many of the jobs exist, whether they had to be changed or not. */
+export function setEnabled(
+  { db }: Changing,
+  project: ProjectScope,
+  by: AuditSource,
+  refs: readonly string[],
+  enabled: boolean,
+): Promise<number> {
+  return db.tenant(project.project_id, async (tx) => {
+    const rows = await store.setJobsEnabled(tx, {
+      ...project,
+      refs,
+      enabled,
+      actor_id: by.actor_id,
+    });
+    const changed = rows.filter(({ was_enabled }) => was_enabled !== enabled).map(({ id }) => id);
+    if (changed.length === 0) return rows.length;
+    if (enabled) await store.wakePromoter(tx);
+    await recordAudit(tx, project, by, {
+      action: enabled ? 'job.batch_enabled' : 'job.batch_disabled',
+      resource_type: 'job',
+      details: { job_ids: changed },
+    });
+    return rows.length;
+  });
+}
+
+/**
+ * Waits for triggers under way, then refuses while one of the runs is live. Not under the tenant role: the
+ * queue's tables are shared by all projects.
+ */
+export async function deleteJob(
+  { db, history }: Changing,
+  project: ProjectScope,
+  by: AuditSource,
+  job: string,
+): Promise<void> {
+  const write = db.transaction(async (tx) => {
+    const found = await store.lockJobForDeletion(tx, { ...project, job });
+    if (!found) throw new Failure<FailureCode>('job_not_found');
+    const key = { ...project, job_id: found.id };
+    if (await history.hasLiveRuns(tx, key)) throw new Failure<FailureCode>('job_has_active_runs');
+    let runs = 0;
+    for (;;) {
+      const removed = await history.removeRuns(tx, key, runsPerStep);
+      runs += removed;
+      if (removed < runsPerStep) break;
+    }
+    await history.removeTraces(tx, key);
+    await store.deleteJob(tx, key);
+    await recordAudit(tx, project, by, {
+      action: 'job.delete',
+      resource_type: 'job',
+      resource_id: found.id,
+      details: { name: found.name, slug: found.slug, version: found.version, runs },
+    });
+  });
+  await write.catch((error: unknown) => {
+    const user = referringTable(error);
+    if (user === undefined) throw error;
+    const what = user.startsWith('workflow')
+      ? 'a workflow uses the job'
+      : 'bulk operations of the job are kept';
+    throw new Failure<FailureCode>('job_has_active_runs', { message: what });
+  });
+}
+
+function versionConflict(current: string | null): Failure<FailureCode> {
+  const message = current === null ? undefined : `the job is version ${current} by now`;
+  return new Failure<FailureCode>('job_version_conflict', { message });
+}
+
+function differences(
+  before: JobSettings,
+  changes: SettingChanges,
+  secretColumns: readonly string[],
+) {
+  const found: Record<string, { before: unknown; after: unknown }> = {};
+  for (const [name, after] of Object.entries(changes)) {
+    const was: unknown = before[name as keyof JobSettings];
+    if (JSON.stringify(was) !== JSON.stringify(after)) found[name] = { before: was, after };
+  }
+  for (const column of secretColumns) found[column] = { before: '[redacted]', after: '[redacted]' };
+  return found;
+}
+
+interface ConstraintError {
+  readonly code?: string;
+  readonly constraint?: string;
+  readonly table?: string;
+}
+
+function isSlugClash(error: unknown): boolean {
+  const { code, constraint } = (error ?? {}) as ConstraintError;
+  return code === '23505' && constraint === 'jobs_project_id_slug_key';
+}
+
+/** The table that still points to the row, when that is why deleting failed. */
+function referringTable(error: unknown): string | undefined {
+  const { code, table } = (error ?? {}) as ConstraintError;
+  return code === '23503' ? table : undefined;
+}

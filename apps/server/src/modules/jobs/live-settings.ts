@@ -1,0 +1,97 @@
+// Jobs as the engine reads them, thousands of times a second: triggers the live row, workers the settings
+// of one version.
+import type { FailureCode } from '../../domain/failures.ts';
+import type { Database } from '../../platform/db/database.ts';
+import { Failure } from '../../platform/failure.ts';
+import { createLru } from './lru.ts';
+import { isUuid } from './rules.ts';
+import type { JobSecrets } from './secrets.ts';
+import * as store from './store.sql.ts';
+import type { JobConfig, TriggerJob } from './types.ts';
+
+const maxConfigs = 10_000;
+const maxLookupsPerStatement = 500;
+
+/**
+ * Live jobs by id or slug, never cached. Look-ups that arrive in the same turn of the event loop share one
+ * statement, and those for the same job one answer.
+ */
+export function createTriggerLookup(db: Database) {
+  interface Waiting {
+    readonly project_id: string;
+    readonly ref: string;
+    readonly answer: PromiseWithResolvers<TriggerJob | undefined>;
+  }
+  let waiting = new Map<string, Waiting>();
+
+  async function ask(batch: readonly Waiting[]): Promise<void> {
+    try {
+      const rows = await store.findTriggerJobs(db, {
+        project_ids: batch.map(({ project_id }) => project_id),
+        refs: batch.map(({ ref }) => ref),
+      });
+      const byPosition = new Map(rows.map(({ ord, ...job }) => [ord, job]));
+      for (const [index, { answer }] of batch.entries()) answer.resolve(byPosition.get(index + 1));
+    } catch (error) {
+      for (const { answer } of batch) answer.reject(error);
+    }
+  }
+
+  function flush(): void {
+    const all = [...waiting.values()];
+    waiting = new Map();
+    for (let from = 0; from < all.length; from += maxLookupsPerStatement) {
+      void ask(all.slice(from, from + maxLookupsPerStatement));
+    }
+  }
+
+  return function findForTrigger(
+    project_id: string,
+    id_or_slug: string,
+  ): Promise<TriggerJob | undefined> {
+    const ref = isUuid(id_or_slug) ? id_or_slug.toLowerCase() : id_or_slug;
+    const key = JSON.stringify([project_id, ref]);
+    let entry = waiting.get(key);
+    if (!entry) {
+      entry = { project_id, ref, answer: Promise.withResolvers() };
+      // Requests of one turn are read in its poll phase; immediates run right after it.
+      if (waiting.size === 0) setImmediate(flush);
+      waiting.set(key, entry);
+    }
+    return entry.answer.promise;
+  };
+}
+
+/**
+ * Settings of a version, cached: what the three parts of the key say never changes. `live_version` is in the
+ * key because the signing secret, and a version that was not kept, come from the live job.
+ */
+export function createExecutionConfigs(db: Database, secrets: JobSecrets) {
+  const configs = createLru<Promise<JobConfig>>(maxConfigs);
+
+  async function load(job_id: string, version: number): Promise<JobConfig> {
+    const row = await store.findExecutionConfig(db, { job_id, version });
+    if (!row) throw new Failure<FailureCode>('job_not_found');
+    const { endpoint_signing_secret_enc, retry_delays_secs, ...settings } = row;
+    return Object.freeze({
+      ...settings,
+      retry_delays_secs: retry_delays_secs ?? [],
+      signing_secret: secrets.openSigningSecret(endpoint_signing_secret_enc, settings),
+    });
+  }
+
+  return function executionConfig(
+    job_id: string,
+    version: number,
+    live_version: number,
+  ): Promise<JobConfig> {
+    const key = `${job_id}/${version}/${live_version}`;
+    const known = configs.get(key);
+    if (known) return known;
+    const loading = load(job_id, version);
+    configs.set(key, loading);
+    // Failures are not remembered.
+    loading.catch(() => configs.delete(key));
+    return loading;
+  };
+}
