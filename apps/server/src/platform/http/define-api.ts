@@ -124,10 +124,11 @@ export type ResultOf<Spec extends OperationSpec> = Spec extends { readonly strea
   ? StreamReply
   : Spec extends { readonly raw: string }
     ? string | Reply<number, string>
-    : | AnyReply<Spec['replies']>
-      | (IsUnion<keyof Spec['replies']> extends true
-          ? never
-          : BodyOf<Spec['replies'][keyof Spec['replies'] & number]>);
+    :
+        | AnyReply<Spec['replies']>
+        | (IsUnion<keyof Spec['replies']> extends true
+            ? never
+            : BodyOf<Spec['replies'][keyof Spec['replies'] & number]>);
 
 type CallerOf<Spec, Caller, RunCaller> = Spec extends { readonly permission: 'public' }
   ? Caller | undefined

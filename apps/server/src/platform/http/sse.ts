@@ -130,6 +130,8 @@ async function write(
     'content-type': 'text/event-stream; charset=utf-8',
     'cache-control': 'no-cache',
     'x-accel-buffering': 'no',
+    // An idle connection left behind would hold up stopping.
+    connection: 'close',
   });
   response.flushHeaders();
 
