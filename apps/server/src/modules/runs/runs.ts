@@ -1,0 +1,59 @@
+// The parts of the module, put together.
+
+import type { Clock } from '../../platform/clock.ts';
+import type { Database } from '../../platform/db/database.ts';
+import type { Listener } from '../../platform/db/listen.ts';
+import type { ProjectScope } from '../access/index.ts';
+import type { OperatorVerbs, Queue } from '../queue/index.ts';
+import { createBulkRunActions } from './actions/bulk.ts';
+import { actionRoutes } from './actions/routes.ts';
+import { createRunActions } from './actions/single.ts';
+import { batchRoutes } from './batches/routes.ts';
+import { createBatches } from './batches/service.ts';
+import { liveRoutes } from './live/routes.ts';
+import { createRunLive } from './live/run-live.ts';
+import { readRoutes } from './reads/routes.ts';
+import { createRunReads } from './reads/service.ts';
+import { createBulkTriggers } from './trigger/bulk.ts';
+import { triggerRoutes } from './trigger/routes.ts';
+import { createTriggers, type TriggerJobs, type TriggerSettings } from './trigger/trigger.ts';
+
+export type RunsSettings = TriggerSettings;
+
+export interface RunsDependencies {
+  readonly db: Database;
+  /** The queue's pool: bulk triggers insert with its planner settings. Default: `db`. */
+  readonly hot?: Database;
+  readonly listener: Pick<Listener, 'on'>;
+  readonly queue: Pick<Queue, 'enqueue' | 'enqueueMany'>;
+  readonly operator: OperatorVerbs;
+  /** modules/jobs; `get` is the API's view of a job, shown by dry runs. */
+  readonly jobs: TriggerJobs & { get(project: ProjectScope, job: string): Promise<unknown> };
+  readonly clock: Clock;
+  readonly settings: RunsSettings;
+  /** Failed polls of live streams, which go on. */
+  readonly onLiveError?: (error: unknown) => void;
+}
+
+export type Runs = ReturnType<typeof createRuns>;
+
+export function createRuns(deps: RunsDependencies) {
+  const { db, hot, listener, jobs, onLiveError } = deps;
+  const batches = createBatches({ db });
+  const triggers = createTriggers({ ...deps, describeJob: (project, job_id) => jobs.get(project, job_id) });
+  const bulkTriggers = createBulkTriggers({ ...deps, db: hot ?? db, batches });
+  const reads = createRunReads({ db, jobs });
+  const actions = createRunActions(deps);
+  const bulkActions = createBulkRunActions(deps);
+  const live = createRunLive({ db, listener, onError: onLiveError });
+  const routes = [
+    ...triggerRoutes(triggers, bulkTriggers),
+    ...batchRoutes(batches),
+    ...readRoutes(reads),
+    ...actionRoutes(actions, bulkActions),
+    ...liveRoutes(live),
+  ];
+  return { triggers, bulkTriggers, batches, reads, actions, bulkActions, live, routes };
+}
+
+export const runRoutes = (runs: Runs) => runs.routes;

@@ -1,0 +1,110 @@
+// Triggering many runs: everything is checked first, then one transaction writes all of them or none.
+
+import { Failure } from '../../../platform/failure.ts';
+import type { FailureDetail } from '../../../platform/failure.ts';
+import type { Tx } from '../../../platform/db/database.ts';
+import type { ProjectScope } from '../../access/index.ts';
+import type { TriggerJob } from '../../jobs/index.ts';
+import type { Enqueued, NewRun, RunStatus } from '../../queue/index.ts';
+import type { Batches } from '../batches/service.ts';
+import type { BulkTriggerResult, TriggerItem } from './contract.ts';
+import { prepareRun, refusal, type PreparedRun } from './prepare.ts';
+import { firstToken, type TriggerDependencies } from './trigger.ts';
+
+const KEY_LOOKS = 3;
+const MAX_DETAILS = 50;
+
+export interface BulkTriggerInput {
+  readonly job: string;
+  readonly items: readonly TriggerItem[];
+  readonly created_by: string;
+}
+
+export interface BulkTriggered {
+  readonly batch_id: string;
+  readonly results: readonly BulkTriggerResult[];
+  readonly total: number;
+  readonly created: number;
+  readonly job_paused: boolean;
+}
+
+export type BulkTriggers = ReturnType<typeof createBulkTriggers>;
+
+export function createBulkTriggers(
+  { db, queue, jobs, clock, settings, batches }: Omit<TriggerDependencies, 'describeJob'> & { readonly batches: Batches },
+) {
+  /** Every problem of every item, so that a caller mends a request once. The first code found names the refusal. */
+  const prepareAll = (job: TriggerJob, input: BulkTriggerInput, now_ms: number): PreparedRun[] => {
+    const prepared: PreparedRun[] = [];
+    const details: FailureDetail[] = [];
+    let code: string | undefined;
+    input.items.forEach((item, index) => {
+      try {
+        const { max_payload_bytes } = settings;
+        const { created_by } = input;
+        prepared.push(prepareRun(item, `body.items[${index}]`, { job, jobs, now_ms, max_payload_bytes, created_by }));
+      } catch (error) {
+        if (!(error instanceof Failure)) throw error;
+        code ??= error.code;
+        details.push(...(error.context.details ?? []));
+      }
+    });
+    if (code !== undefined) throw refusal(code as Parameters<typeof refusal>[0], details.slice(0, MAX_DETAILS));
+    return prepared;
+  };
+
+  /** Items whose key's holder vanished while we looked are tried again, in later statements of the transaction. */
+  async function enqueueAll(tx: Tx, runs: readonly NewRun[]): Promise<Enqueued[]> {
+    const answers = await queue.enqueueMany(runs, tx);
+    for (let look = 1; look < KEY_LOOKS; look++) {
+      const open = runs.flatMap((run, index) =>
+        answers[index]?.outcome === 'refused' && run.idempotency_key !== undefined ? [{ run, index }] : [],
+      );
+      if (open.length === 0) break;
+      const again = await queue.enqueueMany(open.map(({ run }) => run), tx);
+      open.forEach(({ index }, position) => {
+        const answer = again[position];
+        if (answer) answers[index] = answer;
+      });
+    }
+    return answers;
+  }
+
+  return {
+    /** @throws job_not_found, job_disabled, invalid_payload, invalid_schedule, payload_too_large */
+    triggerMany: async (project: ProjectScope, input: BulkTriggerInput): Promise<BulkTriggered> => {
+      if (input.items.length > settings.max_bulk_items) {
+        const message = `has more than ${settings.max_bulk_items} items`;
+        throw refusal('invalid_request', [{ path: 'body.items', message }]);
+      }
+      const job = await jobs.findForTrigger(project.project_id, input.job);
+      if (!job) throw new Failure('job_not_found');
+      const now_ms = clock.now();
+      const prepared = prepareAll(job, input, now_ms);
+      if (!job.enabled && prepared.some(({ run }) => run.idempotency_key === undefined)) throw new Failure('job_disabled');
+
+      return db.tenant(project.project_id, async (tx) => {
+        const total = prepared.length;
+        const batch_id = await batches.open(tx, project, { job_id: job.id, item_count: total, created_by: input.created_by });
+        const runs = prepared.map(({ run }): NewRun => ({ ...run, extra: { ...run.extra, batch_id } }));
+        const answers = await enqueueAll(tx, runs);
+        const results = answers.map((answer, index): BulkTriggerResult => {
+          const { run, scheduled_at } = prepared[index] as PreparedRun;
+          // Nothing is kept of the others: the whole request is refused.
+          if (answer.outcome === 'refused') throw new Failure(job.enabled ? 'overloaded' : 'job_disabled');
+          const { id, outcome } = answer;
+          const status = answer.status as RunStatus;
+          if (outcome === 'held') {
+            const payload_mismatch = answer.payload_hash !== null && answer.payload_hash !== run.payload_hash;
+            return { id, status, run_token: '', idempotency_hit: true, payload_mismatch };
+          }
+          const run_token = firstToken(settings.token_key, job, id, answer.expires_at, scheduled_at, now_ms);
+          return { id, status, run_token, idempotency_hit: false };
+        });
+        const created = answers.filter(({ outcome }) => outcome === 'created').length;
+        await batches.close(tx, project, { batch_id, created_count: created });
+        return { batch_id, results, total, created, job_paused: job.paused };
+      });
+    },
+  };
+}
