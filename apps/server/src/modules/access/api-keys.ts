@@ -77,12 +77,14 @@ export function createApiKeys({ db, projects, environmentExists }: ApiKeysDeps) 
       project: ProjectScope,
       { limit, cursor }: { readonly limit: number; readonly cursor?: Cursor },
     ) {
-      const rows = await store.listKeys(db, {
-        ...project,
-        cursor_created_at: cursor?.created_at ?? null,
-        cursor_id: cursor?.id ?? null,
-        limit: limit + 1,
-      });
+      const rows = await db.tenant(project.project_id, (tx) =>
+        store.listKeys(tx, {
+          ...project,
+          cursor_created_at: cursor?.created_at ?? null,
+          cursor_id: cursor?.id ?? null,
+          limit: limit + 1,
+        }),
+      );
       return page(rows, limit);
     },
 

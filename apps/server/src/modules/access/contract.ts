@@ -88,7 +88,7 @@ export const createApiKey = operation({
   body: CreateAPIKeyRequest,
   replies: { 201: CreateAPIKeyResponse },
   failures: ['unknown_scope', 'scope_not_held', 'environment_not_found'],
-  rate_limit,
+  rate_limit: { ...rate_limit, always_on: true },
 });
 
 export const listApiKeys = operation({

@@ -9,6 +9,8 @@ export interface ClientAddress {
 
 type Range = [ipaddr.IPv4 | ipaddr.IPv6, number];
 
+const maxRememberedPeers = 10_000;
+
 /**
  * Forwarding headers count only when the peer is one of `trusted` (addresses or CIDR ranges): of
  * `X-Forwarded-For` the last address that is not a trusted proxy. Throws on a range it cannot read.
@@ -20,11 +22,23 @@ export function clientAddresses(trusted: readonly string[]) {
       : [ipaddr.process(text), ipaddr.process(text).kind() === 'ipv6' ? 128 : 32],
   );
   const isTrusted = (text: string) => {
-    if (ranges.length === 0 || !ipaddr.isValid(text)) return false;
+    if (!ipaddr.isValid(text)) return false;
     const address = ipaddr.process(text);
     return ranges.some(
       ([base, bits]) => base.kind() === address.kind() && address.match(base, bits),
     );
+  };
+
+  // Parsing an address costs as much as routing a request, and peers repeat.
+  const answers = new Map<string, boolean>();
+  const isTrustedPeer = (peer: string): boolean => {
+    if (ranges.length === 0) return false;
+    let answer = answers.get(peer);
+    if (answer === undefined) {
+      if (answers.size >= maxRememberedPeers) answers.clear();
+      answers.set(peer, (answer = isTrusted(peer)));
+    }
+    return answer;
   };
 
   return (
@@ -32,7 +46,7 @@ export function clientAddresses(trusted: readonly string[]) {
     forwarded_for: string | undefined,
     forwarded_proto: string | undefined,
   ): ClientAddress => {
-    if (!isTrusted(peer)) return { ip: peer, https: false };
+    if (!isTrustedPeer(peer)) return { ip: peer, https: false };
     const https = forwarded_proto?.split(',')[0]?.trim().toLowerCase() === 'https';
     const hops = (forwarded_for ?? '').split(',').map((hop) => hop.trim());
     const client = hops.findLast((hop) => ipaddr.isValid(hop) && !isTrusted(hop));

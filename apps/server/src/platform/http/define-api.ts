@@ -37,7 +37,7 @@ export interface OperationSpec<Permission extends string = string, Code extends 
   readonly query?: z.ZodType;
   /** Lower-case names; the schema sees only the headers it names. */
   readonly headers?: z.ZodType;
-  /** Unknown members are refused at every level, unless the schema is `z.looseObject` or a record. */
+  /** Use `z.strictObject`, so that unknown members are refused; raw JSON is `z.unknown().optional()`. */
   readonly body?: z.ZodType;
   /** Default true when `body` is given. */
   readonly body_required?: boolean;
@@ -45,8 +45,11 @@ export interface OperationSpec<Permission extends string = string, Code extends 
   readonly replies: Readonly<Record<number, z.ZodType | null>>;
   /** Codes beyond those every route can answer with. */
   readonly failures: readonly Code[];
-  /** The route's own limit per key (per IP for callers without one). */
-  readonly rate_limit?: RateLimitRule;
+  /**
+   * Successful calls per key or user; the internal secret alone is exempt. Off with the limit for
+   * anonymous callers, unless `always_on`.
+   */
+  readonly rate_limit?: RateLimitRule & { readonly always_on?: boolean };
   /** The handler answers `streamReply(…)`; no request timeout. */
   readonly stream?: boolean;
   /** Accepts `?token=` as credential when no credential header is sent. */

@@ -199,7 +199,8 @@ export function createDispatcher<Caller, Project extends { readonly project_id: 
     caller: Caller,
     headers: Record<string, string>,
   ): (() => void) | undefined {
-    if (!rate_limit || options.anonymous_limit.requests <= 0) return undefined;
+    if (!rate_limit) return undefined;
+    if (options.anonymous_limit.requests <= 0 && !rate_limit.always_on) return undefined;
     const bucket = access.bucketOf(caller);
     if (bucket === undefined) return undefined;
     let window = routeLimits.get(id);

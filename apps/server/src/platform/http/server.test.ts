@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import fc from 'fast-check';
 import type { HttpServer } from './server.ts';
 import { auth, errors, post, seen, serverWith } from '../../../test/http-things.ts';
 
@@ -54,7 +55,7 @@ describe('http server', () => {
     );
     assert.equal(status, 400);
     assert.deepEqual(
-      (body?.['details'] as { path: string }[]).map(({ path }) => path),
+      (body?.['details'] as { path: string }[] | undefined)?.map(({ path }) => path),
       ['query.limit', 'body.name', 'body.nam', 'body.__proto'],
     );
   });
@@ -200,5 +201,33 @@ describe('http server', () => {
     assert.equal((await server.inject('/reference/assets/swagger-ui-bundle.js')).statusCode, 200);
     assert.equal((await server.inject('/reference/assets/package.json')).statusCode, 404);
     assert.match((await server.inject('/metrics')).body, /strait_http_request_duration_seconds/);
+  });
+
+  it('never answers a malformed request with 5xx', async () => {
+    const text = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.constantFrom('%', '%00', '__proto__', '..', '\ud800'),
+    );
+    const json = fc.oneof(
+      fc.json(),
+      fc.string(),
+      fc.jsonValue().map((value) => JSON.stringify({ name: 'n', payload: value })),
+      text.map((name) => JSON.stringify({ [name]: name, name })),
+    );
+    const path = fc.tuple(text, fc.boolean()).map(([part, encoded]) => {
+      const safe = part.replace(/[^\x21-\x7e]/g, '').replace(/[#?]/g, '');
+      return encoded ? encodeURIComponent(part.toWellFormed()) : safe;
+    });
+    const query = fc.dictionary(fc.constantFrom('limit', 'tag', 'project_id', 'x'), text);
+    await fc.assert(
+      fc.asyncProperty(path, query, json, async (part, members, payload) => {
+        const pairs = Object.entries(members).map(
+          ([name, value]) => `${name}=${encodeURIComponent(value.toWellFormed())}`,
+        );
+        const { status } = await call(post(`/v1/things/${part}/echo?${pairs.join('&')}`, payload));
+        assert.ok(status < 500, `${status}`);
+      }),
+      { numRuns: 300 },
+    );
   });
 });

@@ -257,7 +257,9 @@ export function createHttpServer<Caller, Project extends { readonly project_id: 
   });
   register(app, bindings, serve);
   const methodsAt = allowedMethods(operations);
-  app.setNotFoundHandler(async (request, reply) => {
+  // A hook, because Fastify reads the body before it calls a handler for unknown routes.
+  app.addHook('onRequest', async (request, reply) => {
+    if (!request.is404) return;
     const allowed = methodsAt((request.raw.url ?? '').split('?', 1)[0] ?? '');
     if (allowed.length > 0) reply.header('allow', [...allowed, 'OPTIONS'].join(', '));
     if (isPreflight(request) || (request.method === 'OPTIONS' && allowed.length > 0)) {
