@@ -1,6 +1,6 @@
 -- Runs, their events, and the partitions they live in.
 
--- owner: batch-operations. One row per bulk operation; runs it triggered carry its id.
+-- owner: runs. One row per bulk operation; runs it triggered carry its id.
 create table if not exists batch_operations (
   id text primary key default uuidv7()::text,
   project_id text not null,

@@ -9,6 +9,7 @@ export {
 } from './queue.ts';
 export { createOperatorVerbs, type LeftReaction, type OperatorVerbs } from './operator/verbs.ts';
 export { createWaitingVerbs, type WaitingVerbs } from './waiting/verbs.ts';
+export { createRunHistory } from './history/history.ts';
 export { isRunId, runTime, runTimes } from './run-id.ts';
 export { isTerminal, runStates, TERMINAL_STATES, type RunStatus, type TerminalStatus } from './states.ts';
 export { queueLoops, type QueueLoopDeps } from './loops.ts';

@@ -108,7 +108,7 @@ export function createQueue({ db, settings }: { db: Queryable; settings: QueueSe
       priorities: runs.map((run) => run.priority),
       idempotency_keys: runs.map((run) => run.idempotency_key ?? null),
       payload_hashes: runs.map((run) => (run.idempotency_key === undefined ? null : (run.payload_hash ?? null))),
-      extras: runs.map((run) => (run.extra ? JSON.stringify(run.extra) : null)),
+      extras: runs.map((run) => run.extra ?? null),
       aging_ms: settings.aging_ms,
       default_ttl_secs: settings.default_ttl_secs,
     });

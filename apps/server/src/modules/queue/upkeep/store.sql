@@ -215,7 +215,7 @@ select run_id from run_delayed where due_at < strait_now() - interval '5 s' limi
 -- name: checkIdleRoom :many
 -- across projects: checker.
 -- 10: a lane with room and parked runs that nobody promotes. Only a finding when it is seen twice, 3 s apart.
-select l.lane_id from lanes l
+select l.lane_id as "lane_id!" from lanes l
   left join jobs j on j.id = l.job_id
   left join job_groups g on g.id = j.group_id
  where exists (select from run_parked p where p.lane_id = l.lane_id and p.root_lane_id = l.root_lane_id)

@@ -551,10 +551,10 @@ export interface CheckIdleRoomParams {
 }
 
 export interface CheckIdleRoomRow {
-  readonly lane_id: number | null;
+  readonly lane_id: number;
 }
 
-const checkIdleRoomText = `select l.lane_id from lanes l
+const checkIdleRoomText = `select l.lane_id as "lane_id" from lanes l
   left join jobs j on j.id = l.job_id
   left join job_groups g on g.id = j.group_id
  where exists (select from run_parked p where p.lane_id = l.lane_id and p.root_lane_id = l.root_lane_id)

@@ -1,0 +1,16 @@
+// Every operation the API serves, besides the platform's own (health, metrics, reference).
+
+import type { Binding } from '../platform/http/define-api.ts';
+import type { AnyCaller, ProjectScope } from '../domain/caller.ts';
+import { apiKeyRoutes } from '../modules/access/index.ts';
+import { jobRoutes } from '../modules/jobs/index.ts';
+import { projectRoutes } from '../modules/projects/index.ts';
+import { runRoutes } from '../modules/runs/index.ts';
+import type { Modules } from './modules.ts';
+
+export const bindingsOf = (modules: Modules): readonly Binding<AnyCaller, ProjectScope>[] => [
+  ...projectRoutes(modules.projects),
+  ...apiKeyRoutes(modules.access.keys),
+  ...jobRoutes(modules.jobs),
+  ...runRoutes(modules.runs),
+];

@@ -1,0 +1,68 @@
+// Makes every module, layer by layer, and registers the reactions between them.
+
+import { systemClock } from '../platform/clock.ts';
+import { createKeyring } from '../platform/crypto/keyring.ts';
+import type { Database } from '../platform/db/database.ts';
+import type { Listener } from '../platform/db/listen.ts';
+import type { Service } from '../platform/services/service.ts';
+import type { Logger } from '../platform/telemetry/log.ts';
+import { createAccess, seedSystemRoles } from '../modules/access/index.ts';
+import { createJobs } from '../modules/jobs/index.ts';
+import { createRateWindows } from '../modules/limits/index.ts';
+import { createProjects } from '../modules/projects/index.ts';
+import { createOperatorVerbs, createQueue, createRunHistory, createWaitingVerbs, type LeftReaction, type QueueSettings } from '../modules/queue/index.ts';
+import { createRuns } from '../modules/runs/index.ts';
+import type { Config } from './config.ts';
+
+export interface ModulesDeps {
+  readonly config: Config;
+  /** Default planner settings; reads and control-plane writes. */
+  readonly db: Database;
+  /** The queue's own pool. */
+  readonly hot: Database;
+  readonly listener: Listener;
+  readonly log: Logger;
+}
+
+export type Modules = ReturnType<typeof createModules>;
+
+export function createModules({ config, db, hot, listener, log }: ModulesDeps) {
+  const { runs: runSettings, secrets } = config;
+  const clock = systemClock;
+  const tokenKey = secrets.run_token[0] ?? '';
+  const keyring = secrets.encryption && createKeyring(secrets.encryption);
+  const onError = (error: unknown, what: string): void => log.warn({ err: error }, what);
+
+  // 2 ground
+  const projects = createProjects({ db, onCreated: seedSystemRoles });
+  const windows = createRateWindows(db);
+  const access = createAccess({
+    db, projects, internal_secrets: secrets.internal, run_token_keys: secrets.run_token, hitWindow: windows.hit,
+  });
+
+  // 3 work
+  const queueSettings: QueueSettings = {
+    aging_ms: runSettings.priority_aging_secs * 1000,
+    default_ttl_secs: runSettings.default_ttl_secs,
+    idempotency_retention_secs: runSettings.idempotency_retention_secs,
+  };
+  const jobs = createJobs({ db, keyring, outboundPolicy: config.outbound.policy, clock, history: createRunHistory() });
+  const queue = createQueue({ db: hot, settings: queueSettings });
+  const waiting = createWaitingVerbs(queueSettings);
+  // What else ends when somebody takes runs out of their attempt or wait, in the same transaction.
+  const onLeft: LeftReaction[] = [];
+  const operator = createOperatorVerbs(queueSettings, onLeft);
+  const runs = createRuns({
+    db, hot, listener, queue, operator, jobs, clock,
+    settings: {
+      max_payload_bytes: config.http.max_request_body_bytes,
+      max_bulk_items: runSettings.max_bulk_trigger_items,
+      default_ttl_secs: runSettings.default_ttl_secs,
+      token_key: tokenKey,
+    },
+    onLiveError: (error) => onError(error, 'live streams'),
+  });
+
+  const services: readonly Service[] = [access.service];
+  return { projects, access, jobs, queue, waiting, operator, runs, services, engineNeeds: { queue, queueSettings, jobs, tokenKey, resumeFacts: async () => undefined } };
+}
