@@ -63,8 +63,9 @@ export function createSchemaChecks(clock: Clock): SchemaChecks {
     try {
       return { validate: ajv.compile(own), is_linear: isLinear(own), rests_until: 0 };
     } finally {
-      // ajv keeps every schema it has compiled; forgetting is up to our own cache.
+      // ajv keeps every schema it has compiled, and their anchors; forgetting is up to our own cache.
       ajv.removeSchema(own);
+      for (const name of Object.keys(ajv.refs)) if (name.startsWith(ownId)) delete ajv.refs[name];
     }
   }
 
@@ -113,10 +114,13 @@ export function createSchemaChecks(clock: Clock): SchemaChecks {
   };
 }
 
+/** A schema without an id cannot refer to its root (`#`) when ajv is told not to keep it. */
+const ownId = 'urn:strait:schema';
+
 /** `$schema` is ours to say, and ids of two jobs may be equal. */
 function withoutIdentity(schema: unknown): Record<string, unknown> {
   const { $schema: _dialect, $id: _id, ...rest } = schema as Record<string, unknown>;
-  return rest;
+  return { ...rest, $id: ownId };
 }
 
 /** What the compiler would accept but we do not. */
