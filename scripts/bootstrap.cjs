@@ -74,4 +74,7 @@ const child = spawn(findNode(), ['--disable-warning=ExperimentalWarning', ...PRO
 // The terminal already sends Ctrl-C to the whole group; a plain SIGTERM reaches only us.
 process.on('SIGINT', () => {});
 for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+// npm itself may be killed without a word to us; a server nobody can stop any more would stay behind.
+const parent = process.ppid;
+setInterval(() => process.ppid !== parent && child.kill('SIGTERM'), 500).unref();
 child.on('exit', (code, signal) => process.exit(signal ? 1 : code));

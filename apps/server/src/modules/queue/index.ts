@@ -8,6 +8,7 @@ export {
   type QueueSettings, type Settlement,
 } from './queue.ts';
 export { createOperatorVerbs, type LeftReaction, type OperatorVerbs } from './operator/verbs.ts';
+export { leases, leaseState, type Lease, type LeaseState, type RunClaim } from './lease/lease.ts';
 export { createWaitingVerbs, type WaitingVerbs } from './waiting/verbs.ts';
 export { createRunHistory } from './history/history.ts';
 export { isRunId, runTime, runTimes } from './run-id.ts';

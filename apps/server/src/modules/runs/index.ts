@@ -14,3 +14,4 @@ export type { RunLive } from './live/run-live.ts';
 export {
   JobRun, JobRunPage, RunCheckpoint, RunEvent, RunOutput, RunState, RunStatus, RunToolCall, RunUsage, runView, type RunRow,
 } from './views.ts';
+export { runDetailLimits, runDetails, type UsageReport } from './details/details.ts';

@@ -62,11 +62,8 @@ export const leases = {
   /** Counts to `cap`. */
   countEvents: async (db: Queryable, run_id: string, cap: number): Promise<number> => (await store.countRunEvents(db, { run_id, cap })).events,
 
-  /** The one event that says the run's further events are dropped; written the first time. */
-  dropMarker: async (tx: Queryable, run_id: string, message: string) => {
-    await store.addDropMarker(tx, { run_id, message });
-    return store.findDropMarker(tx, { run_id });
-  },
+  /** Serialised. The one event that says the run's further events are dropped; written the first time. */
+  dropMarker: (tx: Queryable, run_id: string, message: string) => store.addDropMarker(tx, { run_id, message }),
 
   /** Undefined: there would be more than `max_keys` annotations. */
   annotate: (tx: Queryable, lease: Lease, annotations: Readonly<Record<string, string>>, max_keys: number) =>

@@ -92,22 +92,20 @@ with active as materialized (
 ), live as materialized (select pg_notify('run_live', '') where exists (select from told))
 select id, run_id, type, level, message as "message!", data, created_at, (select count(*) from live)::int as "told!" from told;
 
--- name: addDropMarker :maybe
--- across projects: the caller holds the lease of this run.
--- Says once per run that events are dropped from here on: its id is made of the run's, so the primary key
--- counts to one. No row: it was said before.
-with told as (
-  insert into run_events (id, run_id, type, level, message, data)
-  values (md5(:run_id::text || ' events dropped')::uuid::text, :run_id, 'log', 'warn', :message, '{"dropped": true}')
-  on conflict (id) do nothing
-  returning id
+-- name: addDropMarker :one
+-- across projects: the caller holds the lease of this run, and has serialised it.
+-- Says once per run that events are dropped from here on; answers with what said it first.
+with known as materialized (
+  select id, run_id, type, level, message, data, created_at from run_events
+   where run_id = :run_id and type = 'log' and data @> '{"_dropped": true}' order by id limit 1
+), told as (
+  insert into run_events (run_id, type, level, message, data)
+  select :run_id, 'log', 'warn', :message, '{"_dropped": true}' where not exists (select from known)
+  returning id, run_id, type, level, message, data, created_at
 ), live as materialized (select pg_notify('run_live', '') where exists (select from told))
-select id, (select count(*) from live)::int as "told!" from told;
-
--- name: findDropMarker :one
--- across projects: the caller holds the lease of this run.
-select id, run_id, type, level, message as "message!", data, created_at from run_events
- where id = md5(:run_id::text || ' events dropped')::uuid::text;
+select id as "id!", run_id as "run_id!", type as "type!", level as "level!", message as "message!", data as "data!", created_at as "created_at!",
+       (select count(*) from live)::int as "told!"
+  from (select * from known union all select * from told) m;
 
 -- name: countRunEvents :one
 -- across projects: the caller holds the lease of this run.

@@ -32,6 +32,8 @@ const PATIENT: ReadonlySet<string> = new Set(['idle_room', 'late_mark', 'overdue
 
 const REPORTED = 20;
 
+export const isPatient = (check: string): boolean => PATIENT.has(check);
+
 /** Runs every check, each in one snapshot of its own. */
 export async function checkQueue(db: Database, names: readonly string[] = CHECK_NAMES): Promise<Violation[]> {
   const found: Violation[] = [];
@@ -47,10 +49,10 @@ export async function checkQueue(db: Database, names: readonly string[] = CHECK_
 /** As `checkQueue`, but what may be a passing moment counts only when it is still there after `pause`. */
 export async function checkQueueTwice(db: Database, pause: () => Promise<unknown>): Promise<Violation[]> {
   const first = await checkQueue(db);
-  if (!first.some(({ check }) => PATIENT.has(check))) return first;
+  if (!first.some(({ check }) => isPatient(check))) return first;
   await pause();
   const again = new Set((await checkQueue(db)).map(key));
-  return first.filter((violation) => !PATIENT.has(violation.check) || again.has(key(violation)));
+  return first.filter((violation) => !isPatient(violation.check) || again.has(key(violation)));
 }
 
 const key = ({ check, subject }: Violation): string => `${check} ${subject}`;
