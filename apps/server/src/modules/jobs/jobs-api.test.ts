@@ -8,7 +8,8 @@ import { createHttpServer } from '../../platform/http/server.ts';
 import { createMetrics } from '../../platform/telemetry/metrics.ts';
 import { createAccess, seedSystemRoles } from '../access/index.ts';
 import { createProjects } from '../projects/index.ts';
-import { createJobs, jobRoutes, type JobHistory } from './index.ts';
+import { createRunHistory } from '../queue/index.ts';
+import { createJobs, jobRoutes } from './index.ts';
 
 interface Problem {
   readonly index: number;
@@ -46,14 +47,6 @@ const addresses: Readonly<Record<string, string>> = {
   'hooks.example.com': '93.184.216.34',
   'inside.example.com': '10.0.0.8',
 };
-const withoutRuns = () => assert.fail('jobs with runs are tested where runs are');
-const history: JobHistory = {
-  hasLiveRuns: withoutRuns,
-  removeRuns: withoutRuns,
-  removeTraces: withoutRuns,
-  healthFacts: withoutRuns,
-};
-
 export async function startJobsApi() {
   const database = await testDatabase();
   const statements: string[] = [];
@@ -69,7 +62,7 @@ export async function startJobsApi() {
     keyring: createKeyring({ primary: 'k'.repeat(32) }),
     outboundPolicy: { allow_private: 'none', require_tls: false, forbidden_ports: [22] },
     clock: systemClock,
-    history,
+    history: createRunHistory(),
     resolve: async (name) => {
       const address = addresses[name];
       if (address === undefined) throw new Error('ENOTFOUND');
@@ -135,6 +128,8 @@ export async function startJobsApi() {
   let made = 0;
   return {
     jobs,
+    db: database.db,
+    url: database.url,
     /** What ran on the pool outside transactions. */
     statements,
     callIn,
