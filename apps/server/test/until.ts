@@ -7,11 +7,11 @@ export async function until<T>(
   what: string,
   look: () => Promise<T> | T,
   { deadline_ms = 10_000, every_ms = 20 }: { deadline_ms?: number; every_ms?: number } = {},
-): Promise<NonNullable<T>> {
+): Promise<Exclude<T, null | undefined | false | 0 | ''>> {
   const end = performance.now() + deadline_ms;
   for (;;) {
     const seen = await look();
-    if (seen) return seen;
+    if (seen) return seen as Exclude<T, null | undefined | false | 0 | ''>;
     if (performance.now() > end) throw new Error(`still waiting for ${what} after ${deadline_ms} ms; last saw ${JSON.stringify(seen)}`);
     await sleep(every_ms);
   }

@@ -133,7 +133,19 @@ export function createQueue({ db, settings }: { db: Queryable; settings: QueueSe
     return answers.map((answer) => answer ?? { outcome: 'refused' });
   };
 
-  const enqueuing = createBatcher<NewRun, Enqueued>({ flush: (runs) => enqueueAll(db, runs), max: 500, parallel: 2 });
+  /** A job that is deleted while its runs are being inserted fails the statement; it must not fail its neighbours. */
+  const enqueueApart = async (runs: readonly NewRun[]): Promise<Enqueued[]> => {
+    try {
+      return await enqueueAll(db, runs);
+    } catch (error) {
+      if (!isForeignKeyViolation(error)) throw error;
+      if (runs.length === 1) return [{ outcome: 'refused' }];
+      const answers: Enqueued[] = [];
+      for (const run of runs) answers.push(...(await enqueueApart([run])));
+      return answers;
+    }
+  };
+  const enqueuing = createBatcher<NewRun, Enqueued>({ flush: enqueueApart, max: 500, parallel: 2 });
 
   return {
     /** Creates one run; resolves after the commit that made it durable. */
@@ -191,6 +203,8 @@ export function createQueue({ db, settings }: { db: Queryable; settings: QueueSe
     drain: () => enqueuing.drain(),
   };
 }
+
+const isForeignKeyViolation = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === '23503';
 
 const ids = (rows: readonly { readonly id: string }[]): Set<string> => new Set(rows.map((row) => row.id));
 
