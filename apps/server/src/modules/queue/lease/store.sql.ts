@@ -268,54 +268,38 @@ export interface AddDropMarkerParams {
 
 export interface AddDropMarkerRow {
   readonly id: string;
+  readonly run_id: string;
+  readonly type: string;
+  readonly level: string;
+  readonly message: string;
+  readonly data: unknown;
+  readonly created_at: string;
   readonly told: number;
 }
 
-const addDropMarkerText = `with told as (
-  insert into run_events (id, run_id, type, level, message, data)
-  values (md5($1::text || ' events dropped')::uuid::text, $1, 'log', 'warn', $2, '{"dropped": true}')
-  on conflict (id) do nothing
-  returning id
+const addDropMarkerText = `with known as materialized (
+  select id, run_id, type, level, message, data, created_at from run_events
+   where run_id = $1 and type = 'log' and data @> '{"_dropped": true}' order by id limit 1
+), told as (
+  insert into run_events (run_id, type, level, message, data)
+  select $1, 'log', 'warn', $2, '{"_dropped": true}' where not exists (select from known)
+  returning id, run_id, type, level, message, data, created_at
 ), live as materialized (select pg_notify('run_live', '') where exists (select from told))
-select id, (select count(*) from live)::int as "told" from told`;
+select id as "id", run_id as "run_id", type as "type", level as "level", message as "message", data as "data", created_at as "created_at",
+       (select count(*) from live)::int as "told"
+  from (select * from known union all select * from told) m`;
 
 /**
- * across projects: the caller holds the lease of this run.
- * Says once per run that events are dropped from here on: its id is made of the run's, so the primary key
- * counts to one. No row: it was said before.
+ * across projects: the caller holds the lease of this run, and has serialised it.
+ * Says once per run that events are dropped from here on; answers with what said it first.
  */
-export function addDropMarker(db: Queryable, params: AddDropMarkerParams): Promise<AddDropMarkerRow | undefined> {
-  return maybe<AddDropMarkerRow>(db, {
+export function addDropMarker(db: Queryable, params: AddDropMarkerParams): Promise<AddDropMarkerRow> {
+  return one<AddDropMarkerRow>(db, {
     text: addDropMarkerText,
     values: [
       params.run_id,
       params.message,
     ],
-  });
-}
-
-export interface FindDropMarkerParams {
-  readonly run_id: string;
-}
-
-export interface FindDropMarkerRow {
-  readonly id: string;
-  readonly run_id: string;
-  readonly type: string;
-  readonly level: string | null;
-  readonly message: string;
-  readonly data: unknown;
-  readonly created_at: string;
-}
-
-const findDropMarkerText = `select id, run_id, type, level, message as "message", data, created_at from run_events
- where id = md5($1::text || ' events dropped')::uuid::text`;
-
-/** across projects: the caller holds the lease of this run. */
-export function findDropMarker(db: Queryable, params: FindDropMarkerParams): Promise<FindDropMarkerRow> {
-  return one<FindDropMarkerRow>(db, {
-    text: findDropMarkerText,
-    values: [params.run_id],
   });
 }
 

@@ -24,7 +24,7 @@ with price as materialized (
    order by p.effective_from desc limit 1
 ), cost as materialized (
   select coalesce(:cost_microusd?::bigint,
-                  (select round((:prompt_tokens::numeric * input_cost_microusd + :completion_tokens::numeric * output_cost_microusd) / 1000000) from price),
+                  (select round((:prompt_tokens::int::numeric * input_cost_microusd + :completion_tokens::int::numeric * output_cost_microusd) / 1000000) from price),
                   0)::bigint as microusd
 ), budget as materialized (
   select q.max_cost_per_run_microusd as microusd from project_quotas q

@@ -121,8 +121,8 @@ export interface AddUsageParams {
   readonly provider: string;
   readonly model: string;
   readonly cost_microusd: number | null;
-  readonly prompt_tokens: string;
-  readonly completion_tokens: string;
+  readonly prompt_tokens: number;
+  readonly completion_tokens: number;
   readonly project_id: string;
   readonly run_id: string;
   readonly total_tokens: number;
@@ -146,7 +146,7 @@ const addUsageText = `with price as materialized (
    order by p.effective_from desc limit 1
 ), cost as materialized (
   select coalesce($3::bigint,
-                  (select round(($4::numeric * input_cost_microusd + $5::numeric * output_cost_microusd) / 1000000) from price),
+                  (select round(($4::int::numeric * input_cost_microusd + $5::int::numeric * output_cost_microusd) / 1000000) from price),
                   0)::bigint as microusd
 ), budget as materialized (
   select q.max_cost_per_run_microusd as microusd from project_quotas q

@@ -1,0 +1,8 @@
+// Waits for events: what a suspended run waits for and what ends that. Promises: a wait ends once, in the same
+// transaction as the change of its run, and a key is waited for at most once per project.
+
+export { createEvents, type Events, type EventsDependencies } from './service.ts';
+export { createEventUpkeep, type EventUpkeep } from './upkeep.ts';
+export { eventLoops, type EventLoopDeps } from './loops.ts';
+export { eventRoutes } from './routes.ts';
+export { AWAIT_PREFIX, awaitKey, cancelLeftWaits, cancelWaitsOf, openWait, resumeFacts, type NewWait } from './waits.ts';

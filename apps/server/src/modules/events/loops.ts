@@ -1,0 +1,40 @@
+import type { Listener } from '../../platform/db/listen.ts';
+import { loop, type Loop, type LoopFailure, type LoopMetrics } from '../../platform/services/loop.ts';
+import type { EventUpkeep } from './upkeep.ts';
+
+export interface EventLoopDeps {
+  readonly upkeep: EventUpkeep;
+  readonly listener: Pick<Listener, 'on'>;
+  readonly on_error: (error: unknown, failure: LoopFailure) => void;
+  readonly metrics?: LoopMetrics;
+}
+
+/** Every change of a run notifies `run_live`; parents are looked for at most this often because of it. */
+const THROTTLE_MS = 200;
+
+export const eventLoops = ({ upkeep, listener, on_error, metrics }: EventLoopDeps): Loop[] => {
+  const shared = { on_error, metrics };
+  return [
+    loop({
+      ...shared,
+      name: 'resume awaiting parents',
+      every_ms: 1_000,
+      wake: (wake) => {
+        let timer: NodeJS.Timeout | undefined;
+        const unsubscribe = listener.on('run_live', () => {
+          timer ??= setTimeout(() => {
+            timer = undefined;
+            wake();
+          }, THROTTLE_MS);
+        });
+        return () => {
+          clearTimeout(timer);
+          unsubscribe();
+        };
+      },
+      run: upkeep.resumeAwaitingParents,
+    }),
+    loop({ ...shared, name: 'time out waits', every_ms: 1_000, run: upkeep.timeOutWaits }),
+    loop({ ...shared, name: 'reconcile waits', every_ms: 30_000, run: upkeep.reconcileWaits }),
+  ];
+};

@@ -1,0 +1,104 @@
+-- Waits for events. Whoever ends a wait takes the run's place row first and the trigger second, both guarded;
+-- in the other order two of them could deadlock.
+
+-- name: insertTrigger :maybe prepared
+-- No row: another trigger of the project waits for this key.
+insert into event_triggers (event_key, project_id, source_type, trigger_type, job_run_id, timeout_secs, expires_at, request_payload)
+values (:event_key, :project_id, 'job_run', 'event', :run_id, :timeout_secs, strait_now() + make_interval(secs => :timeout_secs::int), :request_payload_json?::jsonb)
+on conflict (project_id, event_key) where status = 'waiting' do nothing
+returning id, event_key, expires_at;
+
+-- name: findTrigger :maybe
+-- The one that waits, else the newest.
+select t.* from event_triggers t
+ where t.project_id = :project_id and t.event_key = :event_key
+ order by t.status = 'waiting' desc, t.requested_at desc, t.id desc limit 1;
+
+-- name: findTriggerById :maybe
+select t.* from event_triggers t where t.id = :trigger_id and t.project_id = :project_id;
+
+-- name: receiveTrigger :maybe
+-- No row: it does not wait any more.
+update event_triggers
+   set status = 'received', received_at = strait_now(), updated_at = strait_now(), response_payload = :payload_json?::jsonb, sent_by = :sent_by
+ where id = :trigger_id and project_id = :project_id and status = 'waiting'
+returning *;
+
+-- name: expireTrigger :maybe
+update event_triggers set status = 'timed_out', error = :error, updated_at = strait_now()
+ where id = :trigger_id and project_id = :project_id and status = 'waiting' and expires_at <= strait_now()
+returning id;
+
+-- name: cancelTrigger :maybe
+update event_triggers set status = 'canceled', error = :error, updated_at = strait_now()
+ where id = :trigger_id and project_id = :project_id and status = 'waiting'
+returning id;
+
+-- name: cancelTriggersOf :many
+update event_triggers set status = 'canceled', error = :error, updated_at = strait_now()
+ where job_run_id = any (:run_ids::text[]) and project_id = :project_id and status = 'waiting'
+returning id;
+
+-- name: countWaitingOf :one
+select count(*)::int as "waiting!" from event_triggers
+ where job_run_id = :run_id and project_id = :project_id and status = 'waiting';
+
+-- name: listDueTriggers :many
+-- across projects: a loop serves all of them.
+select id, project_id, job_run_id as "job_run_id!", event_key, timeout_secs from event_triggers
+ where status = 'waiting' and expires_at <= strait_now() and source_type = 'job_run' and job_run_id is not null
+ order by expires_at limit :limit::int;
+
+-- name: listForgottenReceipts :many
+-- across projects: a loop serves all of them.
+-- Received a while ago, yet the run still waits and for nothing else. Cannot happen while both are written
+-- together; looked at for an hour.
+select t.id, t.project_id, t.job_run_id as "job_run_id!" from event_triggers t
+ where t.status = 'received' and t.source_type = 'job_run'
+   and t.received_at between strait_now() - interval '1 hour' and strait_now() - interval '30 s'
+   and exists (select from run_waiting w where w.run_id = t.job_run_id)
+   and not exists (select from event_triggers o where o.job_run_id = t.job_run_id and o.requested_at > t.requested_at)
+ limit :limit::int;
+
+-- name: cancelOrphanedTriggers :many
+-- across projects: a loop serves all of them.
+-- A trigger waits only together with its run: both rows come and go in one transaction, so in one snapshot a
+-- trigger without the run's waiting row is left over.
+update event_triggers t set status = 'canceled', error = 'the run no longer waits', updated_at = strait_now()
+ where t.id = any (array(
+   select o.id from event_triggers o
+    where o.status = 'waiting' and o.source_type = 'job_run' and o.job_run_id is not null
+      and not exists (select from run_waiting w where w.run_id = o.job_run_id)
+    limit :limit::int))
+   and t.status = 'waiting'
+returning t.id;
+
+-- name: listFinishedAwaits :many
+-- across projects: a child may run in another project than its parent.
+-- Parents that wait for a child which has ended together with everything it spawned. The partial index on
+-- waiting keys is skip-scanned (few projects, one range of keys each), so other waits cost nothing.
+select t.id, t.project_id, t.job_run_id as "job_run_id!", c.id as "child_id?", c.status as "child_status?", c.result as "child_result?",
+       c.error as "child_error?", substr(t.event_key, 13) as "awaited_id!"
+  from event_triggers t
+  left join job_runs c on c.id = substr(t.event_key, 13)
+   and c.created_at = case when substr(t.event_key, 13) ~ '^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$' then strait_id_time(substr(t.event_key, 13)) end
+ where t.status = 'waiting' and t.event_key >= 'spawn-await:' and t.event_key < 'spawn-await;' and t.job_run_id is not null
+   and exists (select from run_waiting w where w.run_id = t.job_run_id)
+   and (c.status is null or c.status = any (:terminal::text[]))
+   and not exists (
+     with recursive below (id, status, level) as (
+       select d.id, d.status, 1 from job_runs d where d.parent_run_id = c.id
+       union all
+       select d.id, d.status, below.level + 1 from below join job_runs d on d.parent_run_id = below.id where below.level < 20
+     )
+     select from below where below.status <> all (:terminal::text[]))
+ limit :limit::int;
+
+-- name: findResumeFacts :one prepared
+-- across projects: asked by the worker that holds the run.
+-- The newest checkpoint, and what ended the newest wait.
+select c.state as "checkpoint_state?", c.created_at as "checkpoint_at?", t.response_payload as "event_payload?"
+  from (select 1) x
+  left join lateral (select state::text as state, created_at from run_checkpoints where run_id = :run_id order by sequence desc limit 1) c on true
+  left join lateral (select response_payload::text as response_payload from event_triggers
+                      where job_run_id = :run_id and status = 'received' order by received_at desc limit 1) t on true;

@@ -1,0 +1,428 @@
+// Generated from store.sql by `npm run generate`. Do not edit.
+import { many, maybe, one, type Queryable } from '../../platform/db/query.ts';
+
+export interface InsertTriggerParams {
+  readonly event_key: string;
+  readonly project_id: string;
+  readonly run_id: string;
+  readonly timeout_secs: number;
+  readonly request_payload_json: string | null;
+}
+
+export interface InsertTriggerRow {
+  readonly id: string;
+  readonly event_key: string;
+  readonly expires_at: string;
+}
+
+const insertTriggerText = `insert into event_triggers (event_key, project_id, source_type, trigger_type, job_run_id, timeout_secs, expires_at, request_payload)
+values ($1, $2, 'job_run', 'event', $3, $4, strait_now() + make_interval(secs => $4::int), $5::jsonb)
+on conflict (project_id, event_key) where status = 'waiting' do nothing
+returning id, event_key, expires_at`;
+
+/** No row: another trigger of the project waits for this key. */
+export function insertTrigger(db: Queryable, params: InsertTriggerParams): Promise<InsertTriggerRow | undefined> {
+  return maybe<InsertTriggerRow>(db, {
+    text: insertTriggerText,
+    values: [
+      params.event_key,
+      params.project_id,
+      params.run_id,
+      params.timeout_secs,
+      params.request_payload_json,
+    ],
+    name: 'events_insertTrigger_267d529c',
+  });
+}
+
+export interface FindTriggerParams {
+  readonly project_id: string;
+  readonly event_key: string;
+}
+
+export interface FindTriggerRow {
+  readonly id: string;
+  readonly event_key: string;
+  readonly project_id: string;
+  readonly source_type: string;
+  readonly trigger_type: string;
+  readonly workflow_run_id: string | null;
+  readonly workflow_step_run_id: string | null;
+  readonly job_run_id: string | null;
+  readonly status: string;
+  readonly request_payload: unknown;
+  readonly response_payload: unknown;
+  readonly timeout_secs: number;
+  readonly requested_at: string;
+  readonly received_at: string | null;
+  readonly expires_at: string;
+  readonly error: string | null;
+  readonly notify_url: string | null;
+  readonly notify_status: string;
+  readonly event_emit_key: string | null;
+  readonly sent_by: string;
+  readonly created_at: string;
+  readonly updated_at: string;
+}
+
+const findTriggerText = `select t.* from event_triggers t
+ where t.project_id = $1 and t.event_key = $2
+ order by t.status = 'waiting' desc, t.requested_at desc, t.id desc limit 1`;
+
+/** The one that waits, else the newest. */
+export function findTrigger(db: Queryable, params: FindTriggerParams): Promise<FindTriggerRow | undefined> {
+  return maybe<FindTriggerRow>(db, {
+    text: findTriggerText,
+    values: [
+      params.project_id,
+      params.event_key,
+    ],
+  });
+}
+
+export interface FindTriggerByIdParams {
+  readonly trigger_id: string;
+  readonly project_id: string;
+}
+
+export interface FindTriggerByIdRow {
+  readonly id: string;
+  readonly event_key: string;
+  readonly project_id: string;
+  readonly source_type: string;
+  readonly trigger_type: string;
+  readonly workflow_run_id: string | null;
+  readonly workflow_step_run_id: string | null;
+  readonly job_run_id: string | null;
+  readonly status: string;
+  readonly request_payload: unknown;
+  readonly response_payload: unknown;
+  readonly timeout_secs: number;
+  readonly requested_at: string;
+  readonly received_at: string | null;
+  readonly expires_at: string;
+  readonly error: string | null;
+  readonly notify_url: string | null;
+  readonly notify_status: string;
+  readonly event_emit_key: string | null;
+  readonly sent_by: string;
+  readonly created_at: string;
+  readonly updated_at: string;
+}
+
+const findTriggerByIdText = `select t.* from event_triggers t where t.id = $1 and t.project_id = $2`;
+
+export function findTriggerById(db: Queryable, params: FindTriggerByIdParams): Promise<FindTriggerByIdRow | undefined> {
+  return maybe<FindTriggerByIdRow>(db, {
+    text: findTriggerByIdText,
+    values: [
+      params.trigger_id,
+      params.project_id,
+    ],
+  });
+}
+
+export interface ReceiveTriggerParams {
+  readonly payload_json: string | null;
+  readonly sent_by: string;
+  readonly trigger_id: string;
+  readonly project_id: string;
+}
+
+export interface ReceiveTriggerRow {
+  readonly id: string;
+  readonly event_key: string;
+  readonly project_id: string;
+  readonly source_type: string;
+  readonly trigger_type: string;
+  readonly workflow_run_id: string | null;
+  readonly workflow_step_run_id: string | null;
+  readonly job_run_id: string | null;
+  readonly status: string;
+  readonly request_payload: unknown;
+  readonly response_payload: unknown;
+  readonly timeout_secs: number;
+  readonly requested_at: string;
+  readonly received_at: string | null;
+  readonly expires_at: string;
+  readonly error: string | null;
+  readonly notify_url: string | null;
+  readonly notify_status: string;
+  readonly event_emit_key: string | null;
+  readonly sent_by: string;
+  readonly created_at: string;
+  readonly updated_at: string;
+}
+
+const receiveTriggerText = `update event_triggers
+   set status = 'received', received_at = strait_now(), updated_at = strait_now(), response_payload = $1::jsonb, sent_by = $2
+ where id = $3 and project_id = $4 and status = 'waiting'
+returning *`;
+
+/** No row: it does not wait any more. */
+export function receiveTrigger(db: Queryable, params: ReceiveTriggerParams): Promise<ReceiveTriggerRow | undefined> {
+  return maybe<ReceiveTriggerRow>(db, {
+    text: receiveTriggerText,
+    values: [
+      params.payload_json,
+      params.sent_by,
+      params.trigger_id,
+      params.project_id,
+    ],
+  });
+}
+
+export interface ExpireTriggerParams {
+  readonly error: string;
+  readonly trigger_id: string;
+  readonly project_id: string;
+}
+
+export interface ExpireTriggerRow {
+  readonly id: string;
+}
+
+const expireTriggerText = `update event_triggers set status = 'timed_out', error = $1, updated_at = strait_now()
+ where id = $2 and project_id = $3 and status = 'waiting' and expires_at <= strait_now()
+returning id`;
+
+export function expireTrigger(db: Queryable, params: ExpireTriggerParams): Promise<ExpireTriggerRow | undefined> {
+  return maybe<ExpireTriggerRow>(db, {
+    text: expireTriggerText,
+    values: [
+      params.error,
+      params.trigger_id,
+      params.project_id,
+    ],
+  });
+}
+
+export interface CancelTriggerParams {
+  readonly error: string;
+  readonly trigger_id: string;
+  readonly project_id: string;
+}
+
+export interface CancelTriggerRow {
+  readonly id: string;
+}
+
+const cancelTriggerText = `update event_triggers set status = 'canceled', error = $1, updated_at = strait_now()
+ where id = $2 and project_id = $3 and status = 'waiting'
+returning id`;
+
+export function cancelTrigger(db: Queryable, params: CancelTriggerParams): Promise<CancelTriggerRow | undefined> {
+  return maybe<CancelTriggerRow>(db, {
+    text: cancelTriggerText,
+    values: [
+      params.error,
+      params.trigger_id,
+      params.project_id,
+    ],
+  });
+}
+
+export interface CancelTriggersOfParams {
+  readonly error: string;
+  readonly run_ids: readonly (string | null)[];
+  readonly project_id: string;
+}
+
+export interface CancelTriggersOfRow {
+  readonly id: string;
+}
+
+const cancelTriggersOfText = `update event_triggers set status = 'canceled', error = $1, updated_at = strait_now()
+ where job_run_id = any ($2::text[]) and project_id = $3 and status = 'waiting'
+returning id`;
+
+export function cancelTriggersOf(db: Queryable, params: CancelTriggersOfParams): Promise<CancelTriggersOfRow[]> {
+  return many<CancelTriggersOfRow>(db, {
+    text: cancelTriggersOfText,
+    values: [
+      params.error,
+      params.run_ids,
+      params.project_id,
+    ],
+  });
+}
+
+export interface CountWaitingOfParams {
+  readonly run_id: string;
+  readonly project_id: string;
+}
+
+export interface CountWaitingOfRow {
+  readonly waiting: number;
+}
+
+const countWaitingOfText = `select count(*)::int as "waiting" from event_triggers
+ where job_run_id = $1 and project_id = $2 and status = 'waiting'`;
+
+export function countWaitingOf(db: Queryable, params: CountWaitingOfParams): Promise<CountWaitingOfRow> {
+  return one<CountWaitingOfRow>(db, {
+    text: countWaitingOfText,
+    values: [
+      params.run_id,
+      params.project_id,
+    ],
+  });
+}
+
+export interface ListDueTriggersParams {
+  readonly limit: number;
+}
+
+export interface ListDueTriggersRow {
+  readonly id: string;
+  readonly project_id: string;
+  readonly job_run_id: string;
+  readonly event_key: string;
+  readonly timeout_secs: number;
+}
+
+const listDueTriggersText = `select id, project_id, job_run_id as "job_run_id", event_key, timeout_secs from event_triggers
+ where status = 'waiting' and expires_at <= strait_now() and source_type = 'job_run' and job_run_id is not null
+ order by expires_at limit $1::int`;
+
+/** across projects: a loop serves all of them. */
+export function listDueTriggers(db: Queryable, params: ListDueTriggersParams): Promise<ListDueTriggersRow[]> {
+  return many<ListDueTriggersRow>(db, {
+    text: listDueTriggersText,
+    values: [params.limit],
+  });
+}
+
+export interface ListForgottenReceiptsParams {
+  readonly limit: number;
+}
+
+export interface ListForgottenReceiptsRow {
+  readonly id: string;
+  readonly project_id: string;
+  readonly job_run_id: string;
+}
+
+const listForgottenReceiptsText = `select t.id, t.project_id, t.job_run_id as "job_run_id" from event_triggers t
+ where t.status = 'received' and t.source_type = 'job_run'
+   and t.received_at between strait_now() - interval '1 hour' and strait_now() - interval '30 s'
+   and exists (select from run_waiting w where w.run_id = t.job_run_id)
+   and not exists (select from event_triggers o where o.job_run_id = t.job_run_id and o.requested_at > t.requested_at)
+ limit $1::int`;
+
+/**
+ * across projects: a loop serves all of them.
+ * Received a while ago, yet the run still waits and for nothing else. Cannot happen while both are written
+ * together; looked at for an hour.
+ */
+export function listForgottenReceipts(db: Queryable, params: ListForgottenReceiptsParams): Promise<ListForgottenReceiptsRow[]> {
+  return many<ListForgottenReceiptsRow>(db, {
+    text: listForgottenReceiptsText,
+    values: [params.limit],
+  });
+}
+
+export interface CancelOrphanedTriggersParams {
+  readonly limit: number;
+}
+
+export interface CancelOrphanedTriggersRow {
+  readonly id: string;
+}
+
+const cancelOrphanedTriggersText = `update event_triggers t set status = 'canceled', error = 'the run no longer waits', updated_at = strait_now()
+ where t.id = any (array(
+   select o.id from event_triggers o
+    where o.status = 'waiting' and o.source_type = 'job_run' and o.job_run_id is not null
+      and not exists (select from run_waiting w where w.run_id = o.job_run_id)
+    limit $1::int))
+   and t.status = 'waiting'
+returning t.id`;
+
+/**
+ * across projects: a loop serves all of them.
+ * A trigger waits only together with its run: both rows come and go in one transaction, so in one snapshot a
+ * trigger without the run's waiting row is left over.
+ */
+export function cancelOrphanedTriggers(db: Queryable, params: CancelOrphanedTriggersParams): Promise<CancelOrphanedTriggersRow[]> {
+  return many<CancelOrphanedTriggersRow>(db, {
+    text: cancelOrphanedTriggersText,
+    values: [params.limit],
+  });
+}
+
+export interface ListFinishedAwaitsParams {
+  readonly terminal: readonly (string | null)[];
+  readonly limit: number;
+}
+
+export interface ListFinishedAwaitsRow {
+  readonly id: string;
+  readonly project_id: string;
+  readonly job_run_id: string;
+  readonly child_id: string | null;
+  readonly child_status: string | null;
+  readonly child_result: unknown;
+  readonly child_error: string | null;
+  readonly awaited_id: string;
+}
+
+const listFinishedAwaitsText = `select t.id, t.project_id, t.job_run_id as "job_run_id", c.id as "child_id", c.status as "child_status", c.result as "child_result",
+       c.error as "child_error", substr(t.event_key, 13) as "awaited_id"
+  from event_triggers t
+  left join job_runs c on c.id = substr(t.event_key, 13)
+   and c.created_at = case when substr(t.event_key, 13) ~ '^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$' then strait_id_time(substr(t.event_key, 13)) end
+ where t.status = 'waiting' and t.event_key >= 'spawn-await:' and t.event_key < 'spawn-await;' and t.job_run_id is not null
+   and exists (select from run_waiting w where w.run_id = t.job_run_id)
+   and (c.status is null or c.status = any ($1::text[]))
+   and not exists (
+     with recursive below (id, status, level) as (
+       select d.id, d.status, 1 from job_runs d where d.parent_run_id = c.id
+       union all
+       select d.id, d.status, below.level + 1 from below join job_runs d on d.parent_run_id = below.id where below.level < 20
+     )
+     select from below where below.status <> all ($1::text[]))
+ limit $2::int`;
+
+/**
+ * across projects: a child may run in another project than its parent.
+ * Parents that wait for a child which has ended together with everything it spawned. The partial index on
+ * waiting keys is skip-scanned (few projects, one range of keys each), so other waits cost nothing.
+ */
+export function listFinishedAwaits(db: Queryable, params: ListFinishedAwaitsParams): Promise<ListFinishedAwaitsRow[]> {
+  return many<ListFinishedAwaitsRow>(db, {
+    text: listFinishedAwaitsText,
+    values: [
+      params.terminal,
+      params.limit,
+    ],
+  });
+}
+
+export interface FindResumeFactsParams {
+  readonly run_id: string;
+}
+
+export interface FindResumeFactsRow {
+  readonly checkpoint_state: string | null;
+  readonly checkpoint_at: string | null;
+  readonly event_payload: string | null;
+}
+
+const findResumeFactsText = `select c.state as "checkpoint_state", c.created_at as "checkpoint_at", t.response_payload as "event_payload"
+  from (select 1) x
+  left join lateral (select state::text as state, created_at from run_checkpoints where run_id = $1 order by sequence desc limit 1) c on true
+  left join lateral (select response_payload::text as response_payload from event_triggers
+                      where job_run_id = $1 and status = 'received' order by received_at desc limit 1) t on true`;
+
+/**
+ * across projects: asked by the worker that holds the run.
+ * The newest checkpoint, and what ended the newest wait.
+ */
+export function findResumeFacts(db: Queryable, params: FindResumeFactsParams): Promise<FindResumeFactsRow> {
+  return one<FindResumeFactsRow>(db, {
+    text: findResumeFactsText,
+    values: [params.run_id],
+    name: 'events_findResumeFacts_2b824c7e',
+  });
+}
