@@ -16,10 +16,7 @@ const words = process.argv.slice(2).filter((word) => !word.startsWith('--'));
 const began = performance.now();
 
 const violations = checkArchitecture(root);
-if (violations.length > 0) {
-  for (const violation of violations) console.error(typeof violation === 'string' ? violation : JSON.stringify(violation));
-  process.exit(1);
-}
+for (const { file, line, message } of violations) console.error(`${file}:${line}: ${message}`);
 
 const wanted = (file: string): boolean => words.length === 0 || words.some((word) => file.includes(word));
 const files = globSync('{apps,packages,scripts}/**/*.test.ts', { cwd: root, exclude: ['**/node_modules/**'] })
@@ -36,7 +33,7 @@ const home = mkdtempSync(path.join(tmpdir(), 'strait-test-'));
 // Nothing in this server has to survive a crash; the scenarios that crash PostgreSQL bring their own.
 const server = await startLocalPostgres({ home, settings: { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' } });
 
-let failed = false;
+let failed = violations.length > 0;
 try {
   const template = 'strait_test_template';
   const url = withDatabase(server.url, template);
@@ -56,7 +53,7 @@ try {
   };
   const shares = deal(plain, Math.max(1, Math.min(availableParallelism(), plain.length)));
   const codes = await Promise.all(shares.map((share, index) => run(share, env, `share ${index + 1}`)));
-  failed = codes.some((code) => code !== 0);
+  failed = codes.some((code) => code !== 0) || failed;
   for (const scenario of scenarios) failed = (await run([scenario], env, scenario)) !== 0 || failed;
 } finally {
   await server.stop('immediate');

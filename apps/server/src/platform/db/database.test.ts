@@ -98,12 +98,16 @@ describe('database', () => {
     const db = create();
     await sql(db, `insert into counters values ('both', 0)`);
     let tries = 0;
+    let readers = 0;
+    const bothHaveRead = Promise.withResolvers<void>();
     const add = () =>
       db.transaction(async (tx) => {
         tries++;
         await sql(tx, 'set transaction isolation level serializable');
         const [row] = await sql<{ n: number }>(tx, `select n from counters where id = 'both'`);
-        await value(tx, `pg_sleep(0.02)`);
+        // Nobody writes before both have read.
+        if (tries <= 2 && ++readers === 2) bothHaveRead.resolve();
+        await bothHaveRead.promise;
         await sql(tx, `update counters set n = $1 where id = 'both'`, (row?.n ?? 0) + 1);
       });
     await Promise.all([add(), add()]);
