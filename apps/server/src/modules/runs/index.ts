@@ -1,7 +1,13 @@
 // Runs as people see them: triggering, reading, acting on and watching them. Every change of a run's state
 // goes through the queue's verbs; what this module owns are the details that hang off runs and bulk operations.
 
-export { createRuns, runRoutes, type Runs, type RunsDependencies, type RunsSettings } from './runs.ts';
+export {
+  createRuns,
+  runRoutes,
+  type Runs,
+  type RunsDependencies,
+  type RunsSettings,
+} from './runs.ts';
 export type { Triggers, TriggerJobs } from './trigger/trigger.ts';
 export type { BulkTriggers } from './trigger/bulk.ts';
 export { canonicalJson, payloadHash } from './trigger/canonical-json.ts';
@@ -12,6 +18,16 @@ export type { BulkRunActions } from './actions/bulk.ts';
 export type { RunActions } from './actions/single.ts';
 export type { RunLive } from './live/run-live.ts';
 export {
-  JobRun, JobRunPage, RunCheckpoint, RunEvent, RunOutput, RunState, RunStatus, RunToolCall, RunUsage, runView, type RunRow,
+  JobRun,
+  JobRunPage,
+  RunCheckpoint,
+  RunEvent,
+  RunOutput,
+  RunState,
+  RunStatus,
+  RunToolCall,
+  RunUsage,
+  runView,
+  type RunRow,
 } from './views.ts';
 export { runDetailLimits, runDetails, type UsageReport } from './details/details.ts';

@@ -40,7 +40,10 @@ export type Runs = ReturnType<typeof createRuns>;
 export function createRuns(deps: RunsDependencies) {
   const { db, hot, listener, jobs, onLiveError } = deps;
   const batches = createBatches({ db });
-  const triggers = createTriggers({ ...deps, describeJob: (project, job_id) => jobs.get(project, job_id) });
+  const triggers = createTriggers({
+    ...deps,
+    describeJob: (project, job_id) => jobs.get(project, job_id),
+  });
   const bulkTriggers = createBulkTriggers({ ...deps, db: hot ?? db, batches });
   const reads = createRunReads({ db, jobs });
   const actions = createRunActions(deps);

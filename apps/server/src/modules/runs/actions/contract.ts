@@ -28,7 +28,9 @@ export const replayRun = operation({
   sdk: 'runs.replay',
   path: '/v1/runs/:runID/replay',
   summary: 'Run again as a new run, from the start or from a checkpoint',
-  query: z.object({ from_checkpoint: z.coerce.number().int().min(1).max(2_147_483_647).optional() }),
+  query: z.object({
+    from_checkpoint: z.coerce.number().int().min(1).max(2_147_483_647).optional(),
+  }),
   replies: { 201: JobRun },
   failures: ['run_not_found', 'run_not_replayable', 'checkpoint_not_found', 'job_disabled'],
 });
@@ -49,9 +51,18 @@ export const rescheduleRun = operation({
   sdk: 'runs.reschedule',
   path: '/v1/runs/:runID/reschedule',
   summary: 'Give a run that never started another time, and payload',
-  body: z.strictObject({ scheduled_at: scheduledAt, payload: z.unknown().optional() }).meta({ id: 'RescheduleRunRequest' }),
+  body: z
+    .strictObject({ scheduled_at: scheduledAt, payload: z.unknown().optional() })
+    .meta({ id: 'RescheduleRunRequest' }),
   replies: returnsRun,
-  failures: ['run_not_found', 'run_not_reschedulable', 'invalid_schedule', 'invalid_payload', 'payload_too_large', 'job_not_found'],
+  failures: [
+    'run_not_found',
+    'run_not_reschedulable',
+    'invalid_schedule',
+    'invalid_payload',
+    'payload_too_large',
+    'job_not_found',
+  ],
 });
 
 export const restartRun = operation({
@@ -60,7 +71,9 @@ export const restartRun = operation({
   sdk: 'runs.restart',
   path: '/v1/runs/:runID/restart',
   summary: 'Abort the attempt of an executing or waiting run and queue the next one',
-  body: z.strictObject({ machine_preset: z.string().optional().meta({ description: 'Ignored' }) }).meta({ id: 'RestartRunRequest' }),
+  body: z
+    .strictObject({ machine_preset: z.string().optional().meta({ description: 'Ignored' }) })
+    .meta({ id: 'RestartRunRequest' }),
   body_required: false,
   replies: returnsRun,
   failures: ['run_not_found', 'run_not_restartable'],
@@ -92,7 +105,9 @@ export const setDebugMode = operation({
   sdk: 'runs.debug',
   path: '/v1/runs/:runID/debug',
   summary: 'Keep the full trace of a run, or stop keeping it',
-  body: z.strictObject({ debug_mode: z.boolean().default(false) }).meta({ id: 'SetDebugModeRequest' }),
+  body: z
+    .strictObject({ debug_mode: z.boolean().default(false) })
+    .meta({ id: 'SetDebugModeRequest' }),
   replies: { 200: z.object({ status: z.literal('ok') }).meta({ id: 'StatusOK' }) },
   failures: ['run_not_found'],
 });
@@ -122,7 +137,11 @@ export const bulkCancel = operation({
       .object({
         results: z.array(
           z
-            .object({ id: z.string(), status: z.enum(['canceled', 'failed']), error: omitEmpty(z.string()) })
+            .object({
+              id: z.string(),
+              status: z.enum(['canceled', 'failed']),
+              error: omitEmpty(z.string()),
+            })
             .meta({ id: 'BulkCancelResult' }),
         ),
         total: z.int(),
@@ -150,7 +169,13 @@ export const bulkCancelAll = operation({
       status: RunStatus.optional(),
     })
     .meta({ id: 'BulkCancelAllRequest' }),
-  replies: { 200: z.object({ canceled: z.int(), run_ids: z.array(z.string()), has_more: omitEmpty(z.boolean()) }) },
+  replies: {
+    200: z.object({
+      canceled: z.int(),
+      run_ids: z.array(z.string()),
+      has_more: omitEmpty(z.boolean()),
+    }),
+  },
   failures: ['filter_required', 'job_not_found'],
 });
 
@@ -192,8 +217,15 @@ export const bulkReplayDeadLetters = operation({
       project_id: z.string().optional(),
       limit: z.int().min(1).max(500).optional(),
     })
-    .refine((body) => (body.run_ids === undefined) !== (body.project_id === undefined), 'needs either run_ids or project_id')
+    .refine(
+      (body) => (body.run_ids === undefined) !== (body.project_id === undefined),
+      'needs either run_ids or project_id',
+    )
     .meta({ id: 'BulkDLQReplayRequest' }),
-  replies: { 200: z.object({ replayed: z.array(JobRun), count: z.int() }).meta({ id: 'BulkDLQReplayResponse' }) },
+  replies: {
+    200: z
+      .object({ replayed: z.array(JobRun), count: z.int() })
+      .meta({ id: 'BulkDLQReplayResponse' }),
+  },
   failures: ['run_not_dead_letter'],
 });

@@ -6,17 +6,31 @@ import { runTimes, type Enqueued, type NewRun, type Queue } from '../../queue/in
 import * as store from './store.sql.ts';
 
 /** A completed run has nothing to repeat, a dead letter is replayed as itself. */
-const REPLAYABLE = new Set(['failed', 'timed_out', 'crashed', 'system_failed', 'canceled', 'expired']);
+const REPLAYABLE = new Set([
+  'failed',
+  'timed_out',
+  'crashed',
+  'system_failed',
+  'canceled',
+  'expired',
+]);
 
 export const isReplayable = (status: string): boolean => REPLAYABLE.has(status);
 
 export type ReplaySource = store.ListReplaySourcesRow;
 
-export const replaySources = (tx: Tx, project: ProjectScope, run_ids: readonly string[]): Promise<ReplaySource[]> =>
+export const replaySources = (
+  tx: Tx,
+  project: ProjectScope,
+  run_ids: readonly string[],
+): Promise<ReplaySource[]> =>
   store.listReplaySources(tx, { ...project, run_ids, ...runTimes(run_ids) });
 
-export const enqueueReplays = (tx: Tx, queue: Pick<Queue, 'enqueueMany'>, runs: readonly NewRun[]): Promise<Enqueued[]> =>
-  queue.enqueueMany(runs, tx);
+export const enqueueReplays = (
+  tx: Tx,
+  queue: Pick<Queue, 'enqueueMany'>,
+  runs: readonly NewRun[],
+): Promise<Enqueued[]> => queue.enqueueMany(runs, tx);
 
 /** Neither the idempotency key nor a parent: whoever waited for the original has its answer. */
 export function replayOf(

@@ -4,19 +4,35 @@ import { actorOf } from '../../audit/index.ts';
 import type { RequestContext } from '../../../platform/http/define-api.ts';
 import type { BulkRunActions } from './bulk.ts';
 import {
-  bulkCancel, bulkCancelAll, bulkReplay, bulkReplayDeadLetters, cancelRun, pauseRun, replayDeadLetter, replayRun,
-  rescheduleRun, resetIdempotencyKey, restartRun, resumeRun, setDebugMode,
+  bulkCancel,
+  bulkCancelAll,
+  bulkReplay,
+  bulkReplayDeadLetters,
+  cancelRun,
+  pauseRun,
+  replayDeadLetter,
+  replayRun,
+  rescheduleRun,
+  resetIdempotencyKey,
+  restartRun,
+  resumeRun,
+  setDebugMode,
 } from './contract.ts';
 import type { RunActions } from './single.ts';
 
 type Context = RequestContext<Caller, ProjectScope>;
 
 const many = (context: Context) => ({ project: context.project, source: actorOf(context) });
-const one = (context: Context, { runID }: { readonly runID: string }) => ({ ...many(context), run_id: runID });
+const one = (context: Context, { runID }: { readonly runID: string }) => ({
+  ...many(context),
+  run_id: runID,
+});
 
 export const actionRoutes = (runs: RunActions, bulk: BulkRunActions) => [
   bind(cancelRun, (context, { params }) => runs.cancel(one(context, params))),
-  bind(replayRun, (context, { params, query }) => runs.replay(one(context, params), query.from_checkpoint)),
+  bind(replayRun, (context, { params, query }) =>
+    runs.replay(one(context, params), query.from_checkpoint),
+  ),
   bind(replayDeadLetter, (context, { params }) => runs.replayDeadLetter(one(context, params))),
   bind(rescheduleRun, (context, { params, body }) => runs.reschedule(one(context, params), body)),
   bind(restartRun, (context, { params }) => runs.restart(one(context, params))),

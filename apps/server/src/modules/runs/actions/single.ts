@@ -37,7 +37,10 @@ interface Action {
   readonly action: string;
   readonly details?: Readonly<Record<string, unknown>>;
   /** False: refused. */
-  readonly change: (tx: Tx, key: { readonly project_id: string; readonly run_id: string; readonly actor_id: string }) => Promise<boolean>;
+  readonly change: (
+    tx: Tx,
+    key: { readonly project_id: string; readonly run_id: string; readonly actor_id: string },
+  ) => Promise<boolean>;
   readonly code: FailureCode;
   /** Ends the sentence "the run is <state>: it cannot …". */
   readonly cannot: (standing: Standing) => string;
@@ -45,9 +48,18 @@ interface Action {
 
 export type RunActions = ReturnType<typeof createRunActions>;
 
-export function createRunActions({ db, operator, queue, jobs, clock, settings }: RunActionDependencies) {
+export function createRunActions({
+  db,
+  operator,
+  queue,
+  jobs,
+  clock,
+  settings,
+}: RunActionDependencies) {
   const requireStanding = async (tx: Tx, { project, run_id }: RunTarget): Promise<Standing> => {
-    const standing = isRunId(run_id) ? await store.findStanding(tx, { ...project, run_id }) : undefined;
+    const standing = isRunId(run_id)
+      ? await store.findStanding(tx, { ...project, run_id })
+      : undefined;
     if (!standing) throw new Failure('run_not_found');
     return standing;
   };
@@ -58,15 +70,25 @@ export function createRunActions({ db, operator, queue, jobs, clock, settings }:
     return runView(row);
   };
 
-  const act = (target: RunTarget, { action, details, change, code, cannot }: Action): Promise<JobRun> =>
+  const act = (
+    target: RunTarget,
+    { action, details, change, code, cannot }: Action,
+  ): Promise<JobRun> =>
     db.tenant(target.project.project_id, async (tx) => {
       const { project, source, run_id } = target;
       await requireStanding(tx, target);
       if (!(await change(tx, { ...project, run_id, actor_id: source.actor_id }))) {
         const standing = await requireStanding(tx, target);
-        throw new Failure(code, { message: `the run is ${standing.status}: it cannot ${cannot(standing)}` });
+        throw new Failure(code, {
+          message: `the run is ${standing.status}: it cannot ${cannot(standing)}`,
+        });
       }
-      await recordAudit(tx, project, source, { action, resource_type: 'run', resource_id: run_id, details });
+      await recordAudit(tx, project, source, {
+        action,
+        resource_type: 'run',
+        resource_id: run_id,
+        details,
+      });
       return readRun(tx, project, run_id);
     });
 
@@ -77,7 +99,12 @@ export function createRunActions({ db, operator, queue, jobs, clock, settings }:
         action: 'run.cancelled',
         code: 'run_not_cancelable',
         change: async (tx, { project_id, run_id }) => {
-          const input = { project_id, run_ids: [run_id], reason: 'canceled by user', child_reason: 'parent run canceled' };
+          const input = {
+            project_id,
+            run_ids: [run_id],
+            reason: 'canceled by user',
+            child_reason: 'parent run canceled',
+          };
           return (await operator.cancel(tx, input)).canceled.includes(run_id);
         },
         cannot: () => 'become canceled',
@@ -89,7 +116,8 @@ export function createRunActions({ db, operator, queue, jobs, clock, settings }:
         action: 'run.replayed_deadletter',
         code: 'run_not_dead_letter',
         change: async (tx, { project_id, run_id, actor_id }) =>
-          (await operator.replayDeadLetters(tx, { project_id, run_ids: [run_id], actor_id })).length === 1,
+          (await operator.replayDeadLetters(tx, { project_id, run_ids: [run_id], actor_id }))
+            .length === 1,
         cannot: () => 'become queued again; only dead_letter can',
       }),
 
@@ -100,7 +128,9 @@ export function createRunActions({ db, operator, queue, jobs, clock, settings }:
         code: 'run_not_restartable',
         change: (tx, key) => operator.restart(tx, { ...key, reason: 'restarted by user' }),
         cannot: ({ status }) =>
-          status === 'executing' || status === 'waiting' ? 'become queued: no attempt is left' : 'become queued; only executing and waiting can',
+          status === 'executing' || status === 'waiting'
+            ? 'become queued: no attempt is left'
+            : 'become queued; only executing and waiting can',
       }),
 
     /** Pausing twice is no error. @throws run_not_found, run_not_pausable */
@@ -108,7 +138,8 @@ export function createRunActions({ db, operator, queue, jobs, clock, settings }:
       act(target, {
         action: 'run.paused',
         code: 'run_not_pausable',
-        change: async (tx, key) => (await operator.hold(tx, key)) || (await requireStanding(tx, target)).held,
+        change: async (tx, key) =>
+          (await operator.hold(tx, key)) || (await requireStanding(tx, target)).held,
         cannot: () => 'be held; only a run that waits to start can',
       }),
 
@@ -122,17 +153,25 @@ export function createRunActions({ db, operator, queue, jobs, clock, settings }:
       }),
 
     /** @throws run_not_found, run_not_reschedulable, invalid_schedule, invalid_payload, payload_too_large */
-    reschedule: async (target: RunTarget, input: { scheduled_at: string; payload?: unknown }): Promise<JobRun> => {
+    reschedule: async (
+      target: RunTarget,
+      input: { scheduled_at: string; payload?: unknown },
+    ): Promise<JobRun> => {
       const { scheduled_at, payload } = input;
       const problem = scheduleProblem(scheduled_at, clock.now());
-      if (problem !== undefined) throw refusal('invalid_schedule', [{ path: 'body.scheduled_at', message: problem }]);
+      if (problem !== undefined)
+        throw refusal('invalid_schedule', [{ path: 'body.scheduled_at', message: problem }]);
       let payload_json: string | null = null;
       if (payload !== undefined) {
         const { project_id } = target.project;
         const { job_id } = await db.tenant(project_id, (tx) => requireStanding(tx, target));
         const job = await jobs.findForTrigger(project_id, job_id);
         if (!job) throw new Failure('job_not_found');
-        payload_json = preparePayload(payload, 'body', { job, jobs, max_payload_bytes: settings.max_payload_bytes }).payload;
+        payload_json = preparePayload(payload, 'body', {
+          job,
+          jobs,
+          max_payload_bytes: settings.max_payload_bytes,
+        }).payload;
       }
       return act(target, {
         action: 'run.rescheduled',
@@ -149,7 +188,12 @@ export function createRunActions({ db, operator, queue, jobs, clock, settings }:
         const { project, source, run_id } = target;
         await requireStanding(tx, target);
         await operator.setDebugMode(tx, { ...project, run_id, debug_mode });
-        await recordAudit(tx, project, source, { action: 'run.debug_mode_set', resource_type: 'run', resource_id: run_id, details: { debug_mode } });
+        await recordAudit(tx, project, source, {
+          action: 'run.debug_mode_set',
+          resource_type: 'run',
+          resource_id: run_id,
+          details: { debug_mode },
+        });
       }),
 
     /** @throws run_not_found, idempotency_key_in_use */
@@ -169,18 +213,36 @@ export function createRunActions({ db, operator, queue, jobs, clock, settings }:
         const { status } = await requireStanding(tx, target);
         if (!isReplayable(status)) {
           const instead = status === 'dead_letter' ? ': use dlq-replay' : '';
-          throw new Failure('run_not_replayable', { message: `the run is ${status}: it cannot be replayed as a queued one${instead}` });
+          throw new Failure('run_not_replayable', {
+            message: `the run is ${status}: it cannot be replayed as a queued one${instead}`,
+          });
         }
         const checkpoint =
-          from_checkpoint === undefined ? undefined : await store.findCheckpointState(tx, { ...project, run_id, sequence: from_checkpoint });
+          from_checkpoint === undefined
+            ? undefined
+            : await store.findCheckpointState(tx, {
+                ...project,
+                run_id,
+                sequence: from_checkpoint,
+              });
         if (from_checkpoint !== undefined && !checkpoint) throw new Failure('checkpoint_not_found');
         const [original] = await replaySources(tx, project, [run_id]);
         if (!original) throw new Failure('run_not_found');
         const resume = checkpoint && { ...checkpoint, sequence: from_checkpoint ?? 0 };
-        const [made] = await enqueueReplays(tx, queue, [replayOf(project, original, source.actor_id, resume)]);
+        const [made] = await enqueueReplays(tx, queue, [
+          replayOf(project, original, source.actor_id, resume),
+        ]);
         if (made?.outcome !== 'created') throw new Failure('job_disabled');
-        const details = { new_run_id: made.id, ...(from_checkpoint === undefined ? {} : { from_checkpoint }) };
-        await recordAudit(tx, project, source, { action: 'run.replayed', resource_type: 'run', resource_id: run_id, details });
+        const details = {
+          new_run_id: made.id,
+          ...(from_checkpoint === undefined ? {} : { from_checkpoint }),
+        };
+        await recordAudit(tx, project, source, {
+          action: 'run.replayed',
+          resource_type: 'run',
+          resource_id: run_id,
+          details,
+        });
         return readRun(tx, project, made.id);
       }),
   };

@@ -10,13 +10,22 @@ export type Batches = ReturnType<typeof createBatches>;
 export function createBatches({ db }: { readonly db: Database }) {
   return {
     /** The row must exist before the runs that name it; `close` it on the same transaction. */
-    open: async (tx: Tx, project: ProjectScope, input: { job_id: string; item_count: number; created_by: string }): Promise<string> =>
-      (await store.insertBatch(tx, { ...project, ...input })).id,
+    open: async (
+      tx: Tx,
+      project: ProjectScope,
+      input: { job_id: string; item_count: number; created_by: string },
+    ): Promise<string> => (await store.insertBatch(tx, { ...project, ...input })).id,
 
-    close: async (tx: Tx, project: ProjectScope, input: { batch_id: string; created_count: number }): Promise<void> =>
-      void (await store.closeBatch(tx, { ...project, ...input })),
+    close: async (
+      tx: Tx,
+      project: ProjectScope,
+      input: { batch_id: string; created_count: number },
+    ): Promise<void> => void (await store.closeBatch(tx, { ...project, ...input })),
 
-    list: (project: ProjectScope, { limit, cursor }: { limit: number; cursor?: Cursor | undefined }) =>
+    list: (
+      project: ProjectScope,
+      { limit, cursor }: { limit: number; cursor?: Cursor | undefined },
+    ) =>
       db.tenant(project.project_id, async (tx) => {
         const rows = await store.listBatches(tx, {
           ...project,
@@ -36,4 +45,7 @@ export function createBatches({ db }: { readonly db: Database }) {
   };
 }
 
-const batchView = (row: store.FindBatchRow): BatchOperation => ({ ...row, job_id: row.job_id ?? '' });
+const batchView = (row: store.FindBatchRow): BatchOperation => ({
+  ...row,
+  job_id: row.job_id ?? '',
+});

@@ -6,7 +6,13 @@ import { omitEmpty } from '../../../platform/http/json-reply.ts';
 import { RunStatus } from '../views.ts';
 
 const params = z.object({ runID: z.string() });
-const shared = { method: 'GET', tags: ['Runs'], permission: 'runs:read', params, stream: true } as const;
+const shared = {
+  method: 'GET',
+  tags: ['Runs'],
+  permission: 'runs:read',
+  params,
+  stream: true,
+} as const;
 
 export const RunStatusChangeEvent = z
   .object({

@@ -10,7 +10,12 @@ type Message = z.input<typeof RunStatusChangeEvent> | z.input<typeof RunLogStrea
 
 export interface FollowOptions {
   /** `now`: the database's time when the stream began. */
-  readonly run: { readonly id: string; readonly job_id: string; readonly project_id: string; readonly now: string };
+  readonly run: {
+    readonly id: string;
+    readonly job_id: string;
+    readonly project_id: string;
+    readonly now: string;
+  };
   /** True: the run had ended before; replay and close. */
   readonly ended: boolean;
   /** Pages of history, oldest first. */
@@ -33,7 +38,8 @@ export async function followRun(stream: EventStream, options: FollowOptions): Pr
     if (sent.has(event.id) || !accepts(event.id)) return;
     sent.set(event.id, Date.parse(event.created_at));
     if (event.created_at > newest) newest = event.created_at;
-    if (event.type === 'state_change' && (!state || event.id > state.id)) state = { id: event.id, to: stateAfter(event) };
+    if (event.type === 'state_change' && (!state || event.id > state.id))
+      state = { id: event.id, to: stateAfter(event) };
     await stream.send({ id: event.id, data: messageOf(event, run) });
   };
   const hasEnded = () => typeof state?.to === 'string' && isTerminal(state.to);
@@ -49,7 +55,8 @@ export async function followRun(stream: EventStream, options: FollowOptions): Pr
   let wake = () => {};
   let overrun = false;
   const stop = watcher.watch(run.id, newest, (events) => {
-    for (const event of events) if (!sent.has(event.id) && accepts(event.id)) waiting.set(event.id, event);
+    for (const event of events)
+      if (!sent.has(event.id) && accepts(event.id)) waiting.set(event.id, event);
     overrun ||= waiting.size > MAX_WAITING;
     wake();
   });
@@ -90,7 +97,15 @@ const stateAfter = (event: LiveEvent): unknown => dataOf(event).to;
 export function messageOf(event: LiveEvent, run: FollowOptions['run']): Message {
   const { run_id, created_at: timestamp, level, message } = event;
   if (event.type !== 'state_change') {
-    return { type: 'event', event_type: event.type, run_id, level, message, data: event.data ?? {}, timestamp };
+    return {
+      type: 'event',
+      event_type: event.type,
+      run_id,
+      level,
+      message,
+      data: event.data ?? {},
+      timestamp,
+    };
   }
   const { from, to } = dataOf(event);
   const failed = level === 'error' || level === 'warn';

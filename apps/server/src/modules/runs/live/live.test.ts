@@ -37,9 +37,14 @@ async function open(path: string, headers: Record<string, string> = {}): Promise
       const blocks = text.split('\n\n');
       text = blocks.pop() ?? '';
       for (const block of blocks) {
-        const field = (name: string) => block.split('\n').find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
+        const field = (name: string) =>
+          block
+            .split('\n')
+            .find((line) => line.startsWith(`${name}: `))
+            ?.slice(name.length + 2);
         const data = field('data');
-        if (data !== undefined) events.push({ id: field('id'), event: field('event'), data: JSON.parse(data) });
+        if (data !== undefined)
+          events.push({ id: field('id'), event: field('event'), data: JSON.parse(data) });
       }
     }
     over = true;
@@ -48,8 +53,10 @@ async function open(path: string, headers: Record<string, string> = {}): Promise
   return { status: response.status, events, over: () => over, leave: () => left.abort() };
 }
 
-const call = (method: string, path: string, body?: unknown) => app.call(method, path, { key: project.api_key, ...(body === undefined ? {} : { body }) });
-const changes = (stream: OpenedStream) => stream.events.filter(({ data }) => data.type === 'status_change').map(({ data }) => data.to);
+const call = (method: string, path: string, body?: unknown) =>
+  app.call(method, path, { key: project.api_key, ...(body === undefined ? {} : { body }) });
+const changes = (stream: OpenedStream) =>
+  stream.events.filter(({ data }) => data.type === 'status_change').map(({ data }) => data.to);
 
 async function run(): Promise<string> {
   const made = await call('POST', '/v1/jobs/watched/trigger', {});
@@ -58,19 +65,35 @@ async function run(): Promise<string> {
 }
 
 async function claim(id: string) {
-  const found = (await app.composition.modules.queue.claim({ worker_id, limit: 100, cursor: '' })).find((one) => one.id === id);
+  const found = (
+    await app.composition.modules.queue.claim({ worker_id, limit: 100, cursor: '' })
+  ).find((one) => one.id === id);
   assert.ok(found);
-  return { id, created_at: found.created_at, claim_seq: found.claim_seq, started_at: new Date().toISOString() };
+  return {
+    id,
+    created_at: found.created_at,
+    claim_seq: found.claim_seq,
+    started_at: new Date().toISOString(),
+  };
 }
 
 const log = (id: string, message: string) =>
-  app.sql("insert into run_events (run_id, type, level, message, data) values ($1, 'log', 'info', $2, '{\"a\":1}')", id, message);
-const notify = (channel: string, payload = '') => app.sql('select pg_notify($1, $2)', channel, payload);
+  app.sql(
+    "insert into run_events (run_id, type, level, message, data) values ($1, 'log', 'info', $2, '{\"a\":1}')",
+    id,
+    message,
+  );
+const notify = (channel: string, payload = '') =>
+  app.sql('select pg_notify($1, $2)', channel, payload);
 
 before(async () => {
   app = await testApp({ start: true });
   project = await app.project();
-  await call('POST', '/v1/jobs', { name: 'watched', slug: 'watched', endpoint_url: 'http://127.0.0.1:9/x' });
+  await call('POST', '/v1/jobs', {
+    name: 'watched',
+    slug: 'watched',
+    endpoint_url: 'http://127.0.0.1:9/x',
+  });
   worker_id = await app.composition.modules.queue.registerWorker({ hostname: 'test', pid: 1 });
 });
 after(() => app.close());
@@ -84,16 +107,27 @@ describe('the stream of a run', () => {
     await app.composition.modules.queue.mark([leased]);
     await log(id, 'working');
     await notify('run_live');
-    await until('the log', () => stream.events.some(({ data }) => data.message === 'working'), { deadline_ms: 3000 });
+    await until('the log', () => stream.events.some(({ data }) => data.message === 'working'), {
+      deadline_ms: 3000,
+    });
     const began = performance.now();
     await app.composition.modules.queue.complete([{ ...leased, result: '1' }]);
     await until('the end', stream.over);
     assert.ok(performance.now() - began < 800, 'a notification is faster than the backstop');
     assert.deepEqual(changes(stream), ['queued', 'executing', 'completed']);
     const last = stream.events.at(-1)?.data;
-    assert.deepEqual([last.from, last.run_id, last.project_id, typeof last.job_id, typeof last.timestamp], ['executing', id, project.project_id, 'string', 'string']);
+    assert.deepEqual(
+      [last.from, last.run_id, last.project_id, typeof last.job_id, typeof last.timestamp],
+      ['executing', id, project.project_id, 'string', 'string'],
+    );
     assert.deepEqual(stream.events.find(({ data }) => data.type === 'event')?.data, {
-      type: 'event', event_type: 'log', run_id: id, level: 'info', message: 'working', data: { a: 1 }, timestamp: stream.events[2]?.data.timestamp,
+      type: 'event',
+      event_type: 'log',
+      run_id: id,
+      level: 'info',
+      message: 'working',
+      data: { a: 1 },
+      timestamp: stream.events[2]?.data.timestamp,
     });
     assert.equal(new Set(stream.events.map((event) => event.id)).size, stream.events.length);
     await until('nobody to be watched', () => app.composition.modules.runs.live.watched === 0);
@@ -121,12 +155,16 @@ describe('the stream of a run', () => {
     await until('the first event', () => first.events.length === 1);
     first.leave();
     for (let n = 0; n < 450; n++) await log(id, `line ${n}`);
-    const second = await open(`/v1/runs/${id}/stream`, { 'last-event-id': first.events[0]?.id ?? '' });
+    const second = await open(`/v1/runs/${id}/stream`, {
+      'last-event-id': first.events[0]?.id ?? '',
+    });
     await until('the history', () => second.events.length === 450);
     await log(id, 'live');
     await call('DELETE', `/v1/runs/${id}`);
     await until('the end', second.over);
-    const lines = second.events.filter(({ data }) => data.type === 'event').map(({ data }) => data.message);
+    const lines = second.events
+      .filter(({ data }) => data.type === 'event')
+      .map(({ data }) => data.message);
     assert.deepEqual(lines, [...Array.from({ length: 450 }, (_, n) => `line ${n}`), 'live']);
     assert.deepEqual(changes(second), ['canceled']);
   });
@@ -136,19 +174,27 @@ describe('the stream of a run', () => {
     const stream = await open(`/v1/runs/${id}/stream`);
     await until('the first event', () => stream.events.length === 1);
     await app.db.transaction(async (tx) => {
-      await tx.query({ text: "insert into run_events (run_id, type, level, message) values ($1, 'log', 'info', 'early')", values: [id] });
+      await tx.query({
+        text: "insert into run_events (run_id, type, level, message) values ($1, 'log', 'info', 'early')",
+        values: [id],
+      });
       await log(id, 'late');
       await until('the later event', () => stream.events.length === 2, { deadline_ms: 3000 });
     });
     await until('the earlier event', () => stream.events.length === 3, { deadline_ms: 3000 });
-    assert.deepEqual(stream.events.slice(1).map(({ data }) => data.message), ['late', 'early']);
+    assert.deepEqual(
+      stream.events.slice(1).map(({ data }) => data.message),
+      ['late', 'early'],
+    );
     await call('DELETE', `/v1/runs/${id}`);
     await until('the end', stream.over);
   });
 
   test('of a run that was replayed from the dead letters does not end at its first death', async () => {
     const id = await run();
-    await app.composition.modules.queue.settle([{ ...(await claim(id)), to: 'dead_letter', error: 'it broke' }]);
+    await app.composition.modules.queue.settle([
+      { ...(await claim(id)), to: 'dead_letter', error: 'it broke' },
+    ]);
     await call('POST', `/v1/runs/${id}/dlq-replay`);
     const stream = await open(`/v1/runs/${id}/stream`, { 'last-event-id': '0' });
     await until('the replay', () => changes(stream).length >= 4);
@@ -160,7 +206,9 @@ describe('the stream of a run', () => {
 
   test('is read once for many clients of one run, and each gets everything', async () => {
     const id = await run();
-    const streams = await Promise.all(Array.from({ length: 10 }, () => open(`/v1/runs/${id}/stream`, { 'last-event-id': '0' })));
+    const streams = await Promise.all(
+      Array.from({ length: 10 }, () => open(`/v1/runs/${id}/stream`, { 'last-event-id': '0' })),
+    );
     await until('all to begin', () => streams.every((stream) => stream.events.length === 1));
     assert.equal(app.composition.modules.runs.live.watched, 1);
     for (let n = 0; n < 20; n++) await log(id, `line ${n}`);
@@ -181,7 +229,17 @@ describe('the stream of chunks', () => {
     const [id, stranger] = [await run(), await run()];
     const stream = await open(`/v1/runs/${id}/stream/chunks`);
     const chunk = (run_id: string, text: string, done = false) =>
-      notify('run_chunks', JSON.stringify({ run_id, type: 'stream_chunk', chunk: text, stream_id: 's', done, timestamp: '2026-01-01T00:00:00Z' }));
+      notify(
+        'run_chunks',
+        JSON.stringify({
+          run_id,
+          type: 'stream_chunk',
+          chunk: text,
+          stream_id: 's',
+          done,
+          timestamp: '2026-01-01T00:00:00Z',
+        }),
+      );
     await until('the subscription', () => app.composition.modules.runs.live.watched === 1);
     await until('the first chunk', async () => (await chunk(id, 'a'), stream.events.length > 0));
     await chunk(stranger, 'x');
@@ -189,7 +247,13 @@ describe('the stream of chunks', () => {
     await chunk(id, 'b', true);
     await until('the last chunk', () => stream.events.some(({ data }) => data.done));
     assert.deepEqual([...new Set(stream.events.map(({ data }) => data.chunk))], ['a', 'b']);
-    assert.deepEqual(stream.events.at(-1)?.data, { type: 'stream_chunk', chunk: 'b', stream_id: 's', done: true, timestamp: '2026-01-01T00:00:00Z' });
+    assert.deepEqual(stream.events.at(-1)?.data, {
+      type: 'stream_chunk',
+      chunk: 'b',
+      stream_id: 's',
+      done: true,
+      timestamp: '2026-01-01T00:00:00Z',
+    });
     await call('DELETE', `/v1/runs/${id}`);
     await until('the end', stream.over);
     await call('DELETE', `/v1/runs/${stranger}`);

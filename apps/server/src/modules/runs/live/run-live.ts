@@ -28,16 +28,27 @@ export function createRunLive({ db, listener, onError }: RunLiveDependencies) {
   const watcher = createWatcher({ db, listener, onError });
   const chunkFeed = createChunkFeed(listener);
 
-  const requireRun = async (project: ProjectScope, run_id: string): Promise<store.FindWatchedRow> => {
-    const run = isRunId(run_id) ? await db.tenant(project.project_id, (tx) => store.findWatched(tx, { ...project, run_id })) : undefined;
+  const requireRun = async (
+    project: ProjectScope,
+    run_id: string,
+  ): Promise<store.FindWatchedRow> => {
+    const run = isRunId(run_id)
+      ? await db.tenant(project.project_id, (tx) => store.findWatched(tx, { ...project, run_id }))
+      : undefined;
     if (!run) throw new Failure('run_not_found');
     return run;
   };
 
-  async function* historyAfter(project: ProjectScope, run_id: string, start_id: string): AsyncGenerator<LiveEvent[]> {
-    for (let after_id: string | undefined = start_id; after_id !== undefined; ) {
+  async function* historyAfter(
+    project: ProjectScope,
+    run_id: string,
+    start_id: string,
+  ): AsyncGenerator<LiveEvent[]> {
+    for (let after_id: string | undefined = start_id; after_id !== undefined;) {
       const key = { ...project, run_id, after_id, limit: HISTORY_PAGE };
-      const events: LiveEvent[] = await db.tenant(project.project_id, (tx) => store.listEventsAfter(tx, key));
+      const events: LiveEvent[] = await db.tenant(project.project_id, (tx) =>
+        store.listEventsAfter(tx, key),
+      );
       yield events;
       after_id = events.length === HISTORY_PAGE ? events.at(-1)?.id : undefined;
     }
@@ -49,7 +60,11 @@ export function createRunLive({ db, listener, onError }: RunLiveDependencies) {
 
   return {
     /** @throws run_not_found, run_stream_ended */
-    stream: async (project: ProjectScope, run_id: string, last_event_id: string | undefined): Promise<StreamReply> => {
+    stream: async (
+      project: ProjectScope,
+      run_id: string,
+      last_event_id: string | undefined,
+    ): Promise<StreamReply> => {
       const found = await requireRun(project, run_id);
       const ended = isTerminal(found.status);
       const run = { ...found, ...project };
@@ -57,19 +72,37 @@ export function createRunLive({ db, listener, onError }: RunLiveDependencies) {
         // Anything that is not an event's id means all: a client that mixes up ids must not lose events.
         const after_id = isRunId(last_event_id) ? last_event_id : '';
         const history = () => historyAfter(project, run_id, after_id);
-        return streamReply((stream) => followRun(stream, { run, ended, history: history(), accepts: (id) => id > after_id, watcher }));
+        return streamReply((stream) =>
+          followRun(stream, {
+            run,
+            ended,
+            history: history(),
+            accepts: (id) => id > after_id,
+            watcher,
+          }),
+        );
       }
-      if (ended) throw new Failure('run_stream_ended', { message: `the run is ${found.status}; send Last-Event-ID to replay its events` });
-      const newest = await db.tenant(project.project_id, (tx) => store.findNewestStateChange(tx, { ...project, run_id }));
+      if (ended)
+        throw new Failure('run_stream_ended', {
+          message: `the run is ${found.status}; send Last-Event-ID to replay its events`,
+        });
+      const newest = await db.tenant(project.project_id, (tx) =>
+        store.findNewestStateChange(tx, { ...project, run_id }),
+      );
       // The newest state change is sent, nothing before it.
       const accepts = (id: string) => newest === undefined || id >= newest.id;
-      return streamReply((stream) => followRun(stream, { run, ended: false, history: only(newest), accepts, watcher }));
+      return streamReply((stream) =>
+        followRun(stream, { run, ended: false, history: only(newest), accepts, watcher }),
+      );
     },
 
     /** @throws run_not_found, run_stream_ended */
     chunks: async (project: ProjectScope, run_id: string): Promise<StreamReply> => {
       const { status, now } = await requireRun(project, run_id);
-      if (isTerminal(status)) throw new Failure('run_stream_ended', { message: `the run is ${status}; its chunks are not kept` });
+      if (isTerminal(status))
+        throw new Failure('run_stream_ended', {
+          message: `the run is ${status}; its chunks are not kept`,
+        });
       return streamReply(async (stream) => {
         const waiting: StreamChunkEvent[] = [];
         let over = false;
@@ -94,7 +127,8 @@ export function createRunLive({ db, listener, onError }: RunLiveDependencies) {
             const batch = waiting.splice(0);
             for (const chunk of batch) await stream.send({ data: chunk });
             if (batch.length === 0 && over) return;
-            if (waiting.length === 0 && !over) await new Promise<void>((resolve) => (wake = resolve));
+            if (waiting.length === 0 && !over)
+              await new Promise<void>((resolve) => (wake = resolve));
           }
         } finally {
           stopChunks();

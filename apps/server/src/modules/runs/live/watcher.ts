@@ -66,10 +66,13 @@ export function createWatcher({ db, listener, onError }: WatcherOptions): Watche
     if (wide) wideAt = began;
     try {
       const asked = [...runs];
-      const sinces = asked.map(([, run]) => before(run.newest_ms, run.fresh ? LATEST_COMMIT_MS : wide ? WIDE_OVERLAP_MS : OVERLAP_MS));
+      const sinces = asked.map(([, run]) =>
+        before(run.newest_ms, run.fresh ? LATEST_COMMIT_MS : wide ? WIDE_OVERLAP_MS : OVERLAP_MS),
+      );
       for (const [, run] of asked) run.fresh = false;
       const rows = await store.listNewEvents(db, { run_ids: asked.map(([id]) => id), sinces });
-      for (const [run_id, events] of Map.groupBy(rows, (row) => row.run_id)) deliver(run_id, events);
+      for (const [run_id, events] of Map.groupBy(rows, (row) => row.run_id))
+        deliver(run_id, events);
     } catch (error) {
       // The next poll looks back as far as it must; until then streams only lag.
       for (const run of runs.values()) run.fresh = true;
@@ -85,7 +88,8 @@ export function createWatcher({ db, listener, onError }: WatcherOptions): Watche
   const deliver = (run_id: string, events: readonly LiveEvent[]): void => {
     const run = runs.get(run_id);
     if (!run) return;
-    for (const event of events) run.newest_ms = Math.max(run.newest_ms, Date.parse(event.created_at));
+    for (const event of events)
+      run.newest_ms = Math.max(run.newest_ms, Date.parse(event.created_at));
     for (const watch of run.watches) watch(events);
   };
 
@@ -117,11 +121,16 @@ export function createWatcher({ db, listener, onError }: WatcherOptions): Watche
         if (runs.size === 0) end();
       };
     },
-    readLate: (run_id, since) => store.listNewEvents(db, { run_ids: [run_id], sinces: [before(Date.parse(since), LATEST_COMMIT_MS)] }),
+    readLate: (run_id, since) =>
+      store.listNewEvents(db, {
+        run_ids: [run_id],
+        sinces: [before(Date.parse(since), LATEST_COMMIT_MS)],
+      }),
     get watched() {
       return runs.size;
     },
   };
 }
 
-const before = (moment_ms: number, by_ms: number): string => new Date(Math.max(0, moment_ms - by_ms)).toISOString();
+const before = (moment_ms: number, by_ms: number): string =>
+  new Date(Math.max(0, moment_ms - by_ms)).toISOString();

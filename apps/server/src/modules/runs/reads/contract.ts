@@ -4,8 +4,19 @@ import { z } from 'zod';
 import { operation } from '../../access/index.ts';
 import { ascendingPageQuery, pageQuery } from '../../../platform/http/pagination.ts';
 import {
-  JobRun, JobRunPage, RunCheckpoint, RunCheckpointPage, RunEvent, RunEventPage, RunOutput, RunOutputPage, RunState,
-  RunToolCall, RunToolCallPage, RunUsage, RunUsagePage,
+  JobRun,
+  JobRunPage,
+  RunCheckpoint,
+  RunCheckpointPage,
+  RunEvent,
+  RunEventPage,
+  RunOutput,
+  RunOutputPage,
+  RunState,
+  RunToolCall,
+  RunToolCallPage,
+  RunUsage,
+  RunUsagePage,
 } from '../views.ts';
 import { RunListQuery } from './query.ts';
 
@@ -63,7 +74,11 @@ export const listRunEvents = operation({
   sdk: 'runs.listEventsByRunId',
   path: '/v1/runs/:runID/events',
   summary: "List a run's events, oldest first",
-  query: z.object({ ...ascendingPageQuery, level: z.string().max(64).optional(), type: z.string().max(64).optional() }),
+  query: z.object({
+    ...ascendingPageQuery,
+    level: z.string().max(64).optional(),
+    type: z.string().max(64).optional(),
+  }),
   replies: { 200: RunEventPage },
 });
 
@@ -134,7 +149,9 @@ export const DebugBundle = z
     usage: z.array(RunUsage),
     tool_calls: z.array(RunToolCall),
     outputs: z.array(RunOutput),
-    truncated: z.boolean().meta({ description: 'There is more than fits; the lists of the run have all of it' }),
+    truncated: z
+      .boolean()
+      .meta({ description: 'There is more than fits; the lists of the run have all of it' }),
   })
   .meta({ id: 'DebugBundle' });
 export type DebugBundle = z.input<typeof DebugBundle>;

@@ -16,7 +16,10 @@ const statuses = z
     const found = list.split(',').map((name) => name.trim());
     const unknown = found.find((name) => !runStates.isState(name));
     if (unknown === undefined) return [...new Set(found)] as RunStatus[];
-    context.addIssue({ code: 'custom', message: `'${unknown.slice(0, 50)}' is not a state of a run` });
+    context.addIssue({
+      code: 'custom',
+      message: `'${unknown.slice(0, 50)}' is not a state of a run`,
+    });
     return z.NEVER;
   })
   .optional()
@@ -39,7 +42,9 @@ const jsonText = (accepts: (value: unknown) => boolean, what: string) =>
     .optional();
 
 const isStringMap = (value: unknown): boolean =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) &&
+  typeof value === 'object' &&
+  value !== null &&
+  !Array.isArray(value) &&
   Object.values(value).every((member) => typeof member === 'string');
 
 const stringMap = jsonText(isStringMap, 'a JSON object of strings').meta({
@@ -65,7 +70,11 @@ export const runFilters = {
   to: time.meta({ description: 'Created before' }),
 };
 
-export const RunListQuery = z.object({ ...pageQuery, project_id: z.string().optional(), ...runFilters });
+export const RunListQuery = z.object({
+  ...pageQuery,
+  project_id: z.string().optional(),
+  ...runFilters,
+});
 export type RunListQuery = z.output<typeof RunListQuery>;
 
 /** A key with a value is a containment; a key alone asks whether it is there. */

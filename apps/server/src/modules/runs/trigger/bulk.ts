@@ -30,9 +30,14 @@ export interface BulkTriggered {
 
 export type BulkTriggers = ReturnType<typeof createBulkTriggers>;
 
-export function createBulkTriggers(
-  { db, queue, jobs, clock, settings, batches }: Omit<TriggerDependencies, 'describeJob'> & { readonly batches: Batches },
-) {
+export function createBulkTriggers({
+  db,
+  queue,
+  jobs,
+  clock,
+  settings,
+  batches,
+}: Omit<TriggerDependencies, 'describeJob'> & { readonly batches: Batches }) {
   /** Every problem of every item, so that a caller mends a request once. The first code found names the refusal. */
   const prepareAll = (job: TriggerJob, input: BulkTriggerInput, now_ms: number): PreparedRun[] => {
     const prepared: PreparedRun[] = [];
@@ -42,14 +47,23 @@ export function createBulkTriggers(
       try {
         const { max_payload_bytes } = settings;
         const { created_by } = input;
-        prepared.push(prepareRun(item, `body.items[${index}]`, { job, jobs, now_ms, max_payload_bytes, created_by }));
+        prepared.push(
+          prepareRun(item, `body.items[${index}]`, {
+            job,
+            jobs,
+            now_ms,
+            max_payload_bytes,
+            created_by,
+          }),
+        );
       } catch (error) {
         if (!(error instanceof Failure)) throw error;
         code ??= error.code;
         details.push(...(error.context.details ?? []));
       }
     });
-    if (code !== undefined) throw refusal(code as Parameters<typeof refusal>[0], details.slice(0, MAX_DETAILS));
+    if (code !== undefined)
+      throw refusal(code as Parameters<typeof refusal>[0], details.slice(0, MAX_DETAILS));
     return prepared;
   };
 
@@ -58,10 +72,15 @@ export function createBulkTriggers(
     const answers = await queue.enqueueMany(runs, tx);
     for (let look = 1; look < KEY_LOOKS; look++) {
       const open = runs.flatMap((run, index) =>
-        answers[index]?.outcome === 'refused' && run.idempotency_key !== undefined ? [{ run, index }] : [],
+        answers[index]?.outcome === 'refused' && run.idempotency_key !== undefined
+          ? [{ run, index }]
+          : [],
       );
       if (open.length === 0) break;
-      const again = await queue.enqueueMany(open.map(({ run }) => run), tx);
+      const again = await queue.enqueueMany(
+        open.map(({ run }) => run),
+        tx,
+      );
       open.forEach(({ index }, position) => {
         const answer = again[position];
         if (answer) answers[index] = answer;
@@ -81,24 +100,41 @@ export function createBulkTriggers(
       if (!job) throw new Failure('job_not_found');
       const now_ms = clock.now();
       const prepared = prepareAll(job, input, now_ms);
-      if (!job.enabled && prepared.some(({ run }) => run.idempotency_key === undefined)) throw new Failure('job_disabled');
+      if (!job.enabled && prepared.some(({ run }) => run.idempotency_key === undefined))
+        throw new Failure('job_disabled');
 
       return db.tenant(project.project_id, async (tx) => {
         const total = prepared.length;
-        const batch_id = await batches.open(tx, project, { job_id: job.id, item_count: total, created_by: input.created_by });
-        const runs = prepared.map(({ run }): NewRun => ({ ...run, extra: { ...run.extra, batch_id } }));
+        const batch_id = await batches.open(tx, project, {
+          job_id: job.id,
+          item_count: total,
+          created_by: input.created_by,
+        });
+        const runs = prepared.map(({ run }): NewRun => ({
+          ...run,
+          extra: { ...run.extra, batch_id },
+        }));
         const answers = await enqueueAll(tx, runs);
         const results = answers.map((answer, index): BulkTriggerResult => {
           const { run, scheduled_at } = prepared[index] as PreparedRun;
           // Nothing is kept of the others: the whole request is refused.
-          if (answer.outcome === 'refused') throw new Failure(job.enabled ? 'overloaded' : 'job_disabled');
+          if (answer.outcome === 'refused')
+            throw new Failure(job.enabled ? 'overloaded' : 'job_disabled');
           const { id, outcome } = answer;
           const status = answer.status as RunStatus;
           if (outcome === 'held') {
-            const payload_mismatch = answer.payload_hash !== null && answer.payload_hash !== run.payload_hash;
+            const payload_mismatch =
+              answer.payload_hash !== null && answer.payload_hash !== run.payload_hash;
             return { id, status, run_token: '', idempotency_hit: true, payload_mismatch };
           }
-          const run_token = firstToken(settings.token_key, job, id, answer.expires_at, scheduled_at, now_ms);
+          const run_token = firstToken(
+            settings.token_key,
+            job,
+            id,
+            answer.expires_at,
+            scheduled_at,
+            now_ms,
+          );
           return { id, status, run_token, idempotency_hit: false };
         });
         const created = answers.filter(({ outcome }) => outcome === 'created').length;

@@ -10,7 +10,10 @@ describe('canonical JSON', () => {
   });
 
   test('treats __proto__ as a key like any other', () => {
-    assert.equal(canonicalJson(JSON.parse('{"__proto__":{"b":1,"a":2}}')), '{"__proto__":{"a":2,"b":1}}');
+    assert.equal(
+      canonicalJson(JSON.parse('{"__proto__":{"b":1,"a":2}}')),
+      '{"__proto__":{"a":2,"b":1}}',
+    );
   });
 
   test('is the same value again, whatever the order of its keys', () => {
@@ -25,6 +28,9 @@ describe('canonical JSON', () => {
   });
 
   test('hashes to lower-case hexadecimal SHA-256', () => {
-    assert.equal(payloadHash('{}'), '44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a');
+    assert.equal(
+      payloadHash('{}'),
+      '44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a',
+    );
   });
 });

@@ -95,7 +95,13 @@ export const triggerJob = operation({
   }),
   body: TriggerRequest,
   replies: { 200: DryRunValidationResult, 201: TriggerResponse },
-  failures: ['job_not_found', 'job_disabled', 'invalid_payload', 'invalid_schedule', 'payload_too_large'],
+  failures: [
+    'job_not_found',
+    'job_disabled',
+    'invalid_payload',
+    'invalid_schedule',
+    'payload_too_large',
+  ],
 });
 
 export const BulkTriggerResult = z
@@ -129,8 +135,19 @@ export const bulkTriggerJob = operation({
   permission: 'jobs:trigger',
   params: z.object({ jobID: z.string() }),
   body: z
-    .strictObject({ items: z.array(TriggerItem.meta({ id: 'BulkTriggerItem' })).min(1).max(limits.bulk_items) })
+    .strictObject({
+      items: z
+        .array(TriggerItem.meta({ id: 'BulkTriggerItem' }))
+        .min(1)
+        .max(limits.bulk_items),
+    })
     .meta({ id: 'BulkTriggerRequest' }),
   replies: { 201: BulkTriggerResponse },
-  failures: ['job_not_found', 'job_disabled', 'invalid_payload', 'invalid_schedule', 'payload_too_large'],
+  failures: [
+    'job_not_found',
+    'job_disabled',
+    'invalid_payload',
+    'invalid_schedule',
+    'payload_too_large',
+  ],
 });

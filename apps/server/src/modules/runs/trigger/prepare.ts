@@ -91,10 +91,15 @@ export function preparePayload(
 }
 
 const joinPath = (path: string, rest: string) =>
-  rest === '' || rest.startsWith('[') || rest.startsWith('.') ? `${path}${rest}` : `${path}.${rest}`;
+  rest === '' || rest.startsWith('[') || rest.startsWith('.')
+    ? `${path}${rest}`
+    : `${path}.${rest}`;
 
 export function refusal(code: FailureCode, details: readonly FailureDetail[]): Failure {
   const [first] = details;
   const more = details.length > 1 ? ` (and ${details.length - 1} more)` : '';
-  return new Failure(code, first ? { message: `${first.path}: ${first.message}${more}`, details } : {});
+  return new Failure(
+    code,
+    first ? { message: `${first.path}: ${first.message}${more}`, details } : {},
+  );
 }

@@ -7,13 +7,24 @@ import type { Triggers } from './trigger.ts';
 export const triggerRoutes = (triggers: Triggers, bulk: BulkTriggers) => [
   bind(triggerJob, async ({ project, caller }, { params, headers, body }) => {
     const { dry_run, ...item } = body;
-    const idempotency_key = headers['x-idempotency-key'] || headers['idempotency-key'] || item.idempotency_key;
+    const idempotency_key =
+      headers['x-idempotency-key'] || headers['idempotency-key'] || item.idempotency_key;
     const { traceparent, tracestate } = headers;
-    const input = { job: params.jobID, item: { ...item, idempotency_key }, created_by: caller.actor_id, traceparent, tracestate };
+    const input = {
+      job: params.jobID,
+      item: { ...item, idempotency_key },
+      created_by: caller.actor_id,
+      traceparent,
+      tracestate,
+    };
     if (dry_run) return reply(200, await triggers.dryRun(project, input));
     return reply(201, await triggers.trigger(project, input));
   }),
   bind(bulkTriggerJob, ({ project, caller }, { params, body }) =>
-    bulk.triggerMany(project, { job: params.jobID, items: body.items, created_by: caller.actor_id }),
+    bulk.triggerMany(project, {
+      job: params.jobID,
+      items: body.items,
+      created_by: caller.actor_id,
+    }),
   ),
 ];

@@ -18,14 +18,34 @@ describe('rules of a trigger', () => {
 
   test('metadata holds what the caller gave, the dependency key of the payload and the trace', () => {
     assert.equal(runMetadata(bare), undefined);
-    assert.deepEqual(runMetadata({ ...bare, payload: { dependency_key: 'k' }, traceparent, tracestate: 'a=b' }), {
-      dependency_key: 'k', _trace_parent: traceparent, _trace_state: 'a=b',
-    });
-    assert.deepEqual(runMetadata({ ...bare, metadata: { dependency_key: 'mine' }, payload: { dependency_key: 'k' } }), { dependency_key: 'mine' });
+    assert.deepEqual(
+      runMetadata({ ...bare, payload: { dependency_key: 'k' }, traceparent, tracestate: 'a=b' }),
+      {
+        dependency_key: 'k',
+        _trace_parent: traceparent,
+        _trace_state: 'a=b',
+      },
+    );
+    assert.deepEqual(
+      runMetadata({
+        ...bare,
+        metadata: { dependency_key: 'mine' },
+        payload: { dependency_key: 'k' },
+      }),
+      { dependency_key: 'mine' },
+    );
   });
 
   test('broken trace headers and dependency keys that are no strings are ignored', () => {
-    assert.equal(runMetadata({ ...bare, payload: { dependency_key: 7 }, traceparent: 'nonsense', tracestate: 'a=b' }), undefined);
+    assert.equal(
+      runMetadata({
+        ...bare,
+        payload: { dependency_key: 7 },
+        traceparent: 'nonsense',
+        tracestate: 'a=b',
+      }),
+      undefined,
+    );
     assert.equal(runMetadata({ ...bare, payload: ['dependency_key'] }), undefined);
   });
 

@@ -12,7 +12,10 @@ const TRACE_PARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 const TRACE_STATE = /^[\x20-\x7e]{1,512}$/;
 
 /** Why this instant may not be asked for; undefined when it may. */
-export function scheduleProblem(scheduled_at: string | undefined, now_ms: number): string | undefined {
+export function scheduleProblem(
+  scheduled_at: string | undefined,
+  now_ms: number,
+): string | undefined {
   if (scheduled_at === undefined) return undefined;
   const ahead_secs = (Date.parse(scheduled_at) - now_ms) / 1000;
   if (ahead_secs < -MAX_PAST_SECS) return `is more than ${MAX_PAST_SECS} seconds in the past`;
@@ -73,5 +76,7 @@ export function tokenExpiry(input: {
 }
 
 /** Seconds a run may wait for its first start; undefined = for ever. The first that is set and not 0. */
-export const timeToLive = (...choices: readonly (number | null | undefined)[]): number | undefined =>
+export const timeToLive = (
+  ...choices: readonly (number | null | undefined)[]
+): number | undefined =>
   choices.find((secs) => secs !== null && secs !== undefined && secs > 0) ?? undefined;

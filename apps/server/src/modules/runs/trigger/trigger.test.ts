@@ -8,20 +8,34 @@ let project: TestProject;
 let slugs = 0;
 
 const call = (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) =>
-  app.call(method, path, { key: project.api_key, ...(body === undefined ? {} : { body }), headers });
+  app.call(method, path, {
+    key: project.api_key,
+    ...(body === undefined ? {} : { body }),
+    headers,
+  });
 
 async function makeJob(settings: object = {}): Promise<{ id: string; slug: string }> {
   slugs += 1;
   const slug = `job-${slugs}`;
-  const made = await call('POST', '/v1/jobs', { name: slug, slug, endpoint_url: 'http://127.0.0.1:9/x', ...settings });
+  const made = await call('POST', '/v1/jobs', {
+    name: slug,
+    slug,
+    endpoint_url: 'http://127.0.0.1:9/x',
+    ...settings,
+  });
   assert.equal(made.status, 201, JSON.stringify(made.body));
   return made.body;
 }
 
 const trigger = (job: string, body: object = {}, headers: Record<string, string> = {}) =>
   call('POST', `/v1/jobs/${job}/trigger`, body, headers);
-const bulk = (job: string, items: unknown[]) => call('POST', `/v1/jobs/${job}/trigger/bulk`, { items });
-const runsOf = async (job_id: string) => Number((await app.sql<{ n: string }>('select count(*) n from job_runs where job_id = $1', job_id))[0]?.n);
+const bulk = (job: string, items: unknown[]) =>
+  call('POST', `/v1/jobs/${job}/trigger/bulk`, { items });
+const runsOf = async (job_id: string) =>
+  Number(
+    (await app.sql<{ n: string }>('select count(*) n from job_runs where job_id = $1', job_id))[0]
+      ?.n,
+  );
 
 before(async () => {
   app = await testApp();
@@ -31,8 +45,16 @@ after(() => app.close());
 
 describe('triggering one run', () => {
   test('answers with the run, the hash of its canonical payload and a token for its first attempt', async () => {
-    const job = await makeJob({ tags: { team: 'a', env: 'dev' }, default_run_metadata: { origin: 'job' } });
-    const made = await trigger(job.slug, { payload: { b: 1, a: [2] }, tags: { env: 'prod' }, metadata: { who: 'me' }, priority: 3 });
+    const job = await makeJob({
+      tags: { team: 'a', env: 'dev' },
+      default_run_metadata: { origin: 'job' },
+    });
+    const made = await trigger(job.slug, {
+      payload: { b: 1, a: [2] },
+      tags: { env: 'prod' },
+      metadata: { who: 'me' },
+      priority: 3,
+    });
     assert.equal(made.status, 201, JSON.stringify(made.body));
     const { id, status, payload_hash, run_token, idempotency_hit } = made.body;
     assert.deepEqual([status, idempotency_hit], ['queued', false]);
@@ -44,19 +66,29 @@ describe('triggering one run', () => {
     assert.deepEqual(run.payload, { a: [2], b: 1 });
     assert.deepEqual(run.tags, { team: 'a', env: 'prod' });
     assert.deepEqual(run.metadata, { origin: 'job', who: 'me' });
-    assert.deepEqual([run.priority, run.triggered_by, run.attempt, run.job_version], [3, 'manual', 1, 1]);
+    assert.deepEqual(
+      [run.priority, run.triggered_by, run.attempt, run.job_version],
+      [3, 'manual', 1, 1],
+    );
     assert.match(run.created_by, /^apikey:/);
   });
 
   test('an absent payload is stored as {}', async () => {
     const job = await makeJob();
     const { id } = (await trigger(job.id)).body;
-    assert.deepEqual((await app.sql('select payload from job_runs where id = $1', id))[0]?.payload, {});
+    assert.deepEqual(
+      (await app.sql('select payload from job_runs where id = $1', id))[0]?.payload,
+      {},
+    );
   });
 
   test('20 parallel triggers with one key make one run', async () => {
     const job = await makeJob();
-    const answers = await Promise.all(Array.from({ length: 20 }, () => trigger(job.slug, { payload: { n: 1 } }, { 'idempotency-key': 'same' })));
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () =>
+        trigger(job.slug, { payload: { n: 1 } }, { 'idempotency-key': 'same' }),
+      ),
+    );
     assert.deepEqual([...new Set(answers.map(({ status }) => status))], [201]);
     assert.equal(new Set(answers.map(({ body }) => body.id)).size, 1);
     assert.equal(answers.filter(({ body }) => body.idempotency_hit === false).length, 1);
@@ -65,12 +97,24 @@ describe('triggering one run', () => {
 
   test('a key in X-Idempotency-Key goes before Idempotency-Key, and that before the body', async () => {
     const job = await makeJob();
-    const first = (await trigger(job.slug, { idempotency_key: 'c' }, { 'x-idempotency-key': 'a', 'idempotency-key': 'b' })).body.id;
+    const first = (
+      await trigger(
+        job.slug,
+        { idempotency_key: 'c' },
+        { 'x-idempotency-key': 'a', 'idempotency-key': 'b' },
+      )
+    ).body.id;
     assert.equal((await trigger(job.slug, { idempotency_key: 'a' })).body.id, first);
     assert.notEqual((await trigger(job.slug, {}, { 'idempotency-key': 'b' })).body.id, first);
     assert.notEqual((await trigger(job.slug, { idempotency_key: 'c' })).body.id, first);
-    const empty = await Promise.all([trigger(job.slug, { idempotency_key: '' }), trigger(job.slug, {}, { 'idempotency-key': '' })]);
-    assert.deepEqual(empty.map(({ body }) => body.idempotency_hit), [false, false]);
+    const empty = await Promise.all([
+      trigger(job.slug, { idempotency_key: '' }),
+      trigger(job.slug, {}, { 'idempotency-key': '' }),
+    ]);
+    assert.deepEqual(
+      empty.map(({ body }) => body.idempotency_hit),
+      [false, false],
+    );
   });
 
   test('the same key with another payload is told so', async () => {
@@ -78,7 +122,12 @@ describe('triggering one run', () => {
     const key = { 'idempotency-key': 'k' };
     const { id } = (await trigger(job.slug, { payload: { n: 1 } }, key)).body;
     const again = (await trigger(job.slug, { payload: { n: 2 } }, key)).body;
-    assert.deepEqual(again, { id, status: 'queued', idempotency_hit: true, payload_mismatch: true });
+    assert.deepEqual(again, {
+      id,
+      status: 'queued',
+      idempotency_hit: true,
+      payload_mismatch: true,
+    });
   });
 
   test('a disabled job refuses, but still answers for a key it knows', async () => {
@@ -102,7 +151,9 @@ describe('triggering one run', () => {
   });
 
   test('what is out of bounds is refused with the place', async () => {
-    const job = await makeJob({ payload_schema: { type: 'object', required: ['n'], properties: { n: { type: 'integer' } } } });
+    const job = await makeJob({
+      payload_schema: { type: 'object', required: ['n'], properties: { n: { type: 'integer' } } },
+    });
     const cases: [object, string, string][] = [
       [{ priority: 11 }, 'invalid_request', 'body.priority'],
       [{ ttl_secs: -1 }, 'invalid_request', 'body.ttl_secs'],
@@ -110,15 +161,27 @@ describe('triggering one run', () => {
       [{ tags: { '': 'x' } }, 'invalid_request', 'body.tags.'],
       [{ unknown: 1 }, 'invalid_request', 'body.unknown'],
       [{ scheduled_at: 'tomorrow' }, 'invalid_request', 'body.scheduled_at'],
-      [{ scheduled_at: new Date(Date.now() - 90_000).toISOString() }, 'invalid_schedule', 'body.scheduled_at'],
-      [{ scheduled_at: new Date(Date.now() + 31 * 86_400_000).toISOString() }, 'invalid_schedule', 'body.scheduled_at'],
+      [
+        { scheduled_at: new Date(Date.now() - 90_000).toISOString() },
+        'invalid_schedule',
+        'body.scheduled_at',
+      ],
+      [
+        { scheduled_at: new Date(Date.now() + 31 * 86_400_000).toISOString() },
+        'invalid_schedule',
+        'body.scheduled_at',
+      ],
       [{ payload: { n: 'x' } }, 'invalid_payload', 'body.payload.n'],
       [{}, 'invalid_payload', 'body.payload'],
     ];
     for (const [body, code, path] of cases) {
       const refused = await trigger(job.slug, body);
       assert.equal(refused.status, 400, JSON.stringify(body));
-      assert.deepEqual([refused.body.code, refused.body.details?.[0]?.path], [code, path], JSON.stringify(refused.body));
+      assert.deepEqual(
+        [refused.body.code, refused.body.details?.[0]?.path],
+        [code, path],
+        JSON.stringify(refused.body),
+      );
     }
     assert.equal(await runsOf(job.id), 0);
   });
@@ -126,7 +189,10 @@ describe('triggering one run', () => {
   test('a job of another project does not exist', async () => {
     const job = await makeJob();
     const other = await app.project('other');
-    const refused = await app.call('POST', `/v1/jobs/${job.id}/trigger`, { key: other.api_key, body: {} });
+    const refused = await app.call('POST', `/v1/jobs/${job.id}/trigger`, {
+      key: other.api_key,
+      body: {},
+    });
     assert.deepEqual([refused.status, refused.body.code], [404, 'job_not_found']);
   });
 
@@ -142,11 +208,16 @@ describe('triggering one run', () => {
   test('one trigger is one look-up and one insert', async () => {
     const job = await makeJob();
     await trigger(job.slug);
-    await app.sql("select pg_stat_force_next_flush()");
-    const statements = async () => app.sql<{ application_name: string; query: string }>(
-      "select application_name, left(query, 40) as query from pg_stat_activity where datname = current_database() and application_name like 'strait-api%' order by query_start desc limit 2");
+    await app.sql('select pg_stat_force_next_flush()');
+    const statements = async () =>
+      app.sql<{ application_name: string; query: string }>(
+        "select application_name, left(query, 40) as query from pg_stat_activity where datname = current_database() and application_name like 'strait-api%' order by query_start desc limit 2",
+      );
     await trigger(job.slug);
-    assert.deepEqual((await statements()).map((row) => row.application_name).toSorted(), ['strait-api', 'strait-api-hot']);
+    assert.deepEqual((await statements()).map((row) => row.application_name).toSorted(), [
+      'strait-api',
+      'strait-api-hot',
+    ]);
   });
 });
 
@@ -177,31 +248,58 @@ describe('a dry run', () => {
 describe('triggering many runs', () => {
   test('500 items make 500 runs in the order given, and a batch operation that counts them', async () => {
     const job = await makeJob();
-    const made = await bulk(job.slug, Array.from({ length: 500 }, (_, n) => ({ payload: { n } })));
+    const made = await bulk(
+      job.slug,
+      Array.from({ length: 500 }, (_, n) => ({ payload: { n } })),
+    );
     assert.equal(made.status, 201, JSON.stringify(made.body).slice(0, 300));
-    assert.deepEqual([made.body.total, made.body.created, made.body.results.length], [500, 500, 500]);
-    const rows = await app.sql<{ id: string; n: number }>("select id, (payload->>'n')::int n from job_runs where batch_id = $1 order by n", made.body.batch_id);
-    assert.deepEqual(rows.map(({ id }) => id), made.body.results.map(({ id }: { id: string }) => id));
+    assert.deepEqual(
+      [made.body.total, made.body.created, made.body.results.length],
+      [500, 500, 500],
+    );
+    const rows = await app.sql<{ id: string; n: number }>(
+      "select id, (payload->>'n')::int n from job_runs where batch_id = $1 order by n",
+      made.body.batch_id,
+    );
+    assert.deepEqual(
+      rows.map(({ id }) => id),
+      made.body.results.map(({ id }: { id: string }) => id),
+    );
 
     const batch = await call('GET', `/v1/batch-operations/${made.body.batch_id}`);
-    assert.deepEqual([batch.body.item_count, batch.body.created_count, batch.body.job_id, batch.body.status], [500, 500, job.id, 'completed']);
+    assert.deepEqual(
+      [batch.body.item_count, batch.body.created_count, batch.body.job_id, batch.body.status],
+      [500, 500, job.id, 'completed'],
+    );
     assert.ok(batch.body.finished_at);
-    assert.equal((await call('GET', `/v1/runs?batch_id=${made.body.batch_id}&limit=100`)).body.data.length, 100);
+    assert.equal(
+      (await call('GET', `/v1/runs?batch_id=${made.body.batch_id}&limit=100`)).body.data.length,
+      100,
+    );
     assert.equal((await call('GET', '/v1/batch-operations')).body.data[0].id, made.body.batch_id);
   });
 
   test('equal keys in one request collapse to the first, known keys answer with their run', async () => {
     const job = await makeJob();
-    const known = (await trigger(job.slug, { idempotency_key: 'known', payload: { n: 0 } })).body.id;
+    const known = (await trigger(job.slug, { idempotency_key: 'known', payload: { n: 0 } })).body
+      .id;
     const items = [
-      { idempotency_key: 'a', payload: { n: 1 } }, { idempotency_key: 'a', payload: { n: 2 } },
-      { idempotency_key: 'known', payload: { n: 0 } }, { payload: { n: 3 } },
+      { idempotency_key: 'a', payload: { n: 1 } },
+      { idempotency_key: 'a', payload: { n: 2 } },
+      { idempotency_key: 'known', payload: { n: 0 } },
+      { payload: { n: 3 } },
     ];
     const { results, created } = (await bulk(job.slug, items)).body;
     assert.equal(created, 2);
     assert.equal(results[0].id, results[1].id);
-    assert.deepEqual(results.map((result: { idempotency_hit: boolean }) => result.idempotency_hit), [false, true, true, false]);
-    assert.deepEqual([results[2].id, results[1].payload_mismatch, results[1].run_token], [known, true, '']);
+    assert.deepEqual(
+      results.map((result: { idempotency_hit: boolean }) => result.idempotency_hit),
+      [false, true, true, false],
+    );
+    assert.deepEqual(
+      [results[2].id, results[1].payload_mismatch, results[1].run_token],
+      [known, true, ''],
+    );
     assert.equal(await runsOf(job.id), 3);
   });
 
@@ -210,21 +308,45 @@ describe('triggering many runs', () => {
     const items = [{}, { metadata: { _x: '1' } }, { scheduled_at: '2001-01-01T00:00:00Z' }];
     const refused = await bulk(job.slug, items);
     assert.equal(refused.status, 400);
-    assert.deepEqual(refused.body.details.map(({ path }: { path: string }) => path), ['body.items[1].metadata._x', 'body.items[2].scheduled_at']);
+    assert.deepEqual(
+      refused.body.details.map(({ path }: { path: string }) => path),
+      ['body.items[1].metadata._x', 'body.items[2].scheduled_at'],
+    );
     const priority = await bulk(job.slug, [{}, {}, {}, { priority: 99 }]);
     assert.equal(priority.body.details[0].path, 'body.items[3].priority');
     assert.equal((await bulk(job.slug, [])).status, 400);
-    assert.equal((await bulk(job.slug, Array.from({ length: 501 }, () => ({})))).status, 400);
+    assert.equal(
+      (
+        await bulk(
+          job.slug,
+          Array.from({ length: 501 }, () => ({})),
+        )
+      ).status,
+      400,
+    );
     assert.equal(await runsOf(job.id), 0);
-    assert.equal((await app.sql('select id from batch_operations where job_id = $1', job.id)).length, 0);
+    assert.equal(
+      (await app.sql('select id from batch_operations where job_id = $1', job.id)).length,
+      0,
+    );
   });
 
   test('parallel requests that share keys in opposite order make each run once', async () => {
     const job = await makeJob();
     const keys = Array.from({ length: 50 }, (_, n) => ({ idempotency_key: `k${n}` }));
-    const answers = await Promise.all([bulk(job.slug, keys), bulk(job.slug, keys.toReversed()), bulk(job.slug, keys)]);
-    assert.deepEqual(answers.map(({ status }) => status), [201, 201, 201]);
-    assert.equal(answers.reduce((sum, { body }) => sum + body.created, 0), 50);
+    const answers = await Promise.all([
+      bulk(job.slug, keys),
+      bulk(job.slug, keys.toReversed()),
+      bulk(job.slug, keys),
+    ]);
+    assert.deepEqual(
+      answers.map(({ status }) => status),
+      [201, 201, 201],
+    );
+    assert.equal(
+      answers.reduce((sum, { body }) => sum + body.created, 0),
+      50,
+    );
     assert.equal(await runsOf(job.id), 50);
   });
 
@@ -233,6 +355,9 @@ describe('triggering many runs', () => {
     const refused = await bulk(job.slug, [{}, { idempotency_key: 'k' }]);
     assert.deepEqual([refused.status, refused.body.code], [400, 'job_disabled']);
     assert.equal((await bulk(job.slug, [{ idempotency_key: 'k' }])).body.code, 'job_disabled');
-    assert.equal((await app.sql('select id from batch_operations where job_id = $1', job.id)).length, 0);
+    assert.equal(
+      (await app.sql('select id from batch_operations where job_id = $1', job.id)).length,
+      0,
+    );
   });
 });

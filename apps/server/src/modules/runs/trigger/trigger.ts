@@ -52,7 +52,14 @@ const KEY_LOOKS = 3;
 
 export type Triggers = ReturnType<typeof createTriggers>;
 
-export function createTriggers({ db, queue, jobs, describeJob, clock, settings }: TriggerDependencies) {
+export function createTriggers({
+  db,
+  queue,
+  jobs,
+  describeJob,
+  clock,
+  settings,
+}: TriggerDependencies) {
   const requireJob = async (project: ProjectScope, id_or_slug: string): Promise<TriggerJob> => {
     const job = await jobs.findForTrigger(project.project_id, id_or_slug);
     if (!job) throw new Failure('job_not_found');
@@ -71,7 +78,10 @@ export function createTriggers({ db, queue, jobs, describeJob, clock, settings }
     });
 
   /** Creates the run or finds who holds its key. A disabled job still answers for a key it knows. */
-  async function enqueue(run: NewRun, enabled: boolean): Promise<Exclude<Enqueued, { outcome: 'refused' }>> {
+  async function enqueue(
+    run: NewRun,
+    enabled: boolean,
+  ): Promise<Exclude<Enqueued, { outcome: 'refused' }>> {
     if (!enabled && run.idempotency_key === undefined) throw new Failure('job_disabled');
     for (let look = 0; look < KEY_LOOKS; look++) {
       const enqueued = await queue.enqueue(run);
@@ -95,14 +105,22 @@ export function createTriggers({ db, queue, jobs, describeJob, clock, settings }
       const { id } = enqueued;
       const status = enqueued.status as RunStatus;
       if (enqueued.outcome === 'held') {
-        const payload_mismatch = enqueued.payload_hash !== null && enqueued.payload_hash !== run.payload_hash;
+        const payload_mismatch =
+          enqueued.payload_hash !== null && enqueued.payload_hash !== run.payload_hash;
         return { id, status, idempotency_hit: true, payload_mismatch };
       }
       return {
         id,
         status,
         payload_hash: run.payload_hash,
-        run_token: firstToken(settings.token_key, job, id, enqueued.expires_at, scheduled_at, now_ms),
+        run_token: firstToken(
+          settings.token_key,
+          job,
+          id,
+          enqueued.expires_at,
+          scheduled_at,
+          now_ms,
+        ),
         idempotency_hit: false,
         job_paused: job.paused,
       };
@@ -124,8 +142,14 @@ export function createTriggers({ db, queue, jobs, describeJob, clock, settings }
 
       const start_ms = Math.max(now_ms, scheduled_at === undefined ? 0 : Date.parse(scheduled_at));
       const ttl_secs = timeToLive(input.item.ttl_secs, job.run_ttl_secs, settings.default_ttl_secs);
-      const expires_at = ttl_secs === undefined ? null : new Date(start_ms + ttl_secs * 1000).toISOString();
-      const token_ends = tokenExpiry({ expires_at, scheduled_at, timeout_secs: job.timeout_secs, now_ms });
+      const expires_at =
+        ttl_secs === undefined ? null : new Date(start_ms + ttl_secs * 1000).toISOString();
+      const token_ends = tokenExpiry({
+        expires_at,
+        scheduled_at,
+        timeout_secs: job.timeout_secs,
+        now_ms,
+      });
       return {
         job: await describeJob(project, job.id),
         payload_hash: run.payload_hash,
@@ -133,10 +157,18 @@ export function createTriggers({ db, queue, jobs, describeJob, clock, settings }
         scheduled_at,
         expires_at: expires_at ?? new Date(token_ends * 1000).toISOString(),
         validation_warnings: [
-          ...(holder ? [`the idempotency key belongs to run ${holder.id}, which is ${holder.status}: the trigger would answer with it`] : []),
-          ...(holder && holder.payload_hash !== null && holder.payload_hash !== run.payload_hash ? ['that run has another payload'] : []),
+          ...(holder
+            ? [
+                `the idempotency key belongs to run ${holder.id}, which is ${holder.status}: the trigger would answer with it`,
+              ]
+            : []),
+          ...(holder && holder.payload_hash !== null && holder.payload_hash !== run.payload_hash
+            ? ['that run has another payload']
+            : []),
           ...(job.paused ? ['the job is paused: the run would be held'] : []),
-          ...(expires_at === null ? ['no time to live is set: the run waits for ever, expires_at is that of its token'] : []),
+          ...(expires_at === null
+            ? ['no time to live is set: the run waits for ever, expires_at is that of its token']
+            : []),
         ],
       };
     },
@@ -161,7 +193,12 @@ export function firstToken(
       attempt: 1,
       claim_seq: null,
       issued_at_secs: Math.floor(now_ms / 1000),
-      expires_at_secs: tokenExpiry({ expires_at, scheduled_at, timeout_secs: job.timeout_secs, now_ms }),
+      expires_at_secs: tokenExpiry({
+        expires_at,
+        scheduled_at,
+        timeout_secs: job.timeout_secs,
+        now_ms,
+      }),
     },
     key,
   );
