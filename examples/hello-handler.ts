@@ -9,14 +9,21 @@ export function startHelloHandler(port = 0): Promise<{ server: Server; url: stri
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
-      const payload = JSON.parse(Buffer.concat(chunks).toString() || '{}') as { name?: string; fail_until_attempt?: number };
+      const payload = JSON.parse(Buffer.concat(chunks).toString() || '{}') as {
+        name?: string;
+        fail_until_attempt?: number;
+      };
       const attempt = Number(request.headers['x-attempt']);
       // The sample asks for one failure, to show a retry.
       if (attempt < (payload.fail_until_attempt ?? 1)) {
         response.writeHead(503, { 'content-type': 'text/plain' }).end('not yet');
         return;
       }
-      const result = { greeting: `Hello, ${payload.name ?? 'world'}!`, run: request.headers['x-run-id'], attempt };
+      const result = {
+        greeting: `Hello, ${payload.name ?? 'world'}!`,
+        run: request.headers['x-run-id'],
+        attempt,
+      };
       response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(result));
     });
   });

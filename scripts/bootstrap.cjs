@@ -66,11 +66,15 @@ env.PATH = path.join(root, 'node_modules', '.bin') + path.delimiter + env.PATH;
 // Stripped types and compiled code are kept between starts: about 0.3 s of a warm start.
 env.NODE_COMPILE_CACHE ??= path.join(root, 'node_modules', '.cache', 'node-compile');
 
-const child = spawn(findNode(), ['--disable-warning=ExperimentalWarning', ...PROGRAMS[command], ...rest], {
-  cwd: root,
-  env,
-  stdio: 'inherit',
-});
+const child = spawn(
+  findNode(),
+  ['--disable-warning=ExperimentalWarning', ...PROGRAMS[command], ...rest],
+  {
+    cwd: root,
+    env,
+    stdio: 'inherit',
+  },
+);
 // The terminal already sends Ctrl-C to the whole group; a plain SIGTERM reaches only us.
 process.on('SIGINT', () => {});
 for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));

@@ -24,7 +24,9 @@ for (const [name, [command = '', ...args]] of checks) {
     });
     child.on('exit', (exit) => resolve(exit ?? 1));
   });
-  console.log(`${code === 0 ? 'ok  ' : 'FAIL'} ${name} (${((performance.now() - began) / 1000).toFixed(1)} s)`);
+  console.log(
+    `${code === 0 ? 'ok  ' : 'FAIL'} ${name} (${((performance.now() - began) / 1000).toFixed(1)} s)`,
+  );
   failed ||= code !== 0;
 }
 process.exit(failed ? 1 : 0);

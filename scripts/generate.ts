@@ -21,6 +21,13 @@ const generators: Readonly<Record<string, () => Promise<Generated>>> = {
     const { configDocs } = await import('./generate-config-docs.ts');
     return { files: [{ file: 'docs/configuration.md', content: configDocs() }], problems: [] };
   },
+  async openapi() {
+    const { openApiFile } = await import('./generate-openapi.ts');
+    return {
+      files: [{ file: 'apps/server/openapi.json', content: await openApiFile() }],
+      problems: [],
+    };
+  },
 };
 
 let failed = false;

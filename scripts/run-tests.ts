@@ -18,8 +18,12 @@ const began = performance.now();
 const violations = checkArchitecture(root);
 for (const { file, line, message } of violations) console.error(`${file}:${line}: ${message}`);
 
-const wanted = (file: string): boolean => words.length === 0 || words.some((word) => file.includes(word));
-const files = globSync('{apps,packages,scripts}/**/*.test.ts', { cwd: root, exclude: ['**/node_modules/**'] })
+const wanted = (file: string): boolean =>
+  words.length === 0 || words.some((word) => file.includes(word));
+const files = globSync('{apps,packages,scripts}/**/*.test.ts', {
+  cwd: root,
+  exclude: ['**/node_modules/**'],
+})
   .filter(wanted)
   .toSorted((a, b) => statSync(path.join(root, b)).size - statSync(path.join(root, a)).size);
 const scenarios = files.filter((file) => file.endsWith('.scenario.test.ts')).toSorted();
@@ -31,7 +35,10 @@ if (files.length === 0) {
 
 const home = mkdtempSync(path.join(tmpdir(), 'strait-test-'));
 // Nothing in this server has to survive a crash; the scenarios that crash PostgreSQL bring their own.
-const server = await startLocalPostgres({ home, settings: { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' } });
+const server = await startLocalPostgres({
+  home,
+  settings: { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' },
+});
 
 let failed = violations.length > 0;
 try {
@@ -52,14 +59,18 @@ try {
     STRAIT_TEST_TENANT_ROLE: tenantRole ?? '',
   };
   const shares = deal(plain, Math.max(1, Math.min(availableParallelism(), plain.length)));
-  const codes = await Promise.all(shares.map((share, index) => run(share, env, `share ${index + 1}`)));
+  const codes = await Promise.all(
+    shares.map((share, index) => run(share, env, `share ${index + 1}`)),
+  );
   failed = codes.some((code) => code !== 0) || failed;
   for (const scenario of scenarios) failed = (await run([scenario], env, scenario)) !== 0 || failed;
 } finally {
   await server.stop('immediate');
   rmSync(home, { recursive: true, force: true });
 }
-console.log(`\n${files.length} test files in ${((performance.now() - began) / 1000).toFixed(1)} s: ${failed ? 'FAILED' : 'passed'}`);
+console.log(
+  `\n${files.length} test files in ${((performance.now() - began) / 1000).toFixed(1)} s: ${failed ? 'FAILED' : 'passed'}`,
+);
 process.exit(failed ? 1 : 0);
 
 function run(share: readonly string[], env: NodeJS.ProcessEnv, name: string): Promise<number> {
@@ -67,7 +78,14 @@ function run(share: readonly string[], env: NodeJS.ProcessEnv, name: string): Pr
   return new Promise((resolve) => {
     const child = spawn(
       process.execPath,
-      ['--disable-warning=ExperimentalWarning', '--test', '--test-isolation=none', '--test-reporter=spec', '--test-timeout=240000', ...share],
+      [
+        '--disable-warning=ExperimentalWarning',
+        '--test',
+        '--test-isolation=none',
+        '--test-reporter=spec',
+        '--test-timeout=240000',
+        ...share,
+      ],
       { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] },
     );
     let output = '';

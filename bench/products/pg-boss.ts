@@ -62,7 +62,7 @@ export const product: Product = {
         const poster = task.kind === 'http' ? openPoster(task.url, task.connections) : undefined;
         const handle = async (jobs: Job<Payload>[]) => {
           if (task.kind === 'noop') for (const job of jobs) task.onStart(job.data.n);
-          else await Promise.all(jobs.map((job) => poster?.post(job.data)));
+          else await Promise.all(jobs.map((job) => poster?.post(job.data) ?? Promise.resolve()));
         };
         await boss.work<Payload>(
           queue,

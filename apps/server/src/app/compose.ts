@@ -22,7 +22,10 @@ export const MIGRATIONS = path.join(import.meta.dirname, '../../migrations');
 
 /** Brings the schema up to date and the tenant role into place; safe for many processes at once. */
 export async function prepareDatabase(url: string, log: Logger): Promise<string | undefined> {
-  const { applied } = await migrate(url, { directory: MIGRATIONS, log: (message) => log.info(message) });
+  const { applied } = await migrate(url, {
+    directory: MIGRATIONS,
+    log: (message) => log.info(message),
+  });
   if (applied.length > 0) log.info({ migrations: applied.length }, 'schema is up to date');
   const db = createDatabase({ url, application_name: 'strait-setup', max: 1 });
   try {
@@ -50,23 +53,39 @@ export function compose(options: ComposeOptions) {
   const metrics = createMetrics();
   const onError = (error: Error): void => log.warn({ err: error }, 'database connection');
   const limits = {
-    url, tenantRole, onError,
+    url,
+    tenantRole,
+    onError,
     statement_timeout_ms: config.database.statement_timeout_ms,
     lock_timeout_ms: config.database.lock_timeout_ms,
     idle_in_transaction_timeout_ms: config.database.idle_in_transaction_timeout_ms,
   };
   // One connection is the listener's; the hot pool takes a third of the rest.
   const hotConnections = Math.max(2, Math.floor((config.database.max_connections - 1) / 3));
-  const hot = createDatabase({ ...limits, application_name: `strait-${mode}-hot`, settings: 'hot', max: hotConnections });
-  const db = createDatabase({ ...limits, application_name: `strait-${mode}`, max: config.database.max_connections - 1 - hotConnections });
+  const hot = createDatabase({
+    ...limits,
+    application_name: `strait-${mode}-hot`,
+    settings: 'hot',
+    max: hotConnections,
+  });
+  const db = createDatabase({
+    ...limits,
+    application_name: `strait-${mode}`,
+    max: config.database.max_connections - 1 - hotConnections,
+  });
   const listener = createListener({ url, application_name: `strait-${mode}-listen`, onError });
 
   const modules = createModules({ config, db, hot, listener, log });
-  const engine = mode === 'api' ? undefined : createEngine({ ...modules.engineNeeds, config, log, metrics, db, hot, listener });
+  const engine =
+    mode === 'api'
+      ? undefined
+      : createEngine({ ...modules.engineNeeds, config, log, metrics, db, hot, listener });
 
   const databaseHealth = async (): Promise<Health> => {
     await ping(db);
-    return listener.health().connected ? UP : { status: 'degraded', message: 'not listening for notifications' };
+    return listener.health().connected
+      ? UP
+      : { status: 'degraded', message: 'not listening for notifications' };
   };
   const busyShare = (): number => {
     const { total, idle, waiting, max } = db.busy();
@@ -77,7 +96,13 @@ export function compose(options: ComposeOptions) {
     access: modules.access.control,
     failures,
     common_failures: commonFailures,
-    config: { ...config.http, host: config.process.host, port: config.process.port, metrics_token: config.secrets.metrics_token, check_replies: options.check_replies },
+    config: {
+      ...config.http,
+      host: config.process.host,
+      port: config.process.port,
+      metrics_token: config.secrets.metrics_token,
+      check_replies: options.check_replies,
+    },
     log,
     metrics,
     version: options.version,
@@ -90,11 +115,16 @@ export function compose(options: ComposeOptions) {
   });
 
   const services: readonly Service[] = [
-    serviceOf('databases', { stop: async () => void (await Promise.all([db.close(), hot.close()])) }),
+    serviceOf('databases', {
+      stop: async () => void (await Promise.all([db.close(), hot.close()])),
+    }),
     serviceOf('listener', {
       start: () => listener.start(),
       stop: () => listener.stop(),
-      health: () => (listener.health().connected ? UP : { status: 'degraded', message: listener.health().last_error ?? 'connecting' }),
+      health: () =>
+        listener.health().connected
+          ? UP
+          : { status: 'degraded', message: listener.health().last_error ?? 'connecting' },
     }),
     ...modules.services,
     ...(engine?.services ?? []),

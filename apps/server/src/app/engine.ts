@@ -9,9 +9,21 @@ import { createLeader } from '../platform/services/leader.ts';
 import type { Service } from '../platform/services/service.ts';
 import type { Logger } from '../platform/telemetry/log.ts';
 import type { Metrics } from '../platform/telemetry/metrics.ts';
-import { createDispatcher, createSettling, createWorker, lostSettlement, type ResumeFacts } from '../modules/executor/index.ts';
+import {
+  createDispatcher,
+  createSettling,
+  createWorker,
+  lostSettlement,
+  type ResumeFacts,
+} from '../modules/executor/index.ts';
 import type { Jobs } from '../modules/jobs/index.ts';
-import { createMover, createUpkeep, queueLoops, type Queue, type QueueSettings } from '../modules/queue/index.ts';
+import {
+  createMover,
+  createUpkeep,
+  queueLoops,
+  type Queue,
+  type QueueSettings,
+} from '../modules/queue/index.ts';
 import type { Config } from './config.ts';
 
 export interface EngineDeps {
@@ -34,10 +46,25 @@ const CHECK_EVERY_MS = 60_000;
 export function createEngine(deps: EngineDeps) {
   const { config, log, metrics, queue, jobs, listener } = deps;
   const onError = (error: unknown, what: string): void => log.warn({ err: error }, what);
-  const attemptsTotal = metrics.counter({ name: 'run_attempts_total', help: 'Attempts by how they ended', labels: ['outcome'] });
-  const attemptSeconds = metrics.histogram({ name: 'run_attempt_seconds', help: 'From claim to reply', buckets: [0.005, 0.025, 0.1, 0.5, 1, 5, 30, 300] });
-  const reapedTotal = metrics.counter({ name: 'run_leases_reaped_total', help: 'Attempts whose worker or endpoint fell silent' });
-  const violations = metrics.gauge({ name: 'queue_violations', help: 'Findings of the queue checker, by check', labels: ['check'] });
+  const attemptsTotal = metrics.counter({
+    name: 'run_attempts_total',
+    help: 'Attempts by how they ended',
+    labels: ['outcome'],
+  });
+  const attemptSeconds = metrics.histogram({
+    name: 'run_attempt_seconds',
+    help: 'From claim to reply',
+    buckets: [0.005, 0.025, 0.1, 0.5, 1, 5, 30, 300],
+  });
+  const reapedTotal = metrics.counter({
+    name: 'run_leases_reaped_total',
+    help: 'Attempts whose worker or endpoint fell silent',
+  });
+  const violations = metrics.gauge({
+    name: 'queue_violations',
+    help: 'Findings of the queue checker, by check',
+    labels: ['check'],
+  });
 
   const outbound = createOutboundClient({
     policy: config.outbound.policy,
@@ -66,12 +93,27 @@ export function createEngine(deps: EngineDeps) {
     handOver: (run, deadline_secs) => queue.handOver(run, deadline_secs),
     isUnavailable: isDatabaseUnavailable,
     onAttempt: (outcome, duration_ms) => {
-      attemptsTotal.inc({ outcome: outcome.ok === true ? 'ok' : outcome.ok === false ? outcome.error_class : outcome.ok });
+      attemptsTotal.inc({
+        outcome:
+          outcome.ok === true ? 'ok' : outcome.ok === false ? outcome.error_class : outcome.ok,
+      });
       attemptSeconds.observe(duration_ms / 1000);
     },
   });
-  const worker = createWorker({ queue, execute: dispatcher.execute, settling, listener, clock: systemClock, settings, onError });
-  metrics.gauge({ name: 'runs_executing', help: 'Runs in flight in this process', collect: (gauge) => gauge.set(worker.executing()) });
+  const worker = createWorker({
+    queue,
+    execute: dispatcher.execute,
+    settling,
+    listener,
+    clock: systemClock,
+    settings,
+    onError,
+  });
+  metrics.gauge({
+    name: 'runs_executing',
+    help: 'Runs in flight in this process',
+    collect: (gauge) => gauge.set(worker.executing()),
+  });
 
   const upkeep = createUpkeep({
     db: deps.hot,
@@ -84,7 +126,12 @@ export function createEngine(deps: EngineDeps) {
     },
     settlementOf: (lease) => lostSettlement(lease, jobs),
   });
-  const leader = createLeader({ db: deps.db, name: 'upkeep', holder: randomUUID(), on_error: (error) => onError(error, 'leader lease') });
+  const leader = createLeader({
+    db: deps.db,
+    name: 'upkeep',
+    holder: randomUUID(),
+    on_error: (error) => onError(error, 'leader lease'),
+  });
   const loops = queueLoops({
     upkeep,
     db: deps.db,
@@ -112,5 +159,10 @@ export function createEngine(deps: EngineDeps) {
     health: () => ({ status: 'up' }),
   };
   const mover = createMover({ upkeep, listener, onError: (error) => onError(error, 'mover') });
-  return { services: [client, leader, ...loops, mover, worker] as readonly Service[], worker, upkeep, loops };
+  return {
+    services: [client, leader, ...loops, mover, worker] as readonly Service[],
+    worker,
+    upkeep,
+    loops,
+  };
 }

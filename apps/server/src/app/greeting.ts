@@ -17,11 +17,23 @@ export interface GreetingInput {
   readonly stopped: () => boolean;
 }
 
-export async function greet({ config, home, composition, database_url, began, stopped }: GreetingInput): Promise<Demo | undefined> {
+export async function greet({
+  config,
+  home,
+  composition,
+  database_url,
+  began,
+  stopped,
+}: GreetingInput): Promise<Demo | undefined> {
   const base_url = composition.http.url;
   const api_key = await developerKey(home, composition, config.secrets.internal[0] ?? '');
   writeDevFile(home, {
-    base_url, project_id: DEV_PROJECT, api_key, internal_secret: config.secrets.internal[0] ?? '', database_url, pid: process.pid,
+    base_url,
+    project_id: DEV_PROJECT,
+    api_key,
+    internal_secret: config.secrets.internal[0] ?? '',
+    database_url,
+    pid: process.pid,
   });
   const secs = () => ((performance.now() - began) / 1000).toFixed(2);
   console.log(`
@@ -37,9 +49,15 @@ export async function greet({ config, home, composition, database_url, began, st
     demo = await prepareDemo({ base_url, api_key });
     try {
       const run = await demo.run();
-      console.log(`  Sample run ${run.id}: ${run.status} (${secs()} s after start)\n${run.timeline.map((line) => `    ${line}`).join('\n')}\n    result ${JSON.stringify(run.result)}\n`);
+      console.log(
+        `  Sample run ${run.id}: ${run.status} (${secs()} s after start)\n${run.timeline.map((line) => `    ${line}`).join('\n')}\n    result ${JSON.stringify(run.result)}\n`,
+      );
     } catch (error) {
-      if (!stopped()) console.error('  The sample run did not finish:', error instanceof Error ? error.message : error);
+      if (!stopped())
+        console.error(
+          '  The sample run did not finish:',
+          error instanceof Error ? error.message : error,
+        );
     }
   }
   console.log(`  Try it:
@@ -53,14 +71,23 @@ export async function greet({ config, home, composition, database_url, began, st
 }
 
 /** The key of the last start while it works, else a new one. */
-async function developerKey(home: string, { http }: Composition, internal_secret: string): Promise<string> {
+async function developerKey(
+  home: string,
+  { http }: Composition,
+  internal_secret: string,
+): Promise<string> {
   const known = knownApiKey(home);
   if (known !== undefined) {
-    const answer = await http.inject({ method: 'GET', url: '/v1/jobs?limit=1', headers: { authorization: `Bearer ${known}` } });
+    const answer = await http.inject({
+      method: 'GET',
+      url: '/v1/jobs?limit=1',
+      headers: { authorization: `Bearer ${known}` },
+    });
     if (answer.statusCode === 200) return known;
   }
   const created = await http.inject({
-    method: 'POST', url: '/v1/api-keys',
+    method: 'POST',
+    url: '/v1/api-keys',
     headers: { 'x-internal-secret': internal_secret, 'content-type': 'application/json' },
     payload: JSON.stringify({ project_id: DEV_PROJECT, name: 'development', scopes: ['*'] }),
   });

@@ -2,7 +2,15 @@
 // tools that want to find the running server.
 
 import { randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 
 /** Written once ready; removed on a clean stop. */
@@ -35,15 +43,19 @@ export function homeSecrets(home: string): Record<string, string> {
 /** The API key handed out by an earlier start, if any. */
 export function knownApiKey(home: string): string | undefined {
   try {
-    return (JSON.parse(readFileSync(path.join(home, 'api-key.json'), 'utf8')) as { api_key: string }).api_key;
+    return (
+      JSON.parse(readFileSync(path.join(home, 'api-key.json'), 'utf8')) as { api_key: string }
+    ).api_key;
   } catch {
     return undefined;
   }
 }
 
-export const rememberApiKey = (home: string, api_key: string): void => writePrivate(path.join(home, 'api-key.json'), { api_key });
+export const rememberApiKey = (home: string, api_key: string): void =>
+  writePrivate(path.join(home, 'api-key.json'), { api_key });
 
-export const writeDevFile = (home: string, content: DevFile): void => writePrivate(path.join(home, DEV), content);
+export const writeDevFile = (home: string, content: DevFile): void =>
+  writePrivate(path.join(home, DEV), content);
 
 export const removeDevFile = (home: string): void => rmSync(path.join(home, DEV), { force: true });
 

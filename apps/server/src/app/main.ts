@@ -16,19 +16,30 @@ async function main(): Promise<void> {
   // The database starts while the rest of the program is still being loaded.
   const starting = embedded ? startEmbedded(home) : Promise.resolve(undefined);
   starting.catch(() => {});
-  const [{ createLog }, { compose, prepareDatabase }, { createSupervisor }, { greet }] = await Promise.all([
-    import('../platform/telemetry/log.ts'),
-    import('./compose.ts'),
-    import('../platform/services/supervisor.ts'),
-    import('./greeting.ts'),
-  ]);
+  const [{ createLog }, { compose, prepareDatabase }, { createSupervisor }, { greet }] =
+    await Promise.all([
+      import('../platform/telemetry/log.ts'),
+      import('./compose.ts'),
+      import('../platform/services/supervisor.ts'),
+      import('./greeting.ts'),
+    ]);
   // People read the console of a development server; machines read everything else.
-  const log = createLog({ level: embedded && config.process.log_level === 'info' ? 'warn' : config.process.log_level, format: config.process.production ? 'json' : 'text' });
+  const log = createLog({
+    level: embedded && config.process.log_level === 'info' ? 'warn' : config.process.log_level,
+    format: config.process.production ? 'json' : 'text',
+  });
   const postgres = await starting;
   const url = postgres?.url ?? config.database.url ?? '';
 
   const tenantRole = await prepareDatabase(url, log);
-  const composition = compose({ config, url, log, tenantRole, version: VERSION, check_replies: false });
+  const composition = compose({
+    config,
+    url,
+    log,
+    tenantRole,
+    version: VERSION,
+    check_replies: false,
+  });
   const supervisor = createSupervisor({
     services: composition.services,
     on_event: ({ service, step, took_ms, error }) => {
@@ -62,9 +73,23 @@ async function main(): Promise<void> {
   try {
     await supervisor.start();
     if (embedded && config.process.mode !== 'worker') {
-      demo = await greet({ config, home, composition, database_url: url, began, stopped: () => stopping !== undefined });
+      demo = await greet({
+        config,
+        home,
+        composition,
+        database_url: url,
+        began,
+        stopped: () => stopping !== undefined,
+      });
     } else {
-      log.info({ url: composition.http.url, mode: config.process.mode, took_ms: Math.round(performance.now() - began) }, 'strait is ready');
+      log.info(
+        {
+          url: composition.http.url,
+          mode: config.process.mode,
+          took_ms: Math.round(performance.now() - began),
+        },
+        'strait is ready',
+      );
     }
   } catch (error) {
     if (stopping) return;
@@ -75,17 +100,20 @@ async function main(): Promise<void> {
 
 async function startEmbedded(home: string): Promise<LocalPostgres> {
   const { startLocalPostgres } = await import('@strait/local-postgres');
-  return startLocalPostgres({ home: path.join(home, 'postgres'), log: (line) => {
+  return startLocalPostgres({
+    home: path.join(home, 'postgres'),
+    log: (line) => {
       if (/ (?:PANIC|WARNING): /.test(line)) console.error(`postgres: ${line}`);
     },
-   });
+  });
 }
 
 const VERSION = '0.1.0';
 
 main().catch((error: unknown) => {
   // Expected refusals (settings, a folder in use) are for people; anything else shows where it came from.
-  const expected = error instanceof ConfigError || (error instanceof Error && error.name === 'LocalPostgresError');
+  const expected =
+    error instanceof ConfigError || (error instanceof Error && error.name === 'LocalPostgresError');
   console.error(expected ? `strait: ${error.message}` : error);
   process.exit(1);
 });

@@ -10,7 +10,14 @@ import { createAccess, seedSystemRoles } from '../modules/access/index.ts';
 import { createJobs } from '../modules/jobs/index.ts';
 import { createRateWindows } from '../modules/limits/index.ts';
 import { createProjects } from '../modules/projects/index.ts';
-import { createOperatorVerbs, createQueue, createRunHistory, createWaitingVerbs, type LeftReaction, type QueueSettings } from '../modules/queue/index.ts';
+import {
+  createOperatorVerbs,
+  createQueue,
+  createRunHistory,
+  createWaitingVerbs,
+  type LeftReaction,
+  type QueueSettings,
+} from '../modules/queue/index.ts';
 import { createRuns } from '../modules/runs/index.ts';
 import type { Config } from './config.ts';
 
@@ -37,7 +44,11 @@ export function createModules({ config, db, hot, listener, log }: ModulesDeps) {
   const projects = createProjects({ db, onCreated: seedSystemRoles });
   const windows = createRateWindows(db);
   const access = createAccess({
-    db, projects, internal_secrets: secrets.internal, run_token_keys: secrets.run_token, hitWindow: windows.hit,
+    db,
+    projects,
+    internal_secrets: secrets.internal,
+    run_token_keys: secrets.run_token,
+    hitWindow: windows.hit,
   });
 
   // 3 work
@@ -46,14 +57,26 @@ export function createModules({ config, db, hot, listener, log }: ModulesDeps) {
     default_ttl_secs: runSettings.default_ttl_secs,
     idempotency_retention_secs: runSettings.idempotency_retention_secs,
   };
-  const jobs = createJobs({ db, keyring, outboundPolicy: config.outbound.policy, clock, history: createRunHistory() });
+  const jobs = createJobs({
+    db,
+    keyring,
+    outboundPolicy: config.outbound.policy,
+    clock,
+    history: createRunHistory(),
+  });
   const queue = createQueue({ db: hot, settings: queueSettings });
   const waiting = createWaitingVerbs(queueSettings);
   // What else ends when somebody takes runs out of their attempt or wait, in the same transaction.
   const onLeft: LeftReaction[] = [];
   const operator = createOperatorVerbs(queueSettings, onLeft);
   const runs = createRuns({
-    db, hot, listener, queue, operator, jobs, clock,
+    db,
+    hot,
+    listener,
+    queue,
+    operator,
+    jobs,
+    clock,
     settings: {
       max_payload_bytes: config.http.max_request_body_bytes,
       max_bulk_items: runSettings.max_bulk_trigger_items,
@@ -64,5 +87,15 @@ export function createModules({ config, db, hot, listener, log }: ModulesDeps) {
   });
 
   const services: readonly Service[] = [access.service];
-  return { projects, access, jobs, queue, waiting, operator, runs, services, engineNeeds: { queue, queueSettings, jobs, tokenKey, resumeFacts: async () => undefined } };
+  return {
+    projects,
+    access,
+    jobs,
+    queue,
+    waiting,
+    operator,
+    runs,
+    services,
+    engineNeeds: { queue, queueSettings, jobs, tokenKey, resumeFacts: async () => undefined },
+  };
 }

@@ -257,7 +257,7 @@ function readOptions(
 ): Map<string, string> {
   const options = new Map<string, string>();
   for (let at = 0; at < argv.length; at += 1) {
-    const [name = '', inline] = splitOnce(argv[at] ?? '');
+    const [name, inline] = splitOnce(argv[at] ?? '');
     if (!known.has(name)) {
       problems.push(`unknown argument '${name}'; known are ${[...known].join(', ')}`);
       continue;

@@ -37,7 +37,7 @@ export interface Audit {
 }
 
 /** To be called once everything has ended. */
-export async function audit(cluster: Cluster, endpoint: Endpoint): Promise<Audit> {
+export async function audit(cluster: Cluster, endpoint: Pick<Endpoint, 'dispatches' | 'malformed'>): Promise<Audit> {
   assert.deepEqual(endpoint.malformed, []);
   const terminal = `type = 'state_change' and data ->> 'to' = any ($1)`;
   assert.deepEqual(

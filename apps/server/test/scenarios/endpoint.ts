@@ -21,6 +21,8 @@ export interface Answer {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: unknown;
   readonly delay_ms?: number;
+  /** Cut the connection instead of answering. */
+  readonly hang_up?: boolean;
   /** Held until this settles. */
   readonly until?: Promise<unknown>;
 }
@@ -64,9 +66,10 @@ export async function startEndpoint(answer: (dispatch: Dispatch) => Answer = () 
       void reply(dispatch);
     });
     const reply = async (dispatch: Dispatch): Promise<void> => {
-      const { status = 200, headers = {}, body = { attempt: dispatch.attempt, claim: dispatch.claim }, delay_ms = 0, until } = answer(dispatch);
+      const { status = 200, headers = {}, body = { attempt: dispatch.attempt, claim: dispatch.claim }, delay_ms = 0, until, hang_up } = answer(dispatch);
       if (until) await until;
       if (delay_ms > 0) await sleep(delay_ms);
+      if (hang_up) return void response.destroy();
       response.writeHead(status, { 'content-type': 'application/json', ...headers });
       response.end(JSON.stringify(body));
     };

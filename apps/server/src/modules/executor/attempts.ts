@@ -91,7 +91,8 @@ export function createAttempts(capacity: number, monotonic: () => number) {
     all: () => [...running.values()],
     ofRun: (run_id: string) => [...running.values()].filter((attempt) => attempt.run.id === run_id),
     /** Resolves once nothing executes any more. */
-    idle: () => (running.size === 0 ? Promise.resolve() : new Promise<void>((resolve) => idle.push(resolve))),
+    idle: () =>
+      running.size === 0 ? Promise.resolve() : new Promise<void>((resolve) => idle.push(resolve)),
   };
 }
 

@@ -6,7 +6,11 @@ import type { ClaimedRun } from '../queue/index.ts';
 
 export interface ClaimingDeps {
   readonly attempts: Attempts;
-  readonly settings: { readonly concurrency: number; readonly claim_batch: number; readonly claimers: number };
+  readonly settings: {
+    readonly concurrency: number;
+    readonly claim_batch: number;
+    readonly claimers: number;
+  };
   readonly claim: (limit: number, cursor: string) => Promise<readonly ClaimedRun[]>;
   readonly begin: (run: ClaimedRun) => void;
   readonly refuse: (runs: readonly ClaimedRun[]) => void;

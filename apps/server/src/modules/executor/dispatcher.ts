@@ -6,7 +6,14 @@ import type { OutboundClient, OutboundReply } from '../../platform/outbound/clie
 import type { JobConfig, Jobs } from '../jobs/index.ts';
 import type { ClaimedRun, Settlement } from '../queue/index.ts';
 import { buildRequest, type ResumeFacts } from './request.ts';
-import { decideRetry, interpretReply, policyOf, resolveVersion, storableText, type AttemptOutcome } from './rules.ts';
+import {
+  decideRetry,
+  interpretReply,
+  policyOf,
+  resolveVersion,
+  storableText,
+  type AttemptOutcome,
+} from './rules.ts';
 import type { Settling } from './settling.ts';
 
 export interface DispatcherDeps {
@@ -49,16 +56,32 @@ export function createDispatcher(deps: DispatcherDeps) {
     } catch (error) {
       control.finishing();
       // Nothing was sent: a database that is away gives the run back, a job that cannot be read ends it.
-      if (deps.isUnavailable(error)) return void (await settling.settle({ ...handBack(run, 'database_unavailable'), unstarted: true }));
+      if (deps.isUnavailable(error))
+        return void (await settling.settle({
+          ...handBack(run, 'database_unavailable'),
+          unstarted: true,
+        }));
       const message = storableText(error instanceof Error ? error.message : String(error));
-      await settling.settle({ ...claimOf(run), to: 'system_failed', error: message, error_class: 'internal', level: 'error', started_at: run.claimed_at });
+      await settling.settle({
+        ...claimOf(run),
+        to: 'system_failed',
+        error: message,
+        error_class: 'internal',
+        level: 'error',
+        started_at: run.claimed_at,
+      });
       return;
     }
     const timeout_ms = (run.timeout_secs_override ?? job.timeout_secs) * 1000;
     const request = buildRequest(run, job, facts, timeout_ms, clock.now(), deps.tokenKey);
     const reply = await outbound.send({
-      method: 'POST', url: request.url, headers: request.headers, body: request.body,
-      deadline_ms: timeout_ms, max_body_bytes: deps.maxResultBytes, signal: control.signal,
+      method: 'POST',
+      url: request.url,
+      headers: request.headers,
+      body: request.body,
+      deadline_ms: timeout_ms,
+      max_body_bytes: deps.maxResultBytes,
+      signal: control.signal,
     });
     control.finishing();
     const duration_ms = clock.monotonic() - begun;
@@ -73,12 +96,18 @@ export function createDispatcher(deps: DispatcherDeps) {
       await deps.handOver(run, Math.max(1, (timeout_ms - duration_ms) / 1000));
       return;
     }
-    const version = job.version === run.job_version ? undefined : ([job.version, job.version_id] as const);
-    const wanted = deps.traceMode === 'full' || run.debug_mode || (deps.traceMode === 'errors' && !outcome.ok);
+    const version =
+      job.version === run.job_version ? undefined : ([job.version, job.version_id] as const);
+    const wanted =
+      deps.traceMode === 'full' || run.debug_mode || (deps.traceMode === 'errors' && !outcome.ok);
     const trace = wanted ? traceOf(run, reply, duration_ms) : undefined;
     if (outcome.ok) {
       await settling.complete({
-        ...claimOf(run), started_at: run.claimed_at, result: outcome.result, trace, version,
+        ...claimOf(run),
+        started_at: run.claimed_at,
+        result: outcome.result,
+        trace,
+        version,
         event: { duration_ms: Math.round(duration_ms), status_code: outcome.status_code },
       });
       return;
@@ -88,54 +117,128 @@ export function createDispatcher(deps: DispatcherDeps) {
 
   const readReply = (reply: OutboundReply, job: JobConfig): AttemptOutcome => {
     if (!reply.ok) {
-      const error_class = reply.kind === 'timeout' ? 'timeout' : reply.kind === 'forbidden' ? 'client' : 'connection';
-      return { ok: false, error: storableText(reply.message), error_class, fingerprint: reply.message };
+      const error_class =
+        reply.kind === 'timeout' ? 'timeout' : reply.kind === 'forbidden' ? 'client' : 'connection';
+      return {
+        ok: false,
+        error: storableText(reply.message),
+        error_class,
+        fingerprint: reply.message,
+      };
     }
     const outcome = interpretReply(reply, clock.now());
     if (outcome.ok !== true || job.result_schema === null) return outcome;
-    const problems = jobs.checkResult(job, outcome.result === undefined ? null : JSON.parse(outcome.result));
+    const problems = jobs.checkResult(
+      job,
+      outcome.result === undefined ? null : JSON.parse(outcome.result),
+    );
     if (problems.length === 0) return outcome;
-    const text = problems.map((problem) => `${problem.path} ${problem.message}`).join('; ').slice(0, 1024);
-    return { ok: false, error: `result does not match the schema of the job: ${text}`, error_class: 'client', status_code: outcome.status_code, fingerprint: 'result schema' };
+    const text = problems
+      .map((problem) => `${problem.path} ${problem.message}`)
+      .join('; ')
+      .slice(0, 1024);
+    return {
+      ok: false,
+      error: `result does not match the schema of the job: ${text}`,
+      error_class: 'client',
+      status_code: outcome.status_code,
+      fingerprint: 'result schema',
+    };
   };
 
   return { execute };
 }
 
-export const claimOf = (run: ClaimedRun) => ({ id: run.id, created_at: run.created_at, claim_seq: run.claim_seq });
+export const claimOf = (run: ClaimedRun) => ({
+  id: run.id,
+  created_at: run.created_at,
+  claim_seq: run.claim_seq,
+});
 
 /** Back to the queue with attempt and priority unchanged. */
 export const handBack = (run: ClaimedRun, reason: string): Settlement => ({
-  ...claimOf(run), to: 'queued', event: { attempt: run.attempt, reason }, level: 'warn', started_at: run.claimed_at,
+  ...claimOf(run),
+  to: 'queued',
+  event: { attempt: run.attempt, reason },
+  level: 'warn',
+  started_at: run.claimed_at,
 });
 
 function settlementOf(
-  run: ClaimedRun, job: JobConfig, outcome: Extract<AttemptOutcome, { ok: false }>, duration_ms: number, trace: unknown, version: Settlement['version'],
+  run: ClaimedRun,
+  job: JobConfig,
+  outcome: Extract<AttemptOutcome, { ok: false }>,
+  duration_ms: number,
+  trace: unknown,
+  version: Settlement['version'],
 ): Settlement {
   const decision = decideRetry(
     {
-      attempt: run.attempt, priority: run.priority, metadata: run.metadata as Record<string, unknown>,
-      error_class: outcome.error_class, fingerprint: outcome.fingerprint, retry_after_ms: outcome.retry_after_ms,
+      attempt: run.attempt,
+      priority: run.priority,
+      metadata: run.metadata as Record<string, unknown>,
+      error_class: outcome.error_class,
+      fingerprint: outcome.fingerprint,
+      retry_after_ms: outcome.retry_after_ms,
     },
     policyOf(run, job),
     Math.random(),
   );
   const event = {
-    attempt: run.attempt, error_class: outcome.error_class, status_code: outcome.status_code, duration_ms: Math.round(duration_ms),
+    attempt: run.attempt,
+    error_class: outcome.error_class,
+    status_code: outcome.status_code,
+    duration_ms: Math.round(duration_ms),
   };
-  const shared = { ...claimOf(run), error: outcome.error, error_class: outcome.error_class, metadata: decision.metadata, trace, version };
+  const shared = {
+    ...claimOf(run),
+    error: outcome.error,
+    error_class: outcome.error_class,
+    metadata: decision.metadata,
+    trace,
+    version,
+  };
   return decision.to === 'queued'
-    ? { ...shared, to: 'queued', attempt: decision.attempt, priority: decision.priority, delay_ms: decision.delay_ms, event: { ...event, retry_in_ms: decision.delay_ms }, level: 'warn' }
-    : { ...shared, to: decision.to, started_at: run.claimed_at, event: decision.poison ? { ...event, poison: true } : event, level: 'error' };
+    ? {
+        ...shared,
+        to: 'queued',
+        attempt: decision.attempt,
+        priority: decision.priority,
+        delay_ms: decision.delay_ms,
+        event: { ...event, retry_in_ms: decision.delay_ms },
+        level: 'warn',
+      }
+    : {
+        ...shared,
+        to: decision.to,
+        started_at: run.claimed_at,
+        event: decision.poison ? { ...event, poison: true } : event,
+        level: 'error',
+      };
 }
 
 /** Timing breakdown in whole milliseconds; a part shorter than one counts as one. */
 function traceOf(run: ClaimedRun, reply: OutboundReply, total_ms: number): Record<string, number> {
-  const ready = Math.max(...[run.created_at, run.scheduled_at, run.next_retry_at].map((at) => (at === null ? 0 : Date.parse(at))));
+  const ready = Math.max(
+    ...[run.created_at, run.scheduled_at, run.next_retry_at].map((at) =>
+      at === null ? 0 : Date.parse(at),
+    ),
+  );
   const { connect_ms, ttfb_ms, transfer_ms } = reply.timings;
   const dispatch_ms = connect_ms + ttfb_ms + transfer_ms;
   const trace = {
-    queue_wait_ms: Date.parse(run.claimed_at) - ready, dequeue_ms: total_ms - dispatch_ms, connect_ms, ttfb_ms, transfer_ms, dispatch_ms, total_ms,
+    queue_wait_ms: Date.parse(run.claimed_at) - ready,
+    dequeue_ms: total_ms - dispatch_ms,
+    connect_ms,
+    ttfb_ms,
+    transfer_ms,
+    dispatch_ms,
+    total_ms,
   };
-  return Object.fromEntries(Object.entries(trace).map(([key, ms]) => [key, ms > 0 && ms < 1 ? 1 : Math.max(0, Math.round(ms))]));
+  return Object.fromEntries(
+    Object.entries(trace).map(([key, ms]) => [
+      key,
+      ms > 0 && ms < 1 ? 1 : Math.max(0, Math.round(ms)),
+    ]),
+  );
 }

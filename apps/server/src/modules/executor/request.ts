@@ -23,7 +23,14 @@ export interface DispatchRequest {
   readonly body: string | undefined;
 }
 
-export function buildRequest(run: ClaimedRun, job: JobConfig, facts: ResumeFacts | undefined, deadline_ms: number, now: number, tokenKey: string): DispatchRequest {
+export function buildRequest(
+  run: ClaimedRun,
+  job: JobConfig,
+  facts: ResumeFacts | undefined,
+  deadline_ms: number,
+  now: number,
+  tokenKey: string,
+): DispatchRequest {
   const deadline = now + deadline_ms;
   const headers: Record<string, string> = {
     'content-type': 'application/json',
@@ -36,7 +43,13 @@ export function buildRequest(run: ClaimedRun, job: JobConfig, facts: ResumeFacts
     // New for each dispatch: a resumed or handed-back run keeps its attempt, not its claim.
     'idempotency-key': `${run.id}:${run.attempt}:${run.claim_seq}`,
     'x-run-token': signRunToken(
-      { run_id: run.id, attempt: run.attempt, claim_seq: run.claim_seq, issued_at_secs: Math.floor(now / 1000), expires_at_secs: Math.ceil(deadline / 1000) + TOKEN_GRACE_SECS },
+      {
+        run_id: run.id,
+        attempt: run.attempt,
+        claim_seq: run.claim_seq,
+        issued_at_secs: Math.floor(now / 1000),
+        expires_at_secs: Math.ceil(deadline / 1000) + TOKEN_GRACE_SECS,
+      },
       tokenKey,
     ),
   };
@@ -48,7 +61,8 @@ export function buildRequest(run: ClaimedRun, job: JobConfig, facts: ResumeFacts
     if (state.length <= MAX_HEADER_JSON_BYTES) headers['x-last-checkpoint'] = state;
     headers['x-checkpoint-at'] = facts.checkpoint.created_at;
   }
-  if (run.error !== null && (run.attempt > 1 || run.started_before !== null)) headers['x-previous-error'] = headerText(run.error).slice(0, MAX_PREVIOUS_ERROR);
+  if (run.error !== null && (run.attempt > 1 || run.started_before !== null))
+    headers['x-previous-error'] = headerText(run.error).slice(0, MAX_PREVIOUS_ERROR);
   if (facts?.event_payload !== undefined) {
     const payload = asciiJson(facts.event_payload);
     if (payload.length <= MAX_HEADER_JSON_BYTES) headers['x-event-payload'] = payload;
@@ -63,8 +77,12 @@ export function buildRequest(run: ClaimedRun, job: JobConfig, facts: ResumeFacts
 }
 
 /** Header values are visible ASCII on one line; everything else becomes a space or `?`. */
-const headerText = (text: string): string => text.replaceAll(/[\r\n\t]+/g, ' ').replaceAll(/[^\u0020-\u007e]/g, '?');
+const headerText = (text: string): string =>
+  text.replaceAll(/[\r\n\t]+/g, ' ').replaceAll(/[^\u0020-\u007e]/g, '?');
 
 /** JSON may spell every character beyond ASCII as an escape, so it fits into a header unchanged in meaning. */
 const asciiJson = (json: string): string =>
-  json.replaceAll(/[\u007f-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  json.replaceAll(
+    /[\u007f-\uffff]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );

@@ -4,9 +4,26 @@ import { createHash } from 'node:crypto';
 import { storableJson } from './storable-json.ts';
 
 export type ErrorClass =
-  | 'rate_limited' | 'auth' | 'client' | 'transient' | 'server' | 'connection' | 'timeout' | 'crash' | 'internal' | 'unknown';
+  | 'rate_limited'
+  | 'auth'
+  | 'client'
+  | 'transient'
+  | 'server'
+  | 'connection'
+  | 'timeout'
+  | 'crash'
+  | 'internal'
+  | 'unknown';
 
-const RETRYABLE: ReadonlySet<string> = new Set(['rate_limited', 'transient', 'server', 'connection', 'timeout', 'crash', 'unknown']);
+const RETRYABLE: ReadonlySet<string> = new Set([
+  'rate_limited',
+  'transient',
+  'server',
+  'connection',
+  'timeout',
+  'crash',
+  'unknown',
+]);
 
 export const isRetryable = (error_class: string): boolean => RETRYABLE.has(error_class);
 
@@ -37,9 +54,16 @@ const ERROR_BODY_BYTES = 1024;
 export function interpretReply(reply: HttpReply, now: number): AttemptOutcome {
   const { status } = reply;
   if (status >= 200 && status < 300) {
-    if (status === 202 && reply.headers['x-strait-async'] === '1') return { ok: 'handed_over', status_code: status };
+    if (status === 202 && reply.headers['x-strait-async'] === '1')
+      return { ok: 'handed_over', status_code: status };
     if (reply.truncated) {
-      return { ok: false, error: 'result too large', error_class: 'client', status_code: status, fingerprint: 'result too large' };
+      return {
+        ok: false,
+        error: 'result too large',
+        error_class: 'client',
+        status_code: status,
+        fingerprint: 'result too large',
+      };
     }
     return { ok: true, result: storableJson(reply.body.toString('utf8')), status_code: status };
   }
@@ -51,7 +75,10 @@ export function interpretReply(reply: HttpReply, now: number): AttemptOutcome {
     error_class,
     status_code: status,
     fingerprint: `endpoint returned ${status}`,
-    retry_after_ms: status === 429 || status === 503 ? parseRetryAfter(reply.headers['retry-after'], now) : undefined,
+    retry_after_ms:
+      status === 429 || status === 503
+        ? parseRetryAfter(reply.headers['retry-after'], now)
+        : undefined,
   };
 }
 
@@ -67,7 +94,10 @@ export function classifyStatus(status: number): ErrorClass {
 const MAX_DELAY_MS = 3_600_000;
 
 /** Seconds or an HTTP date; undefined when absent or unreadable. Capped at one hour. */
-export function parseRetryAfter(value: string | string[] | undefined, now: number): number | undefined {
+export function parseRetryAfter(
+  value: string | string[] | undefined,
+  now: number,
+): number | undefined {
   const text = (Array.isArray(value) ? value[0] : value)?.trim();
   if (text === undefined || text === '') return undefined;
   const ms = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - now;
@@ -89,11 +119,18 @@ export interface RetryPolicy {
 
 /** Delay in seconds after the failure of `attempt` (1-based), before jitter (engine-semantics §8.1). */
 export function baseDelaySecs(policy: RetryPolicy, attempt: number): number {
-  const overridden = policy.retry_backoff != null || policy.retry_initial_delay_secs != null || policy.retry_max_delay_secs != null;
+  const overridden =
+    policy.retry_backoff != null ||
+    policy.retry_initial_delay_secs != null ||
+    policy.retry_max_delay_secs != null;
   if (overridden) {
     const initial = policy.retry_initial_delay_secs ?? 1;
     const cap = policy.retry_max_delay_secs ?? 3600;
-    return clampSecs(policy.retry_backoff === 'fixed' ? Math.min(initial, cap) : Math.min(initial * 2 ** (attempt - 1), cap));
+    return clampSecs(
+      policy.retry_backoff === 'fixed'
+        ? Math.min(initial, cap)
+        : Math.min(initial * 2 ** (attempt - 1), cap),
+    );
   }
   const delays = policy.retry_delays_secs;
   switch (policy.retry_strategy) {
@@ -111,7 +148,12 @@ export function baseDelaySecs(policy: RetryPolicy, attempt: number): number {
 const clampSecs = (secs: number): number => Math.min(Math.max(secs, 1), 3600);
 
 /** Delay in ms with jitter: ±20 %, or up to +10 % on top of a Retry-After that asks for more. `random` in [0, 1). */
-export function retryDelayMs(policy: RetryPolicy, attempt: number, retry_after_ms: number | undefined, random: number): number {
+export function retryDelayMs(
+  policy: RetryPolicy,
+  attempt: number,
+  retry_after_ms: number | undefined,
+  random: number,
+): number {
   const strategy = baseDelaySecs(policy, attempt) * 1000 * (0.8 + 0.4 * random);
   if (retry_after_ms === undefined) return Math.round(strategy);
   return Math.round(Math.max(strategy, retry_after_ms * (1 + 0.1 * random)));
@@ -127,18 +169,37 @@ export interface FailedAttempt {
 }
 
 export type RetryDecision =
-  | { readonly to: 'queued'; readonly attempt: number; readonly priority: number; readonly delay_ms: number; readonly metadata: Record<string, string> }
-  | { readonly to: 'dead_letter' | 'timed_out' | 'crashed' | 'system_failed'; readonly metadata: Record<string, string>; readonly poison: boolean };
+  | {
+      readonly to: 'queued';
+      readonly attempt: number;
+      readonly priority: number;
+      readonly delay_ms: number;
+      readonly metadata: Record<string, string>;
+    }
+  | {
+      readonly to: 'dead_letter' | 'timed_out' | 'crashed' | 'system_failed';
+      readonly metadata: Record<string, string>;
+      readonly poison: boolean;
+    };
 
 /** Retry iff attempts are left, the class may be retried and the error is no poison pill (engine-semantics §8.3, §8.4). */
-export function decideRetry(failure: FailedAttempt, policy: RetryPolicy, random: number): RetryDecision {
+export function decideRetry(
+  failure: FailedAttempt,
+  policy: RetryPolicy,
+  random: number,
+): RetryDecision {
   const metadata = poisonCount(failure, policy);
-  const poison = policy.poison_pill_threshold !== null && Number(metadata['_error_hash_count'] ?? 0) >= policy.poison_pill_threshold;
+  const poison =
+    policy.poison_pill_threshold !== null &&
+    Number(metadata['_error_hash_count'] ?? 0) >= policy.poison_pill_threshold;
   if (!poison && failure.attempt < policy.max_attempts && isRetryable(failure.error_class)) {
     return {
       to: 'queued',
       attempt: failure.attempt + 1,
-      priority: Math.max(failure.priority, Math.min(failure.priority + policy.retry_priority_boost, 10)),
+      priority: Math.max(
+        failure.priority,
+        Math.min(failure.priority + policy.retry_priority_boost, 10),
+      ),
       delay_ms: retryDelayMs(policy, failure.attempt, failure.retry_after_ms, random),
       metadata,
     };
@@ -146,7 +207,9 @@ export function decideRetry(failure: FailedAttempt, policy: RetryPolicy, random:
   return { to: poison ? 'dead_letter' : exhausted(failure.error_class), metadata, poison };
 }
 
-function exhausted(error_class: ErrorClass): 'dead_letter' | 'timed_out' | 'crashed' | 'system_failed' {
+function exhausted(
+  error_class: ErrorClass,
+): 'dead_letter' | 'timed_out' | 'crashed' | 'system_failed' {
   if (error_class === 'timeout') return 'timed_out';
   if (error_class === 'crash') return 'crashed';
   return error_class === 'internal' ? 'system_failed' : 'dead_letter';
@@ -155,20 +218,32 @@ function exhausted(error_class: ErrorClass): 'dead_letter' | 'timed_out' | 'cras
 /** Consecutive equal fingerprints, kept in the run's metadata; nothing is kept while the job has no threshold. */
 function poisonCount(failure: FailedAttempt, policy: RetryPolicy): Record<string, string> {
   if (policy.poison_pill_threshold === null) return {};
-  const hash = createHash('sha256').update(failure.fingerprint.slice(0, 200)).digest('hex').slice(0, 16);
-  const count = failure.metadata['_error_hash'] === hash ? Number(failure.metadata['_error_hash_count'] ?? 0) + 1 : 1;
+  const hash = createHash('sha256')
+    .update(failure.fingerprint.slice(0, 200))
+    .digest('hex')
+    .slice(0, 16);
+  const count =
+    failure.metadata['_error_hash'] === hash
+      ? Number(failure.metadata['_error_hash_count'] ?? 0) + 1
+      : 1;
   return { _error_hash: hash, _error_hash_count: String(count) };
 }
 
 /** Which version of the job an attempt runs: the run's own, or the live one (engine-semantics §2). */
-export function resolveVersion(run: { job_version: number; live_version: number; version_policy: string; backwards_compatible: boolean }): number {
+export function resolveVersion(run: {
+  job_version: number;
+  live_version: number;
+  version_policy: string;
+  backwards_compatible: boolean;
+}): number {
   if (run.version_policy === 'latest') return run.live_version;
   if (run.version_policy === 'minor' && run.backwards_compatible) return run.live_version;
   return run.job_version;
 }
 
 /** Text as PostgreSQL can store it: no NUL, no lone surrogates. */
-export const storableText = (text: string): string => text.replaceAll('\u0000', '\uFFFD').toWellFormed();
+export const storableText = (text: string): string =>
+  text.replaceAll('\u0000', '\uFFFD').toWellFormed();
 
 /** The retry settings of one run: what it overrides, else its job version's. */
 export function policyOf(
@@ -178,7 +253,14 @@ export function policyOf(
     readonly retry_initial_delay_secs: number | null;
     readonly retry_max_delay_secs: number | null;
   },
-  job: Pick<RetryPolicy, 'max_attempts' | 'retry_strategy' | 'retry_delays_secs' | 'retry_priority_boost' | 'poison_pill_threshold'>,
+  job: Pick<
+    RetryPolicy,
+    | 'max_attempts'
+    | 'retry_strategy'
+    | 'retry_delays_secs'
+    | 'retry_priority_boost'
+    | 'poison_pill_threshold'
+  >,
 ): RetryPolicy {
   return {
     max_attempts: run.max_attempts_override ?? job.max_attempts,

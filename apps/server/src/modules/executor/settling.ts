@@ -58,24 +58,44 @@ export function createSettling(options: SettlingOptions): Settling {
   };
 
   const completing = createBatcher<Completion, boolean>({
-    max, parallel, pause_ms, early,
+    max,
+    parallel,
+    pause_ms,
+    early,
     flush: (batch) =>
       isolated(batch, queue.complete, async (run, error) => {
         onError(error, `result of run ${run.id} could not be stored`);
-        const settled = await patiently(() => queue.settle([{
-          id: run.id, created_at: run.created_at, claim_seq: run.claim_seq, started_at: run.started_at, to: 'system_failed',
-          error: 'the result could not be stored', error_class: 'internal', level: 'error',
-        }]));
+        const settled = await patiently(() =>
+          queue.settle([
+            {
+              id: run.id,
+              created_at: run.created_at,
+              claim_seq: run.claim_seq,
+              started_at: run.started_at,
+              to: 'system_failed',
+              error: 'the result could not be stored',
+              error_class: 'internal',
+              level: 'error',
+            },
+          ]),
+        );
         return settled.has(run.id);
       }),
   });
   const settling = createBatcher<Settlement, boolean>({
-    max, parallel, pause_ms, early,
+    max,
+    parallel,
+    pause_ms,
+    early,
     flush: (batch) =>
-      isolated(batch, (runs) => queue.settle(runs), async (run, error) => {
-        onError(error, `end of an attempt of run ${run.id} could not be stored`);
-        return false;
-      }),
+      isolated(
+        batch,
+        (runs) => queue.settle(runs),
+        async (run, error) => {
+          onError(error, `end of an attempt of run ${run.id} could not be stored`);
+          return false;
+        },
+      ),
   });
 
   return {

@@ -26,7 +26,9 @@ function clean(value: unknown, depth: number): unknown {
   if (typeof value === 'string') return value.replaceAll('\u0000', '\uFFFD').toWellFormed();
   if (Array.isArray(value)) return value.map((item) => clean(item, depth + 1));
   if (value !== null && typeof value === 'object') {
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [clean(key, depth), clean(item, depth + 1)]));
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]) => [clean(key, depth), clean(item, depth + 1)]),
+    );
   }
   return typeof value === 'number' && !Number.isFinite(value) ? null : value;
 }

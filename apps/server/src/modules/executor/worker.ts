@@ -55,7 +55,8 @@ export function createWorker(deps: WorkerDeps): Worker {
 
   const begin = (run: ClaimedRun): void => {
     const attempt = attempts.begin(run);
-    void deps.execute(run, attempt.control)
+    void deps
+      .execute(run, attempt.control)
       .catch((error: unknown) => onError(error, `attempt of run ${run.id}`))
       .finally(() => {
         attempts.end(attempt);
@@ -66,9 +67,22 @@ export function createWorker(deps: WorkerDeps): Worker {
   /** What was claimed but may not start is settled at once; nothing of it was sent. */
   const refuse = async (runs: readonly ClaimedRun[]): Promise<void> => {
     const parked = runs.filter((run) => run.verdict === 'park');
-    if (parked.length > 0) await queue.park(parked.map((run) => ({ ...claimOf(run), job_id: run.job_id })));
-    await Promise.all(runs.filter((run) => run.verdict === 'expire').map((run) =>
-      settling.settle({ ...claimOf(run), to: 'expired', error: 'run expired', unstarted: true, level: 'warn', event: { attempt: run.attempt } })));
+    if (parked.length > 0)
+      await queue.park(parked.map((run) => ({ ...claimOf(run), job_id: run.job_id })));
+    await Promise.all(
+      runs
+        .filter((run) => run.verdict === 'expire')
+        .map((run) =>
+          settling.settle({
+            ...claimOf(run),
+            to: 'expired',
+            error: 'run expired',
+            unstarted: true,
+            level: 'warn',
+            event: { attempt: run.attempt },
+          }),
+        ),
+    );
     for (const run of runs.filter(({ verdict }) => verdict === 'drop')) {
       onError(new Error(`run ${run.id} was in the queue although it has ended`), 'claim');
       await settling.settle({ ...claimOf(run), to: 'canceled', unstarted: true });
@@ -76,7 +90,8 @@ export function createWorker(deps: WorkerDeps): Worker {
   };
 
   const claiming = createClaiming({
-    attempts, settings,
+    attempts,
+    settings,
     claim: (limit, cursor) => queue.claim({ worker_id: worker_id ?? 0, limit, cursor }),
     begin,
     refuse: (runs) => void refuse(runs).catch((error: unknown) => onError(error, 'verdicts')),
@@ -91,7 +106,10 @@ export function createWorker(deps: WorkerDeps): Worker {
     try {
       for (let start = 0; start < due.length; start += MARK_BATCH) {
         const batch = due.slice(start, start + MARK_BATCH).filter((attempt) => !attempt.finishing);
-        if (batch.length > 0) await queue.mark(batch.map(({ run }) => ({ ...claimOf(run), started_at: run.claimed_at })));
+        if (batch.length > 0)
+          await queue.mark(
+            batch.map(({ run }) => ({ ...claimOf(run), started_at: run.claimed_at })),
+          );
       }
     } catch (error) {
       attempts.markAgain(due);
@@ -127,15 +145,26 @@ export function createWorker(deps: WorkerDeps): Worker {
    */
   const reconcile = async (id: number): Promise<void> => {
     const leases = await queue.leases(id);
-    const unknown = leases.filter((lease) => lease.settled && !attempts.has(lease.run_id, lease.claim_seq));
+    const unknown = leases.filter(
+      (lease) => lease.settled && !attempts.has(lease.run_id, lease.claim_seq),
+    );
     if (unknown.length > 0) {
-      await queue.settle(unknown.map((lease) => ({
-        id: lease.run_id, created_at: lease.run_created_at, claim_seq: lease.claim_seq, to: 'queued', unstarted: true,
-        event: { attempt: lease.attempt, reason: 'claim_reply_lost' }, level: 'warn' as const,
-      })));
+      await queue.settle(
+        unknown.map((lease) => ({
+          id: lease.run_id,
+          created_at: lease.run_created_at,
+          claim_seq: lease.claim_seq,
+          to: 'queued',
+          unstarted: true,
+          event: { attempt: lease.attempt, reason: 'claim_reply_lost' },
+          level: 'warn' as const,
+        })),
+      );
     }
     const held = new Set(leases.map((lease) => `${lease.run_id} ${lease.claim_seq}`));
-    const orphaned = attempts.all().filter(({ run, finishing }) => !finishing && !held.has(`${run.id} ${run.claim_seq}`));
+    const orphaned = attempts
+      .all()
+      .filter(({ run, finishing }) => !finishing && !held.has(`${run.id} ${run.claim_seq}`));
     if (orphaned.length === 0) return;
     const canceled = await queue.canceledAmong(orphaned.map(({ run }) => run.id));
     for (const attempt of orphaned) if (canceled.has(attempt.run.id)) attempt.abort('canceled');
@@ -150,7 +179,8 @@ export function createWorker(deps: WorkerDeps): Worker {
     await attempts.idle();
     await settling.drain();
     for (const timer of timers) clearInterval(timer);
-    if (worker_id !== undefined) await queue.removeWorker(worker_id).catch((error: unknown) => onError(error, 'sign off'));
+    if (worker_id !== undefined)
+      await queue.removeWorker(worker_id).catch((error: unknown) => onError(error, 'sign off'));
   };
 
   return {

@@ -5,7 +5,8 @@ import { createBatcher } from './batcher.ts';
 test('what arrives during a flush goes out together with the next one', async () => {
   const flushes: number[][] = [];
   const batcher = createBatcher<number, number>({
-    max: 3, parallel: 1,
+    max: 3,
+    parallel: 1,
     flush: async (items) => {
       flushes.push([...items]);
       await new Promise(setImmediate);
@@ -21,21 +22,51 @@ test('what arrives during a flush goes out together with the next one', async ()
 });
 
 test('a failed flush rejects exactly its own callers', async () => {
-  const batcher = createBatcher<number, number>({ max: 1, parallel: 2, flush: async ([item]) => { if (item === 2) throw new Error('two'); return [item ?? 0]; } });
+  const batcher = createBatcher<number, number>({
+    max: 1,
+    parallel: 2,
+    flush: async ([item]) => {
+      if (item === 2) throw new Error('two');
+      return [item ?? 0];
+    },
+  });
   const settled = await Promise.allSettled([1, 2, 3].map((item) => batcher.add(item)));
-  assert.deepEqual(settled.map(({ status }) => status), ['fulfilled', 'rejected', 'fulfilled']);
+  assert.deepEqual(
+    settled.map(({ status }) => status),
+    ['fulfilled', 'rejected', 'fulfilled'],
+  );
 });
 
 test('items with the same key never share a flush', async () => {
   const flushes: string[][] = [];
-  const batcher = createBatcher<string, string>({ max: 10, parallel: 1, keyOf: (item) => item[0], flush: async (items) => { flushes.push([...items]); return items; } });
-  assert.deepEqual(await Promise.all(['a1', 'b1', 'a2', 'c1', 'a3'].map((item) => batcher.add(item))), ['a1', 'b1', 'a2', 'c1', 'a3']);
+  const batcher = createBatcher<string, string>({
+    max: 10,
+    parallel: 1,
+    keyOf: (item) => item[0],
+    flush: async (items) => {
+      flushes.push([...items]);
+      return items;
+    },
+  });
+  assert.deepEqual(
+    await Promise.all(['a1', 'b1', 'a2', 'c1', 'a3'].map((item) => batcher.add(item))),
+    ['a1', 'b1', 'a2', 'c1', 'a3'],
+  );
   assert.deepEqual(flushes, [['a1', 'b1', 'c1'], ['a2'], ['a3']]);
 });
 
 test('with a pause, finished items wait for company unless enough are waiting', async () => {
   const sizes: number[] = [];
-  const batcher = createBatcher<number, number>({ max: 100, parallel: 1, pause_ms: 30, early: 5, flush: async (items) => { sizes.push(items.length); return items; } });
+  const batcher = createBatcher<number, number>({
+    max: 100,
+    parallel: 1,
+    pause_ms: 30,
+    early: 5,
+    flush: async (items) => {
+      sizes.push(items.length);
+      return items;
+    },
+  });
   await batcher.add(0);
   const began = performance.now();
   await Promise.all([1, 2].map((item) => batcher.add(item)));

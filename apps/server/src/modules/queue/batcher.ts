@@ -28,7 +28,9 @@ interface Entry<Item, Answer> {
   readonly reject: (error: unknown) => void;
 }
 
-export function createBatcher<Item, Answer>(options: BatcherOptions<Item, Answer>): Batcher<Item, Answer> {
+export function createBatcher<Item, Answer>(
+  options: BatcherOptions<Item, Answer>,
+): Batcher<Item, Answer> {
   const { flush, max, parallel, pause_ms = 0, early = 1, keyOf } = options;
   let waiting: Entry<Item, Answer>[] = [];
   let running = 0;
@@ -97,7 +99,9 @@ export function createBatcher<Item, Answer>(options: BatcherOptions<Item, Answer
         setImmediate(start);
       }),
     drain: () =>
-      running === 0 && waiting.length === 0 ? Promise.resolve() : new Promise((resolve) => idle.push(resolve)),
+      running === 0 && waiting.length === 0
+        ? Promise.resolve()
+        : new Promise((resolve) => idle.push(resolve)),
     size: () => waiting.length + running,
   };
 }

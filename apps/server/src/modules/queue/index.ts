@@ -4,15 +4,29 @@
 
 export { createBatcher, type Batcher } from './batcher.ts';
 export {
-  createQueue, type Claim, type ClaimedRun, type Completion, type Enqueued, type NewRun, type NewRunExtra, type Queue,
-  type QueueSettings, type Settlement,
+  createQueue,
+  type Claim,
+  type ClaimedRun,
+  type Completion,
+  type Enqueued,
+  type NewRun,
+  type NewRunExtra,
+  type Queue,
+  type QueueSettings,
+  type Settlement,
 } from './queue.ts';
 export { createOperatorVerbs, type LeftReaction, type OperatorVerbs } from './operator/verbs.ts';
 export { leases, leaseState, type Lease, type LeaseState, type RunClaim } from './lease/lease.ts';
 export { createWaitingVerbs, type WaitingVerbs } from './waiting/verbs.ts';
 export { createRunHistory } from './history/history.ts';
 export { isRunId, runTime, runTimes } from './run-id.ts';
-export { isTerminal, runStates, TERMINAL_STATES, type RunStatus, type TerminalStatus } from './states.ts';
+export {
+  isTerminal,
+  runStates,
+  TERMINAL_STATES,
+  type RunStatus,
+  type TerminalStatus,
+} from './states.ts';
 export { queueLoops, type QueueLoopDeps } from './loops.ts';
 export { CHECK_NAMES, checkQueue, checkQueueTwice, type Violation } from './upkeep/checker.ts';
 export { createMover } from './upkeep/mover.ts';

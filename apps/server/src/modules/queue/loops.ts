@@ -5,7 +5,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from '../../platform/db/database.ts';
 import type { Listener } from '../../platform/db/listen.ts';
 import type { Leader } from '../../platform/services/leader.ts';
-import { loop, type Loop, type LoopFailure, type LoopMetrics } from '../../platform/services/loop.ts';
+import {
+  loop,
+  type Loop,
+  type LoopFailure,
+  type LoopMetrics,
+} from '../../platform/services/loop.ts';
 import { checkQueueTwice, type Violation } from './upkeep/checker.ts';
 import type { Upkeep } from './upkeep/upkeep.ts';
 
@@ -44,20 +49,41 @@ export function queueLoops(deps: QueueLoopDeps): Loop[] {
       ...shared,
       name: 'promote parked runs',
       every_ms: 1_000,
-      wake: (wake) => deps.listener.on('run_wake', (payload) => {
-        if (payload === 'resume' || payload === '') wake();
-      }),
+      wake: (wake) =>
+        deps.listener.on('run_wake', (payload) => {
+          if (payload === 'resume' || payload === '') wake();
+        }),
       run: upkeep.promote,
     }),
-    loop({ ...shared, name: 'make run partitions', every_ms: 24 * HOUR_MS, run: async () => void (await upkeep.ensurePartitions()) }),
-    loop({ ...shared, leader, name: 'retire run partitions', every_ms: HOUR_MS, run: upkeep.retirePartitions }),
-    loop({ ...shared, leader, name: 'purge idempotency keys', every_ms: 600_000, run: upkeep.purgeKeys }),
+    loop({
+      ...shared,
+      name: 'make run partitions',
+      every_ms: 24 * HOUR_MS,
+      run: async () => void (await upkeep.ensurePartitions()),
+    }),
+    loop({
+      ...shared,
+      leader,
+      name: 'retire run partitions',
+      every_ms: HOUR_MS,
+      run: upkeep.retirePartitions,
+    }),
+    loop({
+      ...shared,
+      leader,
+      name: 'purge idempotency keys',
+      every_ms: 600_000,
+      run: upkeep.purgeKeys,
+    }),
     loop({
       ...shared,
       leader,
       name: 'check the queue',
       every_ms: deps.check_interval_ms,
-      run: async (signal) => deps.onViolations(await checkQueueTwice(deps.db, () => sleep(3_000, undefined, { signal }))),
+      run: async (signal) =>
+        deps.onViolations(
+          await checkQueueTwice(deps.db, () => sleep(3_000, undefined, { signal })),
+        ),
     }),
   ];
 }

@@ -54,8 +54,20 @@ export interface NewRunExtra {
 
 /** `created`: a new run. `held`: the idempotency key already names this run. `refused`: the job is gone or disabled. */
 export type Enqueued =
-  | { readonly outcome: 'created'; readonly id: string; readonly status: string; readonly created_at: string; readonly expires_at: string | null }
-  | { readonly outcome: 'held'; readonly id: string; readonly status: string; readonly created_at: string; readonly payload_hash: string | null }
+  | {
+      readonly outcome: 'created';
+      readonly id: string;
+      readonly status: string;
+      readonly created_at: string;
+      readonly expires_at: string | null;
+    }
+  | {
+      readonly outcome: 'held';
+      readonly id: string;
+      readonly status: string;
+      readonly created_at: string;
+      readonly payload_hash: string | null;
+    }
   | { readonly outcome: 'refused' };
 
 export type ClaimedRun = store.ClaimRunsRow;
@@ -107,26 +119,47 @@ export function createQueue({ db, settings }: { db: Queryable; settings: QueueSe
       payloads: runs.map((run) => run.payload),
       priorities: runs.map((run) => run.priority),
       idempotency_keys: runs.map((run) => run.idempotency_key ?? null),
-      payload_hashes: runs.map((run) => (run.idempotency_key === undefined ? null : (run.payload_hash ?? null))),
+      payload_hashes: runs.map((run) =>
+        run.idempotency_key === undefined ? null : (run.payload_hash ?? null),
+      ),
       extras: runs.map((run) => run.extra ?? null),
       aging_ms: settings.aging_ms,
       default_ttl_secs: settings.default_ttl_secs,
     });
     for (const row of rows) {
-      answers[row.ord - 1] = { outcome: 'created', id: row.id, status: row.status, created_at: row.created_at, expires_at: row.expires_at };
+      answers[row.ord - 1] = {
+        outcome: 'created',
+        id: row.id,
+        status: row.status,
+        created_at: row.created_at,
+        expires_at: row.expires_at,
+      };
     }
     if (rows.length < runs.length) {
-      const losers = runs.map((run, index) => ({ run, index })).filter(({ run, index }) => !answers[index] && run.idempotency_key !== undefined);
+      const losers = runs
+        .map((run, index) => ({ run, index }))
+        .filter(({ run, index }) => !answers[index] && run.idempotency_key !== undefined);
       // A new statement, so a new snapshot: the winner that made us lose has committed and is visible.
-      const holders = losers.length === 0 ? [] : await store.findKeyHolders(target, {
-        job_ids: losers.map(({ run }) => run.job_id),
-        idempotency_keys: losers.map(({ run }) => run.idempotency_key ?? ''),
-      });
-      const byKey = new Map(holders.map((holder) => [`${holder.job_id} ${holder.idempotency_key}`, holder]));
+      const holders =
+        losers.length === 0
+          ? []
+          : await store.findKeyHolders(target, {
+              job_ids: losers.map(({ run }) => run.job_id),
+              idempotency_keys: losers.map(({ run }) => run.idempotency_key ?? ''),
+            });
+      const byKey = new Map(
+        holders.map((holder) => [`${holder.job_id} ${holder.idempotency_key}`, holder]),
+      );
       for (const { run, index } of losers) {
         const holder = byKey.get(`${run.job_id} ${run.idempotency_key}`);
         if (holder) {
-          answers[index] = { outcome: 'held', id: holder.run_id, status: holder.status, created_at: holder.created_at, payload_hash: holder.payload_hash };
+          answers[index] = {
+            outcome: 'held',
+            id: holder.run_id,
+            status: holder.status,
+            created_at: holder.created_at,
+            payload_hash: holder.payload_hash,
+          };
         }
       }
     }
@@ -152,51 +185,75 @@ export function createQueue({ db, settings }: { db: Queryable; settings: QueueSe
     enqueue: (run: NewRun): Promise<Enqueued> => enqueuing.add(run),
 
     /** Creates all runs in one statement, on the caller's transaction when one is given. */
-    enqueueMany: (runs: readonly NewRun[], target: Queryable = db): Promise<Enqueued[]> => enqueueAll(target, runs),
+    enqueueMany: (runs: readonly NewRun[], target: Queryable = db): Promise<Enqueued[]> =>
+      enqueueAll(target, runs),
 
     /** Takes up to `limit` startable runs after `cursor` (a project id); the leases are durable on return. */
-    claim: (input: { worker_id: number; limit: number; cursor: string }): Promise<ClaimedRun[]> => store.claimRuns(db, input),
+    claim: (input: { worker_id: number; limit: number; cursor: string }): Promise<ClaimedRun[]> =>
+      store.claimRuns(db, input),
 
     /** Ids of the runs that really were completed by these claims. */
     complete: async (batch: readonly Completion[]): Promise<Set<string>> =>
-      ids(await store.completeRuns(db, {
-        ...range(batch),
-        facts_json: joinFacts(batch, completionFact),
-        idempotency_retention_secs: settings.idempotency_retention_secs,
-      })),
+      ids(
+        await store.completeRuns(db, {
+          ...range(batch),
+          facts_json: joinFacts(batch, completionFact),
+          idempotency_retention_secs: settings.idempotency_retention_secs,
+        }),
+      ),
 
     /** Ids of the runs that really were settled by these claims. */
     settle: async (batch: readonly Settlement[], target: Queryable = db): Promise<Set<string>> =>
-      ids(await store.settleRuns(target, {
-        ...range(batch),
-        facts_json: joinFacts(batch, settlementFact),
-        aging_ms: settings.aging_ms,
-        idempotency_retention_secs: settings.idempotency_retention_secs,
-      })),
+      ids(
+        await store.settleRuns(target, {
+          ...range(batch),
+          facts_json: joinFacts(batch, settlementFact),
+          aging_ms: settings.aging_ms,
+          idempotency_retention_secs: settings.idempotency_retention_secs,
+        }),
+      ),
 
     /** Moves claims that may not start (paused or disabled job) into their job's lane. */
     park: async (batch: readonly (Claim & { readonly job_id: string })[]): Promise<void> => {
       await store.ensureJobLanes(db, { job_ids: [...new Set(batch.map((run) => run.job_id))] });
-      await store.parkRuns(db, { ...range(batch), claims_json: claimsOf(batch), aging_ms: settings.aging_ms });
+      await store.parkRuns(db, {
+        ...range(batch),
+        claims_json: claimsOf(batch),
+        aging_ms: settings.aging_ms,
+      });
     },
 
     /** Copies leases into the wide rows as `executing`; ids of those that still held. */
-    mark: async (batch: readonly (Claim & { readonly started_at: string })[]): Promise<Set<string>> =>
-      ids(await store.markExecuting(db, {
-        ...range(batch),
-        claims_json: claimsOf(batch),
-        starts_json: JSON.stringify(Object.fromEntries(batch.map((run) => [run.id, run.started_at]))),
-      })),
+    mark: async (
+      batch: readonly (Claim & { readonly started_at: string })[],
+    ): Promise<Set<string>> =>
+      ids(
+        await store.markExecuting(db, {
+          ...range(batch),
+          claims_json: claimsOf(batch),
+          starts_json: JSON.stringify(
+            Object.fromEntries(batch.map((run) => [run.id, run.started_at])),
+          ),
+        }),
+      ),
 
-    registerWorker: async (input: { hostname: string; pid: number }): Promise<number> => (await store.registerWorker(db, input)).id,
+    registerWorker: async (input: { hostname: string; pid: number }): Promise<number> =>
+      (await store.registerWorker(db, input)).id,
     /** False when the row is gone: this process was taken for dead. */
-    beat: async (worker_id: number): Promise<boolean> => (await store.beatWorker(db, { worker_id })) === 1,
-    removeWorker: async (worker_id: number): Promise<void> => void (await store.removeWorker(db, { worker_id })),
+    beat: async (worker_id: number): Promise<boolean> =>
+      (await store.beatWorker(db, { worker_id })) === 1,
+    removeWorker: async (worker_id: number): Promise<void> =>
+      void (await store.removeWorker(db, { worker_id })),
     /** Of these runs, the canceled ones. */
-    canceledAmong: async (run_ids: readonly string[]): Promise<Set<string>> => ids(await store.listCanceled(db, { run_ids, ...runTimes(run_ids) })),
+    canceledAmong: async (run_ids: readonly string[]): Promise<Set<string>> =>
+      ids(await store.listCanceled(db, { run_ids, ...runTimes(run_ids) })),
     /** Gives the lease to the endpoint for at most `deadline_secs`. False: the claim lost the run. */
     handOver: async (claim: Claim, deadline_secs: number): Promise<boolean> =>
-      (await store.handOver(db, { run_id: claim.id, claim_seq: claim.claim_seq, deadline_secs })) !== undefined,
+      (await store.handOver(db, {
+        run_id: claim.id,
+        claim_seq: claim.claim_seq,
+        deadline_secs,
+      })) !== undefined,
     leases: (worker_id: number) => store.listLeases(db, { worker_id }),
 
     /** Resolves when every enqueue accepted so far has been answered. */
@@ -204,20 +261,30 @@ export function createQueue({ db, settings }: { db: Queryable; settings: QueueSe
   };
 }
 
-const isForeignKeyViolation = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === '23503';
+const isForeignKeyViolation = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === '23503';
 
-const ids = (rows: readonly { readonly id: string }[]): Set<string> => new Set(rows.map((row) => row.id));
+const ids = (rows: readonly { readonly id: string }[]): Set<string> =>
+  new Set(rows.map((row) => row.id));
 
-const claimsOf = (batch: readonly Claim[]): string => JSON.stringify(Object.fromEntries(batch.map((run) => [run.id, run.claim_seq])));
+const claimsOf = (batch: readonly Claim[]): string =>
+  JSON.stringify(Object.fromEntries(batch.map((run) => [run.id, run.claim_seq])));
 
 /** The batch's ids and its created_at range, which prunes the partitions the statements look at. */
-function range(batch: readonly Claim[]): { run_ids: string[]; created_from: string; created_to: string } {
+function range(batch: readonly Claim[]): {
+  run_ids: string[];
+  created_from: string;
+  created_to: string;
+} {
   const run_ids = batch.map((run) => run.id);
   return { run_ids, ...runTimes(run_ids) };
 }
 
 /** Joins per-run facts by hand, so that results that already are JSON text are not parsed again. */
-function joinFacts<Item extends Claim>(batch: readonly Item[], factOf: (item: Item) => string): string {
+function joinFacts<Item extends Claim>(
+  batch: readonly Item[],
+  factOf: (item: Item) => string,
+): string {
   return `{${batch.map((item) => `"${item.id}":${factOf(item)}`).join(',')}}`;
 }
 
@@ -232,8 +299,20 @@ function completionFact(run: Completion): string {
 
 function settlementFact(run: Settlement): string {
   const fact = JSON.stringify({
-    c: run.claim_seq, to: run.to, s: run.started_at, n: run.attempt, p: run.priority, w: run.delay_ms, e: run.error,
-    ec: run.error_class, t: run.trace, m: run.metadata, v: run.version, d: run.event, l: run.level, u: run.unstarted ? 1 : undefined,
+    c: run.claim_seq,
+    to: run.to,
+    s: run.started_at,
+    n: run.attempt,
+    p: run.priority,
+    w: run.delay_ms,
+    e: run.error,
+    ec: run.error_class,
+    t: run.trace,
+    m: run.metadata,
+    v: run.version,
+    d: run.event,
+    l: run.level,
+    u: run.unstarted ? 1 : undefined,
   });
   return run.result === undefined ? fact : `${fact.slice(0, -1)},"r":${run.result}}`;
 }

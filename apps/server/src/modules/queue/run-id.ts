@@ -6,7 +6,8 @@ const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f
 export const isRunId = (text: string): boolean => UUID_V7.test(text);
 
 /** created_at of the run with this id, RFC 3339 with milliseconds. */
-export const runTime = (id: string): string => new Date(Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)).toISOString();
+export const runTime = (id: string): string =>
+  new Date(Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)).toISOString();
 
 /** The created_at range that holds all of these runs; an empty range for none. */
 export function runTimes(ids: readonly string[]): { created_from: string; created_to: string } {

@@ -145,7 +145,7 @@ async function write(
       if (!response.writableNeedDrain) void put(': keepalive\n\n');
     }, limits.keepalive_ms),
     setInterval(
-      () => recheck().catch(() => end('the credentials no longer hold')),
+      () => void recheck().catch(() => end('the credentials no longer hold')),
       limits.recheck_ms,
     ),
     setTimeout(() => end('the stream reached its maximum age'), limits.max_age_ms),

@@ -6,7 +6,8 @@ import * as store from './store.sql.ts';
 
 export function createRunHistory(): JobHistory {
   return {
-    hasLiveRuns: async (db: Queryable, key: JobKey): Promise<boolean> => (await store.hasLiveRuns(db, key)).live,
+    hasLiveRuns: async (db: Queryable, key: JobKey): Promise<boolean> =>
+      (await store.hasLiveRuns(db, key)).live,
     async removeRuns(tx: Queryable, key: JobKey, limit: number): Promise<number> {
       await store.cutContinuations(tx, { ...key, limit });
       return store.removeRuns(tx, { ...key, limit });
@@ -15,6 +16,9 @@ export function createRunHistory(): JobHistory {
       await store.removeKeys(tx, { job_id: key.job_id });
       await store.removeLanes(tx, key);
     },
-    healthFacts: (db: Queryable, key: JobKey & { readonly window_secs: number }): Promise<HealthFacts> => store.jobHealth(db, key),
+    healthFacts: (
+      db: Queryable,
+      key: JobKey & { readonly window_secs: number },
+    ): Promise<HealthFacts> => store.jobHealth(db, key),
   };
 }

@@ -41,37 +41,59 @@ const keyOf = ({ run_id, attempt, claim_seq }: RunClaim) => ({ run_id, attempt, 
 /** Statements of one claim. `lock` and the fenced writes hold until their transaction ends. */
 export const leases = {
   /** The lease now, unlocked: fence the write again. */
-  find: (db: Queryable, claim: RunClaim): Promise<Lease | undefined> => store.findLease(db, keyOf(claim)),
+  find: (db: Queryable, claim: RunClaim): Promise<Lease | undefined> =>
+    store.findLease(db, keyOf(claim)),
 
   /** No transition of the run passes this transaction any more. Never delete the place row after this. */
-  lock: (tx: Queryable, claim: RunClaim): Promise<Lease | undefined> => store.lockLease(tx, keyOf(claim)),
+  lock: (tx: Queryable, claim: RunClaim): Promise<Lease | undefined> =>
+    store.lockLease(tx, keyOf(claim)),
 
   /** Before `lock`: writes that count come one at a time per run. */
-  serialize: async (tx: Queryable, run_id: string): Promise<void> => void (await store.serializeRun(tx, { run_id })),
+  serialize: async (tx: Queryable, run_id: string): Promise<void> =>
+    void (await store.serializeRun(tx, { run_id })),
 
   state: async (db: Queryable, claim: RunClaim): Promise<LeaseState> =>
     leaseState(claim, isRunId(claim.run_id) ? await store.explainLease(db, claim) : undefined),
 
   /** Makes every other end of the run's wait stand in line. False: it does not wait. */
-  lockWaiting: async (tx: Queryable, run_id: string): Promise<boolean> => (await store.lockWaitingRun(tx, { run_id })) !== undefined,
+  lockWaiting: async (tx: Queryable, run_id: string): Promise<boolean> =>
+    (await store.lockWaitingRun(tx, { run_id })) !== undefined,
 
   /** Undefined: the claim holds nothing. */
-  addEvent: (db: Queryable, claim: RunClaim, event: { type: string; level: string; message: string; data_json: string }) =>
-    store.addRunEvent(db, { ...keyOf(claim), ...event }),
+  addEvent: (
+    db: Queryable,
+    claim: RunClaim,
+    event: { type: string; level: string; message: string; data_json: string },
+  ) => store.addRunEvent(db, { ...keyOf(claim), ...event }),
 
   /** Counts to `cap`. */
-  countEvents: async (db: Queryable, run_id: string, cap: number): Promise<number> => (await store.countRunEvents(db, { run_id, cap })).events,
+  countEvents: async (db: Queryable, run_id: string, cap: number): Promise<number> =>
+    (await store.countRunEvents(db, { run_id, cap })).events,
 
   /** Serialised. The one event that says the run's further events are dropped; written the first time. */
-  dropMarker: (tx: Queryable, run_id: string, message: string) => store.addDropMarker(tx, { run_id, message }),
+  dropMarker: (tx: Queryable, run_id: string, message: string) =>
+    store.addDropMarker(tx, { run_id, message }),
 
   /** Undefined: there would be more than `max_keys` annotations. */
-  annotate: (tx: Queryable, lease: Lease, annotations: Readonly<Record<string, string>>, max_keys: number) =>
-    store.annotateRun(tx, { run_id: lease.id, project_id: lease.project_id, annotations_json: JSON.stringify(annotations), max_keys }),
+  annotate: (
+    tx: Queryable,
+    lease: Lease,
+    annotations: Readonly<Record<string, string>>,
+    max_keys: number,
+  ) =>
+    store.annotateRun(tx, {
+      run_id: lease.id,
+      project_id: lease.project_id,
+      annotations_json: JSON.stringify(annotations),
+      max_keys,
+    }),
 
   /** Announces chunks on the channel `run_chunks`. False: the claim holds nothing. */
-  notifyChunks: async (db: Queryable, claim: RunClaim, chunks: readonly string[]): Promise<boolean> =>
-    (await store.notifyChunks(db, { ...keyOf(claim), chunks })) !== undefined,
+  notifyChunks: async (
+    db: Queryable,
+    claim: RunClaim,
+    chunks: readonly string[],
+  ): Promise<boolean> => (await store.notifyChunks(db, { ...keyOf(claim), chunks })) !== undefined,
 
   /** Beats of endpoints that own their runs; not waiting for the disk. How many still owned theirs. */
   beatEndpoints: async (tx: Queryable, beats: ReadonlyMap<string, number>): Promise<number> => {

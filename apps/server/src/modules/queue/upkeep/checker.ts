@@ -10,7 +10,10 @@ export interface Violation {
   readonly subject: string;
 }
 
-type Check = (tx: Tx, params: { limit: number }) => Promise<readonly (Readonly<{ run_id: string }> | Readonly<{ lane_id: number }>)[]>;
+type Check = (
+  tx: Tx,
+  params: { limit: number },
+) => Promise<readonly (Readonly<{ run_id: string }> | Readonly<{ lane_id: number }>)[]>;
 
 const CHECKS: Readonly<Record<string, Check>> = {
   lost: store.checkLost,
@@ -35,19 +38,26 @@ const REPORTED = 20;
 export const isPatient = (check: string): boolean => PATIENT.has(check);
 
 /** Runs every check, each in one snapshot of its own. */
-export async function checkQueue(db: Database, names: readonly string[] = CHECK_NAMES): Promise<Violation[]> {
+export async function checkQueue(
+  db: Database,
+  names: readonly string[] = CHECK_NAMES,
+): Promise<Violation[]> {
   const found: Violation[] = [];
   for (const name of names) {
     const check = CHECKS[name];
     if (!check) continue;
     const rows = await db.transaction((tx) => check(tx, { limit: REPORTED }));
-    for (const row of rows) found.push({ check: name, subject: 'run_id' in row ? row.run_id : String(row.lane_id) });
+    for (const row of rows)
+      found.push({ check: name, subject: 'run_id' in row ? row.run_id : String(row.lane_id) });
   }
   return found;
 }
 
 /** As `checkQueue`, but what may be a passing moment counts only when it is still there after `pause`. */
-export async function checkQueueTwice(db: Database, pause: () => Promise<unknown>): Promise<Violation[]> {
+export async function checkQueueTwice(
+  db: Database,
+  pause: () => Promise<unknown>,
+): Promise<Violation[]> {
   const first = await checkQueue(db);
   if (!first.some(({ check }) => isPatient(check))) return first;
   await pause();

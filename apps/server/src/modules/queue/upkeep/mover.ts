@@ -8,7 +8,11 @@ import type { Upkeep } from './upkeep.ts';
 const BACKSTOP_MS = 1_000;
 const AFTER_ERROR_MS = 500;
 
-export function createMover(deps: { upkeep: Pick<Upkeep, 'moveDue' | 'nextDue'>; listener: Pick<Listener, 'on'>; onError: (error: unknown) => void }): Service {
+export function createMover(deps: {
+  upkeep: Pick<Upkeep, 'moveDue' | 'nextDue'>;
+  listener: Pick<Listener, 'on'>;
+  onError: (error: unknown) => void;
+}): Service {
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> | undefined;
   let asked = false;

@@ -38,41 +38,64 @@ export function createUpkeep({ db, queue, settings, settlementOf }: UpkeepDeps) 
   const { aging_ms: _aging, idempotency_retention_secs } = settings;
   return {
     /** Due runs enter the queue. `again`: there may be more. */
-    moveDue: async (): Promise<{ again: boolean }> => ({ again: (await store.moveDue(db, { limit: MOVE_BATCH })).length === MOVE_BATCH }),
+    moveDue: async (): Promise<{ again: boolean }> => ({
+      again: (await store.moveDue(db, { limit: MOVE_BATCH })).length === MOVE_BATCH,
+    }),
 
     /** Milliseconds until the next delayed run is due; undefined when none waits. */
-    nextDue: async (target: Queryable = db): Promise<number | undefined> => (await store.nextDue(target)).due_in_ms ?? undefined,
+    nextDue: async (target: Queryable = db): Promise<number | undefined> =>
+      (await store.nextDue(target)).due_in_ms ?? undefined,
 
     /** Runs past their time to live, never started, end as expired. */
     expire: async (): Promise<{ again: boolean }> => ({
-      again: (await store.expireRuns(db, { limit: MOVE_BATCH, idempotency_retention_secs })).length === MOVE_BATCH,
+      again:
+        (await store.expireRuns(db, { limit: MOVE_BATCH, idempotency_retention_secs })).length ===
+        MOVE_BATCH,
     }),
 
     /** Attempts of silent workers and endpoints: next attempt with back-off, or the end. */
     reap: async (): Promise<{ again: boolean; reaped: number }> => {
       const reaped = await db.transaction(async (tx) => {
-        const lost = await store.lockLostLeases(tx, { limit: REAP_BATCH, lease_secs: settings.lease_ms / 1000, stale_secs: settings.stale_ms / 1000 });
+        const lost = await store.lockLostLeases(tx, {
+          limit: REAP_BATCH,
+          lease_secs: settings.lease_ms / 1000,
+          stale_secs: settings.stale_ms / 1000,
+        });
         if (lost.length === 0) return 0;
         return (await queue.settle(await Promise.all(lost.map(settlementOf)), tx)).size;
       });
-      if (reaped === 0) await store.removeLostWorkers(db, { silent_secs: Math.max(settings.lease_ms * 10, 600_000) / 1000 });
+      if (reaped === 0)
+        await store.removeLostWorkers(db, {
+          silent_secs: Math.max(settings.lease_ms * 10, 600_000) / 1000,
+        });
       return { again: reaped === REAP_BATCH, reaped };
     },
 
     /** Parked runs whose job may run again go back into the queue. */
-    promote: async (): Promise<{ again: boolean }> => ({ again: (await store.promoteParked(db, { limit: MOVE_BATCH })).length >= MOVE_BATCH }),
+    promote: async (): Promise<{ again: boolean }> => ({
+      again: (await store.promoteParked(db, { limit: MOVE_BATCH })).length >= MOVE_BATCH,
+    }),
 
-    purgeKeys: async (): Promise<{ again: boolean }> => ({ again: (await store.purgeIdempotencyKeys(db, { limit: PURGE_BATCH })) === PURGE_BATCH }),
+    purgeKeys: async (): Promise<{ again: boolean }> => ({
+      again: (await store.purgeIdempotencyKeys(db, { limit: PURGE_BATCH })) === PURGE_BATCH,
+    }),
 
     /** Partitions of job_runs three months ahead; names of those made now. */
     ensurePartitions: async (): Promise<string[]> =>
-      (await store.ensurePartitions(db, { months_ahead: MONTHS_AHEAD })).flatMap(({ partition }) => partition ?? []),
+      (await store.ensurePartitions(db, { months_ahead: MONTHS_AHEAD })).flatMap(
+        ({ partition }) => partition ?? [],
+      ),
 
     /** Empties and drops the oldest partition that is past retention; `again` while there is more to delete. */
     retirePartitions: async (signal: AbortSignal): Promise<{ again: boolean }> => {
-      const oldest = (await store.listPartitions(db, { retention_secs: settings.retention_secs }))[0];
+      const oldest = (
+        await store.listPartitions(db, { retention_secs: settings.retention_secs })
+      )[0];
       if (!oldest?.old || signal.aborted) return { again: false };
-      const { changed } = await store.purgePartition(db, { leaf: oldest.leaf, max_rows: PURGE_BATCH });
+      const { changed } = await store.purgePartition(db, {
+        leaf: oldest.leaf,
+        max_rows: PURGE_BATCH,
+      });
       if (changed === 0) await store.retirePartition(db, { leaf: oldest.leaf });
       return { again: true };
     },

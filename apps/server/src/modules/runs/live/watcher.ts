@@ -54,7 +54,7 @@ export function createWatcher({ db, listener, onError }: WatcherOptions): Watche
   const soon = (): void => {
     if (runs.size === 0) return;
     if (polling) again = true;
-    else timer ??= setTimeout(poll, Math.max(0, began + interval - performance.now()));
+    else timer ??= setTimeout(() => void poll(), Math.max(0, began + interval - performance.now()));
   };
 
   const poll = async (): Promise<void> => {

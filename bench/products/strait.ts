@@ -1,0 +1,175 @@
+// Strait as it runs in production: its own pools, listener, engine services and settings. Only the handler of
+// no-op jobs is ours: it completes through the same settling that the dispatcher uses.
+import path from 'node:path';
+import { createEngine } from '../../apps/server/src/app/engine.ts';
+import { readConfig, type Config } from '../../apps/server/src/app/config.ts';
+import { createSettling, createWorker } from '../../apps/server/src/modules/executor/index.ts';
+import { createJobs } from '../../apps/server/src/modules/jobs/index.ts';
+import { createQueue, type Queue } from '../../apps/server/src/modules/queue/index.ts';
+import { systemClock } from '../../apps/server/src/platform/clock.ts';
+import { createDatabase, isDatabaseUnavailable } from '../../apps/server/src/platform/db/database.ts';
+import { createListener } from '../../apps/server/src/platform/db/listen.ts';
+import { migrate } from '../../apps/server/src/platform/db/migrate.ts';
+import { createLog } from '../../apps/server/src/platform/telemetry/log.ts';
+import { createMetrics } from '../../apps/server/src/platform/telemetry/metrics.ts';
+import { payloadOf, type Payload, type Product, type Purpose } from '../product.ts';
+import { JOB, PROJECT, setUp, straitProbe, unfinished } from './strait-tables.ts';
+
+const MIGRATIONS = path.join(import.meta.dirname, '../../apps/server/migrations');
+
+/** What an operator would set for such work; everything else is as shipped. See README. */
+const SETTINGS: Readonly<Record<Purpose, Readonly<Record<string, string>>>> = {
+  'drain-noop': { WORKER_CONCURRENCY: '2000', MAX_DEQUEUE_BATCH_SIZE: '500' },
+  'drain-http': { WORKER_CONCURRENCY: '200', ENDPOINT_MAX_CONNECTIONS: '64' },
+  latency: {},
+  enqueue: {},
+};
+
+const configOf = (database_url: string, purpose: Purpose): Config =>
+  readConfig(
+    {
+      DATABASE_URL: database_url,
+      INTERNAL_SECRET: 'bench-internal-secret-of-some-length',
+      JWT_SIGNING_KEY: 'bench-signing-key-of-sufficient-length',
+      ALLOW_PRIVATE_ENDPOINTS: 'true',
+      ...SETTINGS[purpose],
+    },
+    [],
+  );
+
+export const product: Product = {
+  name: 'strait',
+
+  async install({ database_url, target_url }) {
+    await migrate(database_url, { directory: MIGRATIONS });
+    const db = createDatabase({ url: database_url, application_name: 'bench', max: 1 });
+    await setUp(db, target_url);
+    await db.close();
+  },
+
+  async open({ database_url, target_url }, purpose) {
+    const config = configOf(database_url, purpose);
+    const url = database_url;
+    // The split of connections that compose.ts makes.
+    const hotConnections = Math.max(2, Math.floor((config.database.max_connections - 1) / 3));
+    const limits = {
+      url,
+      statement_timeout_ms: config.database.statement_timeout_ms,
+      lock_timeout_ms: config.database.lock_timeout_ms,
+      idle_in_transaction_timeout_ms: config.database.idle_in_transaction_timeout_ms,
+    };
+    const hot = createDatabase({ ...limits, application_name: 'strait-hot', settings: 'hot', max: hotConnections });
+    const db = createDatabase({
+      ...limits,
+      application_name: 'strait',
+      max: config.database.max_connections - 1 - hotConnections,
+    });
+    const queueSettings = {
+      aging_ms: config.runs.priority_aging_secs * 1000,
+      default_ttl_secs: config.runs.default_ttl_secs,
+      idempotency_retention_secs: config.runs.idempotency_retention_secs,
+    };
+    const queue = createQueue({ db: hot, settings: queueSettings });
+    await setUp(db, target_url);
+
+    const newRun = (n: number) => ({
+      job_id: JOB,
+      project_id: PROJECT,
+      payload: JSON.stringify(payloadOf(n)),
+      priority: 0,
+    });
+    return {
+      async enqueue(n) {
+        const { outcome } = await queue.enqueue(newRun(n));
+        if (outcome !== 'created') throw new Error(`run ${n} was ${outcome}`);
+      },
+
+      async enqueueBulk(from, count) {
+        const runs = Array.from({ length: count }, (_, at) => newRun(from + at));
+        const answers = await queue.enqueueMany(runs);
+        if (answers.some(({ outcome }) => outcome !== 'created')) throw new Error('a run was not created');
+      },
+
+      async work(task) {
+        const listener = createListener({ url, application_name: 'strait-listen' });
+        await listener.start();
+        const { services, worker } = createEngine({
+          config, db, hot, listener, queue, queueSettings,
+          log: createLog({ level: 'warn', format: 'json' }),
+          metrics: createMetrics(),
+          jobs: createJobs({
+            db,
+            keyring: undefined,
+            outboundPolicy: config.outbound.policy,
+            clock: systemClock,
+            history: NO_HISTORY,
+          }),
+          tokenKey: config.secrets.run_token[0] ?? '',
+          resumeFacts: () => Promise.resolve(undefined),
+        });
+        const used =
+          task.kind === 'http'
+            ? services
+            : services.map((service) => (service === worker ? noopWorker({ config, queue, listener }, task.onStart) : service));
+        for (const service of used) await service.start();
+        return {
+          async stop() {
+            for (const service of used.toReversed()) await service.stop(AbortSignal.timeout(10_000));
+            await listener.stop();
+          },
+        };
+      },
+
+      hasUnfinished: () => unfinished(db),
+
+      async close() {
+        await queue.drain();
+        await hot.close();
+        await db.close();
+      },
+
+      probe: straitProbe({ queue, db }),
+    };
+  },
+};
+
+/** The worker of engine.ts with a handler that is over at once. */
+function noopWorker(
+  { config, queue, listener }: { config: Config; queue: Queue; listener: ReturnType<typeof createListener> },
+  onStart: (n: number) => void,
+) {
+  const { worker: settings } = config;
+  const onError = (error: unknown, what: string) => console.error(`strait: ${what}:`, error);
+  const settling = createSettling({
+    queue,
+    max: settings.finish_batch,
+    parallel: settings.finish_in_flight,
+    pause_ms: settings.finish_wait_ms,
+    early: settings.finish_early,
+    isUnavailable: isDatabaseUnavailable,
+    onError,
+  });
+  return createWorker({
+    queue, listener, settling, settings, onError,
+    clock: systemClock,
+    async execute(run, control) {
+      onStart((JSON.parse(run.payload ?? '{}') as Payload).n);
+      control.finishing();
+      await settling.complete({
+        id: run.id,
+        created_at: run.created_at,
+        claim_seq: run.claim_seq,
+        started_at: run.claimed_at,
+        event: { duration_ms: 0 },
+      });
+    },
+  });
+}
+
+const notHere = () => Promise.reject(new Error('the bench asks nothing about the history of jobs'));
+const NO_HISTORY = {
+  hasLiveRuns: notHere,
+  removeRuns: notHere,
+  removeTraces: notHere,
+  healthFacts: notHere,
+};
