@@ -90,7 +90,11 @@ export function createEngine(deps: EngineDeps) {
     maxResultBytes: settings.max_result_bytes,
     traceMode: settings.trace_mode,
     resumeFacts: deps.resumeFacts,
-    handOver: (run, deadline_secs) => queue.handOver(run, deadline_secs),
+    handOver: async (run, deadline_secs) => {
+      // Once the endpoint owns the run nobody here would mark it any more.
+      await queue.mark([{ ...run, started_at: run.claimed_at }]);
+      return queue.handOver(run, deadline_secs);
+    },
     isUnavailable: isDatabaseUnavailable,
     onAttempt: (outcome, duration_ms) => {
       attemptsTotal.inc({

@@ -133,6 +133,7 @@ select r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.payl
 
 -- name: completeRuns :many prepared
 -- across projects: fenced by the lease of exactly this claim.
+-- A resumed or handed-back attempt keeps its first started_at.
 -- :facts is {run id: {c: claim_seq, s: started_at, r: result, t: execution trace, v: [version, version_id],
 -- d: event data}}. Ids missing in the answer were fenced off: somebody else owns the run now.
 with gone as (
@@ -143,7 +144,7 @@ with gone as (
   update job_runs r
      set status = 'completed', finished_at = strait_now(), expires_at = null, next_retry_at = null,
          error = null, error_class = null,
-         started_at = (:facts_json::jsonb -> r.id ->> 's')::timestamptz,
+         started_at = coalesce(r.started_at, (:facts_json::jsonb -> r.id ->> 's')::timestamptz),
          result = :facts_json::jsonb -> r.id -> 'r',
          execution_trace = coalesce(:facts_json::jsonb -> r.id -> 't', r.execution_trace),
          job_version = coalesce((:facts_json::jsonb -> r.id -> 'v' ->> 0)::int, r.job_version),
@@ -184,7 +185,7 @@ with gone as (
      set status = f.to_status,
          attempt = coalesce((f.fact ->> 'n')::int, r.attempt),
          priority = coalesce((f.fact ->> 'p')::int, r.priority),
-         started_at = (f.fact ->> 's')::timestamptz,
+         started_at = case when f.fact ->> 's' is not null then coalesce(r.started_at, (f.fact ->> 's')::timestamptz) end,
          finished_at = case when f.to_status = 'queued' then null else strait_now() end,
          next_retry_at = strait_now() + (f.fact ->> 'w')::float8 * interval '1 ms',
          heartbeat_at = null,
@@ -274,7 +275,7 @@ with held as materialized (
 ), done as (
   update job_runs r
      set status = 'executing', expires_at = null, next_retry_at = null,
-         started_at = (:starts_json::jsonb ->> r.id)::timestamptz
+         started_at = coalesce(r.started_at, (:starts_json::jsonb ->> r.id)::timestamptz)
    where r.id = any (array(select run_id from held))
      and r.created_at >= :created_from::timestamptz and r.created_at <= :created_to::timestamptz
      and (r.status = 'queued') is true

@@ -267,7 +267,7 @@ const completeRunsText = `with gone as (
   update job_runs r
      set status = 'completed', finished_at = strait_now(), expires_at = null, next_retry_at = null,
          error = null, error_class = null,
-         started_at = ($2::jsonb -> r.id ->> 's')::timestamptz,
+         started_at = coalesce(r.started_at, ($2::jsonb -> r.id ->> 's')::timestamptz),
          result = $2::jsonb -> r.id -> 'r',
          execution_trace = coalesce($2::jsonb -> r.id -> 't', r.execution_trace),
          job_version = coalesce(($2::jsonb -> r.id -> 'v' ->> 0)::int, r.job_version),
@@ -295,6 +295,7 @@ select id, (select count(*) from live)::int as "told" from done`;
 
 /**
  * across projects: fenced by the lease of exactly this claim.
+ * A resumed or handed-back attempt keeps its first started_at.
  * :facts is {run id: {c: claim_seq, s: started_at, r: result, t: execution trace, v: [version, version_id],
  * d: event data}}. Ids missing in the answer were fenced off: somebody else owns the run now.
  */
@@ -308,7 +309,7 @@ export function completeRuns(db: Queryable, params: CompleteRunsParams): Promise
       params.created_to,
       params.idempotency_retention_secs,
     ],
-    name: 'queue_completeRuns_d4b66afc',
+    name: 'queue_completeRuns_cf55fbb8',
   });
 }
 
@@ -341,7 +342,7 @@ const settleRunsText = `with gone as (
      set status = f.to_status,
          attempt = coalesce((f.fact ->> 'n')::int, r.attempt),
          priority = coalesce((f.fact ->> 'p')::int, r.priority),
-         started_at = (f.fact ->> 's')::timestamptz,
+         started_at = case when f.fact ->> 's' is not null then coalesce(r.started_at, (f.fact ->> 's')::timestamptz) end,
          finished_at = case when f.to_status = 'queued' then null else strait_now() end,
          next_retry_at = strait_now() + (f.fact ->> 'w')::float8 * interval '1 ms',
          heartbeat_at = null,
@@ -407,7 +408,7 @@ export function settleRuns(db: Queryable, params: SettleRunsParams): Promise<Set
       params.aging_ms,
       params.idempotency_retention_secs,
     ],
-    name: 'queue_settleRuns_1420f3e3',
+    name: 'queue_settleRuns_4119c386',
   });
 }
 
@@ -503,7 +504,7 @@ const markExecutingText = `with held as materialized (
 ), done as (
   update job_runs r
      set status = 'executing', expires_at = null, next_retry_at = null,
-         started_at = ($3::jsonb ->> r.id)::timestamptz
+         started_at = coalesce(r.started_at, ($3::jsonb ->> r.id)::timestamptz)
    where r.id = any (array(select run_id from held))
      and r.created_at >= $4::timestamptz and r.created_at <= $5::timestamptz
      and (r.status = 'queued') is true
@@ -531,7 +532,7 @@ export function markExecuting(db: Queryable, params: MarkExecutingParams): Promi
       params.created_from,
       params.created_to,
     ],
-    name: 'queue_markExecuting_f94997f9',
+    name: 'queue_markExecuting_a4ce09bf',
   });
 }
 
