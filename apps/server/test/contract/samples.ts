@@ -1,0 +1,116 @@
+// What a sensible request of each operation says, by operation id. An operation that needs a body and is
+// not listed here fails the tests that are generated from the operation table: new ones must be added.
+
+import type { OperationSpec } from '../../src/platform/http/define-api.ts';
+import type { PopulatedProject, RunName } from './populated-project.ts';
+
+export interface Sample {
+  readonly body?: (of: PopulatedProject) => unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Query of a sensible request, when the operation means nothing without one. */
+  readonly query?: (of: PopulatedProject) => Readonly<Record<string, string>>;
+  /** The run it makes sense for. Default: the executing one. */
+  readonly run?: RunName;
+  /** Finds nothing instead of refusing, for strangers as for unknown ids. The status it does that with. */
+  readonly finds_nothing?: 200 | 409;
+  /** What a sensible request is refused with, when the rest of the test cannot give it anything better. */
+  readonly refused?: 410;
+}
+
+const inAnHour = () => new Date(Date.now() + 3_600_000).toISOString();
+let made = 0;
+const unique = (text: string) => `${text}-${++made}`;
+const newJob = (of: PopulatedProject) => ({
+  name: `${of.marker} more`,
+  slug: unique('sample'),
+  endpoint_url: 'http://127.0.0.1:9999/more',
+});
+
+const bodies: Readonly<Record<string, Sample['body'] & {}>> = {
+  postV1Projects: () => ({ name: unique('Sample') }),
+  postV1ApiKeys: () => ({ name: unique('key'), scopes: ['runs:read'] }),
+  postV1Jobs: newJob,
+  postV1JobsBatch: (of) => ({ jobs: [newJob(of)] }),
+  postV1JobsBatchEnable: (of) => ({ ids: [of.job_id] }),
+  postV1JobsBatchDisable: (of) => ({ ids: [of.job_id] }),
+  patchV1JobsByJobID: (of) => ({ description: unique(of.marker) }),
+  postV1JobsByJobIDClone: (of) => ({ name: of.marker, slug: unique('clone') }),
+  postV1JobsByJobIDTrigger: (of) => ({ payload: { secret: of.marker } }),
+  postV1JobsByJobIDTriggerBulk: (of) => ({ items: [{ payload: { secret: of.marker } }] }),
+  postV1RunsByRunIDReschedule: () => ({ scheduled_at: inAnHour() }),
+  postV1RunsByRunIDDebug: () => ({ debug_mode: true }),
+  postV1RunsBulkCancel: (of) => ({ run_ids: Object.values(of.runs) }),
+  postV1RunsBulkCancelAll: (of) => ({ job_id: of.job_id }),
+  postV1RunsBulkReplay: (of) => ({ run_ids: Object.values(of.runs) }),
+  postV1RunsBulkDlqReplay: (of) => ({ run_ids: [of.runs.dead_letter] }),
+  postSdkV1RunsByRunIDLog: (of) => ({ message: of.marker }),
+  postSdkV1RunsByRunIDProgress: (of) => ({ message: of.marker, percent: 50 }),
+  postSdkV1RunsByRunIDAnnotate: (of) => ({ annotations: { note: of.marker } }),
+  postSdkV1RunsByRunIDCheckpoint: (of) => ({ state: { at: of.marker } }),
+  postSdkV1RunsByRunIDUsage: (of) => ({ provider: 'p', model: of.marker, total_tokens: 3 }),
+  postSdkV1RunsByRunIDToolCall: (of) => ({ tool_name: of.marker }),
+  postSdkV1RunsByRunIDOutput: (of) => ({ output_key: unique('out'), value: { of: of.marker } }),
+  postSdkV1RunsByRunIDComplete: (of) => ({ result: { of: of.marker } }),
+  postSdkV1RunsByRunIDFail: (of) => ({ error: of.marker }),
+  postSdkV1RunsByRunIDSpawn: (of) => ({ job_slug: of.job_slug, project_id: of.project_id }),
+  postSdkV1RunsByRunIDContinue: (of) => ({ payload: { of: of.marker } }),
+  postSdkV1RunsByRunIDWaitForEvent: (of) => ({ event_key: unique(of.event_key) }),
+  postSdkV1RunsByRunIDState: (of) => ({ key: unique(of.state_key), value: { of: of.marker } }),
+  postSdkV1RunsByRunIDStream: (of) => ({ chunk: of.marker }),
+  postSdkV1RunsByRunIDResources: () => ({ memory_mb: 5 }),
+};
+
+const others: Readonly<Record<string, Omit<Sample, 'body'>>> = {
+  deleteV1RunsByRunID: { run: 'queued' },
+  deleteV1RunsByRunIDIdempotencyKey: { run: 'completed' },
+  getV1RunsByRunIDStream: { run: 'completed', headers: { 'last-event-id': '0' } },
+  // Chunks of a live run would never end, those of an ended one are gone.
+  getV1RunsByRunIDStreamChunks: { run: 'completed', refused: 410 },
+  postV1RunsBulkCancel: { finds_nothing: 200 },
+  postV1RunsBulkReplay: { finds_nothing: 200 },
+  postV1RunsBulkDlqReplay: { finds_nothing: 409 },
+  postV1JobsBatchEnable: { finds_nothing: 200 },
+  postV1JobsBatchDisable: { finds_nothing: 200 },
+  postV1RunsByRunIDDlqReplay: { run: 'dead_letter' },
+  postV1RunsByRunIDPause: { run: 'queued' },
+  postV1RunsByRunIDReplay: { run: 'completed' },
+  postV1RunsByRunIDReschedule: { run: 'delayed' },
+  postV1RunsByRunIDResume: { run: 'queued' },
+};
+
+export function sampleOf({ id, body, body_required }: OperationSpec): Sample {
+  if (body && body_required !== false && !bodies[id]) {
+    throw new Error(`samples.ts has no body for ${id}: every new operation needs one`);
+  }
+  return { ...others[id], ...(bodies[id] && { body: bodies[id] }) };
+}
+
+/** The value of each path parameter, by its name. */
+const parameters: Readonly<Record<string, (of: PopulatedProject, run: RunName) => string>> = {
+  projectID: (of) => of.project_id,
+  keyID: (of) => of.key_id,
+  jobID: (of) => of.job_id,
+  versionID: (of) => of.version_id,
+  batchID: (of) => of.batch_id,
+  runID: (of, run) => of.runs[run],
+  eventKey: (of) => of.event_key,
+  key: (of) => of.state_key,
+};
+
+export const parametersOf = ({ path }: OperationSpec): string[] =>
+  [...path.matchAll(/:(\w+)/g)].map((match) => match[1] ?? '');
+
+/** The path with this project's ids; `with` replaces single ones. */
+export function pathOf(
+  operation: OperationSpec,
+  of: PopulatedProject,
+  { run = 'executing', ...replaced }: { run?: RunName } & Readonly<Record<string, string>> = {},
+): string {
+  return operation.path.replace(/:(\w+)/g, (_, name: string) => {
+    const value = replaced[name] ?? parameters[name]?.(of, run);
+    if (value === undefined) {
+      throw new Error(`samples.ts has no value for :${name} of ${operation.id}`);
+    }
+    return encodeURIComponent(value);
+  });
+}
