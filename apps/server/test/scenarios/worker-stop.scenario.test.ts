@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { until } from '../until.ts';
 import { audit, untilAllEnded, watchQueue } from './accounts.ts';
 import { full, leasesOf, report, startCluster, untilLeases, type Cluster } from './cluster.ts';
@@ -21,8 +22,13 @@ describe('worker processes', () => {
   test('a worker frozen past its lease and awake again cannot finish what others took over', async (t) => {
     const cluster = await startCluster(t, { database: 'shared' });
     const { promise: thawed, resolve: thaw } = Promise.withResolvers<void>();
-    // The first attempt is answered when its worker is about to wake up: late, but with 200.
-    const endpoint = await cluster.endpoint(({ attempt }) => (attempt === 1 ? { until: thawed } : {}));
+    const { promise: released, resolve: release } = Promise.withResolvers<void>();
+    // First attempts are answered when their worker is about to wake up: late, but with 200. By then the second
+    // attempts of even runs have ended and those of odd runs are under way.
+    const endpoint = await cluster.endpoint((dispatch) => {
+      if (dispatch.attempt === 1) return { until: thawed };
+      return numberOf(dispatch) % 2 === 1 ? { until: released } : {};
+    });
     const api = await cluster.start('api');
     const job = await cluster.job(api, endpoint, { retry_strategy: 'fixed', max_attempts: 3 });
     const frozen = await cluster.start('worker');
@@ -30,31 +36,33 @@ describe('worker processes', () => {
     await until('every run to be dispatched', () => endpoint.open() === RUNS);
     assert.equal(await leasesOf(cluster, frozen), RUNS);
     const watch = watchQueue(cluster.db);
+    const states = () => cluster.rows<{ status: string; attempt: number; runs: number }>(
+      `select status, attempt, count(*)::int as runs from job_runs where payload ->> 'n' <> '-1' group by 1, 2 order by 1`);
+    const half = [{ status: 'completed', attempt: 2, runs: RUNS / 2 }, { status: 'executing', attempt: 2, runs: RUNS / 2 }];
 
     frozen.signal('SIGSTOP');
     const rescuer = await cluster.start('worker');
-    assert.deepEqual(await untilAllEnded(cluster), { completed: RUNS }, 'the other worker finished every run');
+    await until('the other worker to take every run over', async () => isDeepStrictEqual(await states(), half));
     thaw();
-    await until('the late replies to be sent', () => endpoint.dispatches.every(({ outcome }) => outcome === 'replied'));
+    await until('the late replies to be sent', () => endpoint.open() === RUNS / 2);
     frozen.signal('SIGCONT');
+    const replies = async (): Promise<number> => {
+      const metrics = await (await fetch(`${frozen.url}/metrics`)).text();
+      return Number(/run_attempts_total\{outcome="ok"\} (\d+)/.exec(metrics)?.[1]);
+    };
+    await until('the thawed worker to have read every late reply', async () => (await replies()) === RUNS);
+    await sleep(200); // and to have tried to store it
+    assert.deepEqual(await states(), half, 'late results change nothing');
+    release();
+    assert.deepEqual(await untilAllEnded(cluster), { completed: RUNS });
     await rescuer.kill();
 
-    // Back at work, beside having its late results refused.
-    await until('a heartbeat of the thawed worker', async () => {
-      const rows = await cluster.rows('select from workers where pid = $1 and heartbeat_at > now() - interval \'500 ms\'', [frozen.pid]);
-      return rows.length > 0;
-    });
-    assert.equal((await cluster.call<{ id: string }>(api, 'POST', `/v1/jobs/${job}/trigger`, { payload: { n: -1 } })).status, 201);
-    assert.deepEqual(await untilAllEnded(cluster), { completed: RUNS + 1 });
-    await until('the thawed worker to have read every late reply', async () => {
-      const metrics = await (await fetch(`${frozen.url}/metrics`)).text();
-      return Number(/run_attempts_total\{outcome="ok"\} (\d+)/.exec(metrics)?.[1]) === RUNS + 1;
-    });
-
-    const attempts = await cluster.rows<{ attempt: number; runs: number }>(
-      `select attempt, count(*)::int as runs from job_runs where payload ->> 'n' <> '-1' group by 1`);
-    assert.deepEqual(attempts, [{ attempt: 2, runs: RUNS }], 'each run was finished by its second attempt');
+    assert.equal((await cluster.call(api, 'POST', `/v1/jobs/${job}/trigger`, { payload: { n: -1 } })).status, 201);
+    await until('the thawed worker to take up work again', () => endpoint.dispatches.length > 2 * RUNS);
     const { snapshots } = await watch.stop();
+    const [last] = endpoint.dispatches.slice(-1);
+    assert.deepEqual([last?.attempt, last && numberOf(last)], [1, -1]);
+    await untilAllEnded(cluster);
     report({ scenario: 'freeze', ...(await audit(cluster, endpoint)), snapshots });
   });
 
