@@ -12,6 +12,7 @@ import { leases, type Lease, type NewRun, type Queue, type RunClaim, type RunSta
 import { canonicalJson, runDetailLimits, runDetails, runMetadata, runView } from '../runs/index.ts';
 import { limits } from './contract.ts';
 import { leaseLost, type Fence } from './fence.ts';
+import { detailsAt } from './rules.ts';
 
 /** Checks the key of another project. Throws `unauthorized`, `forbidden`. */
 export interface TargetAccess {
@@ -67,7 +68,7 @@ export function createChildren({ db, fence, queue, waiting, jobs, access, max_pa
   const payloadOf = (job: TriggerJob, payload: unknown): string => {
     const text = canonicalJson(payload ?? (payload === undefined ? {} : null));
     if (Buffer.byteLength(text) > max_payload_bytes) throw refusal('payload_too_large', `the payload is larger than ${max_payload_bytes} bytes`);
-    const details = jobs.checkPayload(job, payload);
+    const details = detailsAt('body.payload', jobs.checkPayload(job, payload));
     if (details.length > 0) throw new Failure<FailureCode>('invalid_payload', { details });
     return text;
   };

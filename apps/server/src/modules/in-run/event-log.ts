@@ -29,18 +29,25 @@ export interface NewEvent {
 }
 
 export function createEventLog({ db, fence, max_events = limits.events }: { readonly db: Database; readonly fence: Fence; readonly max_events?: number }) {
-  const tallies = new Map<string, Tally>();
+  const tallies = new Map<string, Promise<Tally>>();
 
+  const count = async (run_id: string): Promise<Tally> => ({ events: await leases.countEvents(db, run_id, max_events), credit: RECOUNT_EVERY });
+
+  /** Calls of the same moment share one count, so that all of them count against it. */
   const tallyOf = async (run_id: string): Promise<Tally> => {
     const known = tallies.get(run_id);
-    if (known && known.credit > 0) return known;
-    const events = await leases.countEvents(db, run_id, max_events);
-    const tally = { events, credit: RECOUNT_EVERY };
+    const tally = await known;
+    if (tally && tally.credit > 0) return tally;
+    // Somebody else may have begun to count again while we waited.
+    const current = tallies.get(run_id);
+    if (current !== undefined && current !== known) return current;
+    const counted = count(run_id);
     tallies.delete(run_id);
-    tallies.set(run_id, tally);
+    tallies.set(run_id, counted);
+    counted.catch(() => tallies.get(run_id) === counted && tallies.delete(run_id));
     const [oldest] = tallies.keys();
     if (tallies.size > MAX_TRACKED_RUNS && oldest !== undefined) tallies.delete(oldest);
-    return tally;
+    return counted;
   };
 
   /** The stored event, or the one that says that this and all later ones are dropped. */

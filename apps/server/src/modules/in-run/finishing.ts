@@ -10,7 +10,7 @@ import type { Lease, Queue, RunClaim, Settlement, WaitingVerbs } from '../queue/
 import { runDetails, runView } from '../runs/index.ts';
 import { jsonBytes, limits } from './contract.ts';
 import type { Fence } from './fence.ts';
-import { cutToBytes } from './rules.ts';
+import { cutToBytes, detailsAt } from './rules.ts';
 
 export interface FinishingDeps {
   readonly db: Database;
@@ -72,7 +72,7 @@ export function createFinishing({ db, fence, queue, waiting, jobs, max_result_by
       return fence.attempt(claim, async () => {
         const lease = await fence.look(claim);
         const config = await configOf(lease);
-        const details = jobs.checkResult(config, result ?? null);
+        const details = detailsAt('body.result', jobs.checkResult(config, result ?? null));
         if (details.length > 0) throw new Failure<FailureCode>('result_invalid', { details });
         if (lease.waiting) {
           const ended = await endWait(lease, 'completed', { error: null, error_class: null, result_json: result_json ?? null });

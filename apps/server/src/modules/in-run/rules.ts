@@ -1,5 +1,6 @@
 // Pure decisions of the in-run API.
 
+import type { FailureDetail } from '../../platform/failure.ts';
 import { runStates } from '../queue/index.ts';
 import { isRecord } from './contract.ts';
 
@@ -69,14 +70,18 @@ export function splitChunk(chunk: Chunk): string[] {
   return texts.map((part_text, part) => JSON.stringify({ ...chunk, chunk: part_text, done: chunk.done && part === texts.length - 1, part }));
 }
 
+/** Problems inside a value, as problems of the request that carried it at `path`. */
+export const detailsAt = (path: string, details: readonly FailureDetail[]): FailureDetail[] =>
+  details.map((found) => ({ path: found.path === '' || found.path.startsWith('[') ? `${path}${found.path}` : `${path}.${found.path}`, message: found.message }));
+
 /** JSON Schema checks here know only types, required members, properties and items (conventions §12). */
-export function schemaProblems(schema: unknown, value: unknown, path: string): { path: string; message: string }[] {
+export function schemaProblems(schema: unknown, value: unknown, path: string): FailureDetail[] {
   if (!isRecord(schema)) return [];
   const types = typeof schema['type'] === 'string' ? [schema['type']] : Array.isArray(schema['type']) ? schema['type'] : [];
   if (types.length > 0 && !types.some((type) => hasType(type, value))) {
     return [{ path, message: `must be ${types.map(String).join(' or ').slice(0, 100)}` }];
   }
-  const problems: { path: string; message: string }[] = [];
+  const problems: FailureDetail[] = [];
   if (isRecord(value)) {
     const { required, properties } = schema;
     for (const member of Array.isArray(required) ? required : []) {

@@ -22,6 +22,8 @@ export interface UsageReport {
 }
 
 const json = (value: unknown): string => JSON.stringify(value);
+/** Absent in replies, like everything a run did not send. */
+const absent = (value: unknown): unknown => value ?? undefined;
 const optionalJson = (value: unknown): string | null => (value === undefined ? null : JSON.stringify(value));
 
 export const runDetails = {
@@ -37,19 +39,23 @@ export const runDetails = {
   /** Serialised. Undefined: the run would reach its cost limit. */
   addUsage: (tx: Queryable, key: RunKey, usage: UsageReport) => store.addUsage(tx, { ...key, ...usage }),
 
-  addToolCall: (
+  addToolCall: async (
     tx: Queryable,
     run_id: string,
     call: { tool_name: string; input?: unknown; output?: unknown; duration_ms?: number | undefined; status: string },
-  ) =>
-    store.addToolCall(tx, {
+  ) => {
+    const row = await store.addToolCall(tx, {
       run_id, tool_name: call.tool_name, input_json: optionalJson(call.input), output_json: optionalJson(call.output),
       duration_ms: call.duration_ms ?? null, status: call.status,
-    }),
+    });
+    return { ...row, input: absent(row.input), output: absent(row.output) };
+  },
 
   /** Serialised. Undefined: too many outputs. */
-  saveOutput: (tx: Queryable, run_id: string, output_key: string, schema: unknown, value: unknown) =>
-    store.saveOutput(tx, { run_id, output_key, schema_json: optionalJson(schema), value_json: json(value), max_outputs: runDetailLimits.outputs }),
+  saveOutput: async (tx: Queryable, run_id: string, output_key: string, schema: unknown, value: unknown) => {
+    const row = await store.saveOutput(tx, { run_id, output_key, schema_json: optionalJson(schema), value_json: json(value), max_outputs: runDetailLimits.outputs });
+    return row && { ...row, schema: absent(row.schema) };
+  },
 
   /** Serialised. Undefined: too many keys. */
   saveState: (tx: Queryable, run_id: string, state_key: string, value: unknown) =>
