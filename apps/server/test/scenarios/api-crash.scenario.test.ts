@@ -39,10 +39,18 @@ describe('API processes', () => {
         for (;;) {
           const items = Array.from({ length: BULK }, (_, n) => ({ payload: { crash, n } }));
           try {
-            const { status, body } = await cluster.call<Bulk>(api, 'POST', `/v1/jobs/${job}/trigger/bulk`, { items });
+            const { status, body } = await cluster.call<Bulk>(
+              api,
+              'POST',
+              `/v1/jobs/${job}/trigger/bulk`,
+              { items },
+            );
             assert.equal(status, 201);
             assert.equal(body.created, BULK);
-            acknowledged.set(body.batch_id, body.results.map(({ id }) => id));
+            acknowledged.set(
+              body.batch_id,
+              body.results.map(({ id }) => id),
+            );
           } catch (error) {
             if (error instanceof assert.AssertionError) throw error;
             unanswered += 1;
@@ -61,18 +69,39 @@ describe('API processes', () => {
     const { snapshots } = await watch.stop();
     const books = await audit(cluster, endpoint);
     const batches = await cluster.rows<{ id: string; status: string; runs: number }>(
-      `select b.id, b.status, count(r.id) as runs from batch_operations b left join job_runs r on r.batch_id = b.id group by 1, 2`);
-    assert.deepEqual(batches.filter(({ status, runs }) => Number(runs) !== BULK || status !== 'completed'), [], 'every batch is whole');
+      `select b.id, b.status, count(r.id) as runs from batch_operations b left join job_runs r on r.batch_id = b.id group by 1, 2`,
+    );
+    assert.deepEqual(
+      batches.filter(({ status, runs }) => Number(runs) !== BULK || status !== 'completed'),
+      [],
+      'every batch is whole',
+    );
     const whole = new Set(batches.map(({ id }) => id));
-    assert.deepEqual([...acknowledged.keys()].filter((id) => !whole.has(id)), [], 'every acknowledged batch exists');
-    const known = new Set((await cluster.rows<{ id: string }>('select id from job_runs')).map(({ id }) => id));
-    assert.deepEqual([...acknowledged.values()].flat().filter((id) => !known.has(id)), [], 'and so does each of its runs');
+    assert.deepEqual(
+      [...acknowledged.keys()].filter((id) => !whole.has(id)),
+      [],
+      'every acknowledged batch exists',
+    );
+    const known = new Set(
+      (await cluster.rows<{ id: string }>('select id from job_runs')).map(({ id }) => id),
+    );
+    assert.deepEqual(
+      [...acknowledged.values()].flat().filter((id) => !known.has(id)),
+      [],
+      'and so does each of its runs',
+    );
     assert.deepEqual(states, { completed: batches.length * BULK });
     assert.equal(books.repeated, 0);
     assert.ok(unanswered >= CRASHES, 'each crash cut a request off');
     report({
-      scenario: 'api-crash', crashes: CRASHES, acknowledged_batches: acknowledged.size, unanswered,
-      unanswered_but_whole: batches.length - acknowledged.size, ...books, snapshots, secs: Math.round((performance.now() - began) / 1000),
+      scenario: 'api-crash',
+      crashes: CRASHES,
+      acknowledged_batches: acknowledged.size,
+      unanswered,
+      unanswered_but_whole: batches.length - acknowledged.size,
+      ...books,
+      snapshots,
+      secs: Math.round((performance.now() - began) / 1000),
     });
   });
 
@@ -85,22 +114,44 @@ describe('API processes', () => {
     const latencies: number[] = [];
     for (let round = 0; round < KEY_ROUNDS; round++) {
       const sent = performance.now();
-      const replies = await Promise.all(Array.from({ length: PARALLEL }, (_, index) =>
-        cluster.call<Triggered>(
-          round % 2 === 0 ? apis[0] : (apis[index % 2] ?? apis[0]), 'POST', `/v1/jobs/${job}/trigger`, { payload: { round } },
-          { 'idempotency-key': `round-${round}` },
-        )));
+      const replies = await Promise.all(
+        Array.from({ length: PARALLEL }, (_, index) =>
+          cluster.call<Triggered>(
+            round % 2 === 0 ? apis[0] : (apis[index % 2] ?? apis[0]),
+            'POST',
+            `/v1/jobs/${job}/trigger`,
+            { payload: { round } },
+            { 'idempotency-key': `round-${round}` },
+          ),
+        ),
+      );
       latencies.push(performance.now() - sent);
-      assert.deepEqual(replies.map(({ status }) => status), Array(PARALLEL).fill(201));
-      assert.equal(new Set(replies.map(({ body }) => body.id)).size, 1, 'all answers name the same run');
-      assert.equal(replies.filter(({ body }) => !body.idempotency_hit).length, 1, 'exactly one of them created it');
+      assert.deepEqual(
+        replies.map(({ status }) => status),
+        Array(PARALLEL).fill(201),
+      );
+      assert.equal(
+        new Set(replies.map(({ body }) => body.id)).size,
+        1,
+        'all answers name the same run',
+      );
+      assert.equal(
+        replies.filter(({ body }) => !body.idempotency_hit).length,
+        1,
+        'exactly one of them created it',
+      );
     }
     const [count] = await cluster.rows<{ runs: number; keys: number }>(
-      'select count(*) as runs, count(distinct idempotency_key) as keys from job_runs');
+      'select count(*) as runs, count(distinct idempotency_key) as keys from job_runs',
+    );
     assert.deepEqual([Number(count?.runs), Number(count?.keys)], [KEY_ROUNDS, KEY_ROUNDS]);
     report({
-      scenario: 'idempotency', rounds: KEY_ROUNDS, parallel: PARALLEL, runs: KEY_ROUNDS,
-      round_ms: Math.round(latencies.reduce((sum, ms) => sum + ms, 0) / KEY_ROUNDS), secs: Math.round((performance.now() - began) / 1000),
+      scenario: 'idempotency',
+      rounds: KEY_ROUNDS,
+      parallel: PARALLEL,
+      runs: KEY_ROUNDS,
+      round_ms: Math.round(latencies.reduce((sum, ms) => sum + ms, 0) / KEY_ROUNDS),
+      secs: Math.round((performance.now() - began) / 1000),
     });
   });
 });

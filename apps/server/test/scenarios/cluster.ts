@@ -2,7 +2,8 @@
 import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { startLocalPostgres } from '@strait/local-postgres';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startLocalPostgres, type LocalPostgres } from '@strait/local-postgres';
 import { createDatabase, type Database } from '../../src/platform/db/database.ts';
 import type { DevFile } from '../../src/app/home.ts';
 import { testDatabase } from '../database.ts';
@@ -25,16 +26,32 @@ export interface Reply<Body> {
 export interface Cluster {
   /** For assertions: sees every project. */
   readonly db: Database;
-  /** Starts a process and waits until it is ready. */
-  start(mode: Mode, env?: Readonly<Record<string, string>>, server?: string): Promise<ProductProcess>;
+  /** Starts a process and waits until it is ready. `version`: folder of another `apps/server`. */
+  start(
+    mode: Mode,
+    env?: Readonly<Record<string, string>>,
+    version?: string,
+  ): Promise<ProductProcess>;
   /** Calls the API of one process with the project's key. Rejects only when no answer came. */
-  call<Body>(process: ProductProcess, method: string, path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<Reply<Body>>;
+  call<Body>(
+    process: ProductProcess,
+    method: string,
+    path: string,
+    body?: unknown,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<Reply<Body>>;
   /** An endpoint that lives as long as the cluster. */
   endpoint(answer?: (dispatch: Dispatch) => Answer): Promise<Endpoint>;
   /** A job that calls `endpoint`; its id. */
-  job(process: ProductProcess, endpoint: Endpoint, settings?: Readonly<Record<string, unknown>>): Promise<string>;
+  job(
+    process: ProductProcess,
+    endpoint: Endpoint,
+    settings?: Readonly<Record<string, unknown>>,
+  ): Promise<string>;
   /** The postmaster of the cluster's own server. */
   postmaster(): number;
+  /** Takes the `own` server away for this long. */
+  outage(ms: number): Promise<void>;
   rows<Row>(text: string, values?: readonly unknown[]): Promise<Row[]>;
 }
 
@@ -48,7 +65,11 @@ export interface ClusterOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-const SECRETS = { INTERNAL_SECRET: 'i'.repeat(48), JWT_SIGNING_KEY: 'j'.repeat(48), ENCRYPTION_KEY: 'e'.repeat(64) };
+const SECRETS = {
+  INTERNAL_SECRET: 'i'.repeat(48),
+  JWT_SIGNING_KEY: 'j'.repeat(48),
+  ENCRYPTION_KEY: 'e'.repeat(64),
+};
 const PROJECT = 'scenario';
 const SETTINGS: Readonly<Record<string, string>> = {
   ...SECRETS,
@@ -89,12 +110,13 @@ export async function startCluster(owner: Owner, options: ClusterOptions): Promi
     return started;
   };
 
+  let server: LocalPostgres | undefined;
   let first: ProductProcess | undefined;
   let key: string | undefined;
   let url: string;
   if (options.database === 'own') {
-    const server = await startLocalPostgres({ home: path.join(home, 'postgres') });
-    defer(() => server.stop('immediate'));
+    server = await startLocalPostgres({ home: path.join(home, 'postgres') });
+    defer(() => server?.stop('immediate'));
     url = server.url;
   } else if (options.database === 'shared') {
     const database = await testDatabase();
@@ -113,19 +135,32 @@ export async function startCluster(owner: Owner, options: ClusterOptions): Promi
   const db = createDatabase({ url, application_name: 'strait-scenario', max: 4 });
   defer(() => db.close());
   defer(async () => {
-    await Promise.all([...processes].map(async (each) => {
-      each.signal('SIGCONT');
-      await each.kill();
-    }));
+    await Promise.all(
+      [...processes].map(async (each) => {
+        each.signal('SIGCONT');
+        await each.kill();
+      }),
+    );
   });
 
   const call = async <Body>(
-    target: ProductProcess, method: string, where: string, body?: unknown, headers: Readonly<Record<string, string>> = {},
+    target: ProductProcess,
+    method: string,
+    where: string,
+    body?: unknown,
+    headers: Readonly<Record<string, string>> = {},
   ): Promise<Reply<Body>> => {
-    const credential = key === undefined ? { 'x-internal-secret': SECRETS.INTERNAL_SECRET } : { authorization: `Bearer ${key}` };
+    const credential =
+      key === undefined
+        ? { 'x-internal-secret': SECRETS.INTERNAL_SECRET }
+        : { authorization: `Bearer ${key}` };
     const response = await fetch(target.url + where, {
       method,
-      headers: { ...credential, ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
+      headers: {
+        ...credential,
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...headers,
+      },
       ...(body !== undefined && { body: JSON.stringify(body) }),
       signal: AbortSignal.timeout(30_000),
     });
@@ -140,9 +175,14 @@ export async function startCluster(owner: Owner, options: ClusterOptions): Promi
   return {
     db,
     call,
-    async start(mode, env = {}, server) {
-      if (first && mode === 'all' && Object.keys(env).length === 0 && server === undefined) return first;
-      return launched({ mode, server, env: { ...SETTINGS, ...options.env, ...env, DATABASE_URL: url, STRAIT_HOME: home } });
+    async start(mode, env = {}, version) {
+      if (first && mode === 'all' && Object.keys(env).length === 0 && version === undefined)
+        return first;
+      return launched({
+        mode,
+        server: version,
+        env: { ...SETTINGS, ...options.env, ...env, DATABASE_URL: url, STRAIT_HOME: home },
+      });
     },
     async endpoint(answer) {
       const endpoint = await startEndpoint(answer);
@@ -152,21 +192,41 @@ export async function startCluster(owner: Owner, options: ClusterOptions): Promi
     },
     async job(target, endpoint, settings = {}) {
       if (key === undefined) {
-        const made = await call<{ key: string }>(target, 'POST', '/v1/api-keys', { project_id: PROJECT, name: 'scenario', scopes: ['*'] });
+        const made = await call<{ key: string }>(target, 'POST', '/v1/api-keys', {
+          project_id: PROJECT,
+          name: 'scenario',
+          scopes: ['*'],
+        });
         key = expect201(made).key;
       }
       const name = `job-${Math.random().toString(36).slice(2, 10)}`;
-      const made = await call<{ id: string }>(target, 'POST', '/v1/jobs', { name, slug: name, endpoint_url: endpoint.url, ...settings });
+      const made = await call<{ id: string }>(target, 'POST', '/v1/jobs', {
+        name,
+        slug: name,
+        endpoint_url: endpoint.url,
+        ...settings,
+      });
       return expect201(made).id;
     },
     postmaster() {
       const folder = path.join(home, 'postgres');
-      const { data_dir } = JSON.parse(readFileSync(path.join(folder, 'local-postgres.json'), 'utf8')) as { data_dir: string };
-      const pid = Number(readFileSync(path.resolve(folder, data_dir, 'postmaster.pid'), 'utf8').split('\n')[0]);
+      const { data_dir } = JSON.parse(
+        readFileSync(path.join(folder, 'local-postgres.json'), 'utf8'),
+      ) as { data_dir: string };
+      const pid = Number(
+        readFileSync(path.resolve(folder, data_dir, 'postmaster.pid'), 'utf8').split('\n')[0],
+      );
       if (!(pid > 1)) throw new Error('no postmaster runs');
       return pid;
     },
-    rows: async <Row>(text: string, values: readonly unknown[] = []) => (await db.query({ text, values })).rows as Row[],
+    async outage(ms) {
+      await server?.stop('fast');
+      await sleep(ms);
+      // The same port and passwords: the home remembers them.
+      server = await startLocalPostgres({ home: path.join(home, 'postgres') });
+    },
+    rows: async <Row>(text: string, values: readonly unknown[] = []) =>
+      (await db.query({ text, values })).rows as Row[],
   };
 }
 
@@ -183,13 +243,22 @@ function devFile(home: string, pid: number): DevFile | undefined {
 /** Leases that this process holds right now. */
 export async function leasesOf(cluster: Cluster, { pid }: ProductProcess): Promise<number> {
   const [row] = await cluster.rows<{ count: number }>(
-    'select count(*) from run_active a join workers w on w.id = a.worker_id where w.pid = $1', [pid],
+    'select count(*) from run_active a join workers w on w.id = a.worker_id where w.pid = $1',
+    [pid],
   );
   return Number(row?.count);
 }
 
-export const untilLeases = (cluster: Cluster, holder: ProductProcess, atLeast: number): Promise<number> =>
-  until(`${atLeast} leases of process ${holder.pid}`, async () => {
-    const count = await leasesOf(cluster, holder);
-    return count >= atLeast && count;
-  }, { deadline_ms: 30_000, every_ms: 10 });
+export const untilLeases = (
+  cluster: Cluster,
+  holder: ProductProcess,
+  atLeast: number,
+): Promise<number> =>
+  until(
+    `${atLeast} leases of process ${holder.pid}`,
+    async () => {
+      const count = await leasesOf(cluster, holder);
+      return count >= atLeast && count;
+    },
+    { deadline_ms: 30_000, every_ms: 10 },
+  );

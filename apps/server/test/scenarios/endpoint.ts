@@ -39,7 +39,9 @@ export interface Endpoint {
 }
 
 /** Answers 200 with the dispatch's attempt and claim unless `answer` says otherwise. */
-export async function startEndpoint(answer: (dispatch: Dispatch) => Answer = () => ({})): Promise<Endpoint> {
+export async function startEndpoint(
+  answer: (dispatch: Dispatch) => Answer = () => ({}),
+): Promise<Endpoint> {
   const dispatches: Dispatch[] = [];
   const malformed: string[] = [];
   let open = 0;
@@ -50,10 +52,19 @@ export async function startEndpoint(answer: (dispatch: Dispatch) => Answer = () 
     request.on('end', () => {
       const [run_id = '', attempt, claim] = String(request.headers['idempotency-key']).split(':');
       const dispatch: Dispatch = {
-        run_id, attempt: Number(attempt), claim: Number(claim), headers: request.headers,
-        payload: text === '' ? undefined : JSON.parse(text), started_at, outcome: 'open',
+        run_id,
+        attempt: Number(attempt),
+        claim: Number(claim),
+        headers: request.headers,
+        payload: text === '' ? undefined : JSON.parse(text),
+        started_at,
+        outcome: 'open',
       };
-      if (request.headers['x-run-id'] !== run_id || request.headers['x-attempt'] !== attempt || !(dispatch.claim > 0)) {
+      if (
+        request.headers['x-run-id'] !== run_id ||
+        request.headers['x-attempt'] !== attempt ||
+        !(dispatch.claim > 0)
+      ) {
         malformed.push(JSON.stringify(request.headers));
       }
       dispatches.push(dispatch);
@@ -66,7 +77,14 @@ export async function startEndpoint(answer: (dispatch: Dispatch) => Answer = () 
       void reply(dispatch);
     });
     const reply = async (dispatch: Dispatch): Promise<void> => {
-      const { status = 200, headers = {}, body = { attempt: dispatch.attempt, claim: dispatch.claim }, delay_ms = 0, until, hang_up } = answer(dispatch);
+      const {
+        status = 200,
+        headers = {},
+        body = { attempt: dispatch.attempt, claim: dispatch.claim },
+        delay_ms = 0,
+        until,
+        hang_up,
+      } = answer(dispatch);
       if (until) await until;
       if (delay_ms > 0) await sleep(delay_ms);
       if (hang_up) return void response.destroy();
@@ -82,9 +100,10 @@ export async function startEndpoint(answer: (dispatch: Dispatch) => Answer = () 
     malformed,
     open: () => open,
     ofRun: (run_id) => dispatches.filter((dispatch) => dispatch.run_id === run_id),
-    close: () => new Promise((resolve) => {
-      server.close(() => resolve());
-      server.closeAllConnections();
-    }),
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
   };
 }

@@ -42,19 +42,28 @@ const KEPT_LOG = 200_000;
 const LEASH = `data:text/javascript,process.stdin.on('end',()=>process.exit(9)).on('error',()=>process.exit(9)).resume().unref()`;
 
 /** Resolves when it is ready; rejects with its log when it ends before. */
-export async function launch({ mode, env, server = SERVER, findUrl = urlInLog }: Launch): Promise<ProductProcess> {
+export async function launch({
+  mode,
+  env,
+  server = SERVER,
+  findUrl = urlInLog,
+}: Launch): Promise<ProductProcess> {
   const began = performance.now();
   const main = path.join(server, 'src/app/main.ts');
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', '--import', LEASH, main, '--mode', mode], {
-    cwd: server,
-    env: {
-      PATH: process.env['PATH'],
-      TMPDIR: process.env['TMPDIR'],
-      NODE_COMPILE_CACHE: path.join(SERVER, '../../node_modules/.cache/node-compile'),
-      ...env,
+  const child = spawn(
+    process.execPath,
+    ['--disable-warning=ExperimentalWarning', '--import', LEASH, main, '--mode', mode],
+    {
+      cwd: server,
+      env: {
+        PATH: process.env['PATH'],
+        TMPDIR: process.env['TMPDIR'],
+        NODE_COMPILE_CACHE: path.join(SERVER, '../../node_modules/.cache/node-compile'),
+        ...env,
+      },
+      stdio: ['pipe', 'pipe', 'pipe'],
     },
-    stdio: ['pipe', 'pipe', 'pipe'],
-  });
+  );
   let log = '';
   let exit: Exit | undefined;
   const collect = (chunk: Buffer): void => {
@@ -75,14 +84,22 @@ export async function launch({ mode, env, server = SERVER, findUrl = urlInLog }:
     const url = await until(
       `a process in mode ${mode} to be ready`,
       () => {
-        if (exit) throw new Error(`mode ${mode} ended with ${JSON.stringify(exit)} before it was ready:\n${log}`);
+        if (exit)
+          throw new Error(
+            `mode ${mode} ended with ${JSON.stringify(exit)} before it was ready:\n${log}`,
+          );
         return findUrl(pid, log);
       },
       { deadline_ms: READY_MS },
     );
     const took_ms = Math.round(performance.now() - began);
     return {
-      pid, mode, url, took_ms, exited, kill,
+      pid,
+      mode,
+      url,
+      took_ms,
+      exited,
+      kill,
       log: () => log,
       running: () => exit === undefined,
       signal: (signal) => void child.kill(signal),

@@ -18,44 +18,87 @@ interface Case {
   readonly delays: readonly (number | readonly [min: number, max: number])[];
   readonly answer?: (dispatch: Dispatch) => Answer;
   /** Of the runs, over the job's settings. No trigger sets them yet, so the test writes them while the runs are delayed. */
-  readonly overrides?: { readonly max_attempts: number; readonly backoff: string; readonly initial: number; readonly max: number | null };
+  readonly overrides?: {
+    readonly max_attempts: number;
+    readonly backoff: string;
+    readonly initial: number;
+    readonly max: number | null;
+  };
 }
 
-const failing = (status: number, headers?: Answer['headers']) => (): Answer => ({ status, ...(headers && { headers }), body: { error: 'no' } });
+const failing = (status: number, headers?: Answer['headers']) => (): Answer => ({
+  status,
+  ...(headers && { headers }),
+  body: { error: 'no' },
+});
 /** Fails once in a way of its own, then in the plain one: what the first reply asked for must not stay. */
-const once = (first: () => Answer) => ({ attempt }: Dispatch): Answer => (attempt === 1 ? first() : failing(500)());
+const once =
+  (first: () => Answer) =>
+  ({ attempt }: Dispatch): Answer =>
+    attempt === 1 ? first() : failing(500)();
 
 const CASES: readonly Case[] = [
-  { name: 'exponential', settings: { retry_strategy: 'exponential', max_attempts: 4 }, delays: [1, 2, 4] },
+  {
+    name: 'exponential',
+    settings: { retry_strategy: 'exponential', max_attempts: 4 },
+    delays: [1, 2, 4],
+  },
   { name: 'linear', settings: { retry_strategy: 'linear', max_attempts: 4 }, delays: [1, 2, 3] },
   { name: 'fixed', settings: { retry_strategy: 'fixed', max_attempts: 5 }, delays: [1, 1, 1, 1] },
-  { name: 'custom', settings: { retry_strategy: 'custom', retry_delays_secs: [2, 1, 3], max_attempts: 4 }, delays: [2, 1, 3] },
-  { name: 'custom, the last delay repeats', settings: { retry_strategy: 'custom', retry_delays_secs: [2, 1], max_attempts: 5 }, delays: [2, 1, 1, 1] },
+  {
+    name: 'custom',
+    settings: { retry_strategy: 'custom', retry_delays_secs: [2, 1, 3], max_attempts: 4 },
+    delays: [2, 1, 3],
+  },
+  {
+    name: 'custom, the last delay repeats',
+    settings: { retry_strategy: 'custom', retry_delays_secs: [2, 1], max_attempts: 5 },
+    delays: [2, 1, 1, 1],
+  },
   { name: 'default', settings: { max_attempts: 2 }, delays: [1] },
   {
-    name: '429, Retry-After in seconds', settings: { retry_strategy: 'fixed', max_attempts: 3 }, delays: [[3, 3.3], 1],
+    name: '429, Retry-After in seconds',
+    settings: { retry_strategy: 'fixed', max_attempts: 3 },
+    delays: [[3, 3.3], 1],
     answer: once(failing(429, { 'retry-after': '3' })),
   },
   {
-    name: '503, Retry-After as a date', settings: { retry_strategy: 'fixed', max_attempts: 3 }, delays: [[3, 4.4], 1],
+    name: '503, Retry-After as a date',
+    settings: { retry_strategy: 'fixed', max_attempts: 3 },
+    delays: [[3, 4.4], 1],
     // A date has whole seconds: 4 s ahead says between 3 and 4.
-    answer: once(() => failing(503, { 'retry-after': new Date(Date.now() + 4_000).toUTCString() })()),
+    answer: once(() =>
+      failing(503, { 'retry-after': new Date(Date.now() + 4_000).toUTCString() })(),
+    ),
   },
   {
-    name: 'Retry-After shorter than the strategy', settings: { retry_strategy: 'custom', retry_delays_secs: [3], max_attempts: 2 }, delays: [3],
+    name: 'Retry-After shorter than the strategy',
+    settings: { retry_strategy: 'custom', retry_delays_secs: [3], max_attempts: 2 },
+    delays: [3],
     answer: failing(429, { 'retry-after': '1' }),
   },
   {
-    name: 'Retry-After on a 500 says nothing', settings: { retry_strategy: 'fixed', max_attempts: 3 }, delays: [1, 1],
+    name: 'Retry-After on a 500 says nothing',
+    settings: { retry_strategy: 'fixed', max_attempts: 3 },
+    delays: [1, 1],
     answer: failing(500, { 'retry-after': '30' }),
   },
-  { name: 'a broken connection', settings: { retry_strategy: 'fixed', max_attempts: 2 }, delays: [1], answer: () => ({ hang_up: true }) },
   {
-    name: 'run overrides, exponential', settings: { retry_strategy: 'fixed', max_attempts: 9 }, delays: [2, 3],
+    name: 'a broken connection',
+    settings: { retry_strategy: 'fixed', max_attempts: 2 },
+    delays: [1],
+    answer: () => ({ hang_up: true }),
+  },
+  {
+    name: 'run overrides, exponential',
+    settings: { retry_strategy: 'fixed', max_attempts: 9 },
+    delays: [2, 3],
     overrides: { max_attempts: 3, backoff: 'exponential', initial: 2, max: 3 },
   },
   {
-    name: 'run overrides, fixed', settings: { retry_strategy: 'exponential', max_attempts: 1 }, delays: [2, 2],
+    name: 'run overrides, fixed',
+    settings: { retry_strategy: 'exponential', max_attempts: 1 },
+    delays: [2, 2],
     overrides: { max_attempts: 3, backoff: 'fixed', initial: 2, max: null },
   },
 ];
@@ -72,22 +115,36 @@ test('delays between attempts are those of the strategy, and due runs are dispat
     jobs.set(job, each);
   }
   const scheduled_at = new Date(Date.now() + 1_500).toISOString();
-  await Promise.all([...jobs].map(async ([job, { overrides }]) => {
-    const items = Array.from({ length: RUNS }, (_, n) => ({ payload: { n }, ...(overrides && { scheduled_at }) }));
-    assert.equal((await cluster.call(product, 'POST', `/v1/jobs/${job}/trigger/bulk`, { items })).status, 201);
-    if (!overrides) return;
-    const { max_attempts, backoff, initial, max } = overrides;
-    await cluster.rows(
-      `update job_runs set max_attempts_override = $2, retry_backoff = $3, retry_initial_delay_secs = $4, retry_max_delay_secs = $5
-        where job_id = $1 and status = 'delayed'`, [job, max_attempts, backoff, initial, max]);
-  }));
+  await Promise.all(
+    [...jobs].map(async ([job, { overrides }]) => {
+      const items = Array.from({ length: RUNS }, (_, n) => ({
+        payload: { n },
+        ...(overrides && { scheduled_at }),
+      }));
+      assert.equal(
+        (await cluster.call(product, 'POST', `/v1/jobs/${job}/trigger/bulk`, { items })).status,
+        201,
+      );
+      if (!overrides) return;
+      const { max_attempts, backoff, initial, max } = overrides;
+      await cluster.rows(
+        `update job_runs set max_attempts_override = $2, retry_backoff = $3, retry_initial_delay_secs = $4, retry_max_delay_secs = $5
+        where job_id = $1 and status = 'delayed'`,
+        [job, max_attempts, backoff, initial, max],
+      );
+    }),
+  );
   assert.deepEqual(await untilAllEnded(cluster), { dead_letter: CASES.length * RUNS });
 
-  const due = new Map((await cluster.rows<{ attempt: string; due_ms: number }>(
-    `select run_id || ' ' || ((data ->> 'attempt')::int + 1) as attempt,
+  const due = new Map(
+    (
+      await cluster.rows<{ attempt: string; due_ms: number }>(
+        `select run_id || ' ' || ((data ->> 'attempt')::int + 1) as attempt,
             (extract(epoch from created_at) * 1000 + (data ->> 'retry_in_ms')::float8)::float8 as due_ms
        from run_events where type = 'state_change' and data ? 'retry_in_ms'`,
-  )).map(({ attempt, due_ms }) => [attempt, Number(due_ms)]));
+      )
+    ).map(({ attempt, due_ms }) => [attempt, Number(due_ms)]),
+  );
   const lateness: number[] = [];
   const wrong: string[] = [];
   const seen: Record<string, string[]> = {};
@@ -96,33 +153,52 @@ test('delays between attempts are those of the strategy, and due runs are dispat
     const byRun = Map.groupBy(endpoint.dispatches, ({ run_id }) => run_id);
     assert.equal(byRun.size, RUNS);
     for (const [run_id, dispatches] of byRun) {
-      assert.deepEqual(dispatches.map(({ attempt }) => attempt), Array.from({ length: delays.length + 1 }, (_, index) => index + 1), name);
+      assert.deepEqual(
+        dispatches.map(({ attempt }) => attempt),
+        Array.from({ length: delays.length + 1 }, (_, index) => index + 1),
+        name,
+      );
       if (overrides) lateness.push((dispatches[0]?.started_at ?? NaN) - Date.parse(scheduled_at));
       for (const [index, delay] of delays.entries()) {
-        const [ended, next] = [dispatches[index]?.ended_at ?? NaN, dispatches[index + 1]?.started_at ?? NaN];
-        const [min, max] = typeof delay === 'number' ? [delay * (1 - JITTER), delay * (1 + JITTER)] : delay;
+        const [ended, next] = [
+          dispatches[index]?.ended_at ?? NaN,
+          dispatches[index + 1]?.started_at ?? NaN,
+        ];
+        const [min, max] =
+          typeof delay === 'number' ? [delay * (1 - JITTER), delay * (1 + JITTER)] : delay;
         const ms = next - ended;
         // Clocks of whole milliseconds on both ends.
-        if (!(ms >= min * 1000 - 2 && ms <= max * 1000 + SLACK_MS)) wrong.push(`${name}, delay ${index + 1}: ${ms} ms, expected ${min}–${max} s`);
+        if (!(ms >= min * 1000 - 2 && ms <= max * 1000 + SLACK_MS))
+          wrong.push(`${name}, delay ${index + 1}: ${ms} ms, expected ${min}–${max} s`);
         lateness.push(next - (due.get(`${run_id} ${index + 2}`) ?? NaN));
       }
     }
     seen[name] = delays.map((_, index) => {
-      const all = [...byRun.values()].map((run) => (run[index + 1]?.started_at ?? NaN) - (run[index]?.ended_at ?? NaN));
+      const all = [...byRun.values()].map(
+        (run) => (run[index + 1]?.started_at ?? NaN) - (run[index]?.ended_at ?? NaN),
+      );
       return `${(Math.min(...all) / 1000).toFixed(2)}–${(Math.max(...all) / 1000).toFixed(2)}`;
     });
   }
   lateness.sort((a, b) => a - b);
-  const quantile = (share: number): number => Math.round(lateness[Math.ceil(lateness.length * share) - 1] ?? NaN);
+  const quantile = (share: number): number =>
+    Math.round(lateness[Math.ceil(lateness.length * share) - 1] ?? NaN);
   const late = { p50: quantile(0.5), p99: quantile(0.99), max: quantile(1) };
-  report({ scenario: 'retry-timing', delays_secs: seen, late_ms: late, ...(await audit(cluster, endpointOf(endpoints))) });
+  report({
+    scenario: 'retry-timing',
+    delays_secs: seen,
+    late_ms: late,
+    ...(await audit(cluster, endpointOf(endpoints))),
+  });
   assert.deepEqual(wrong.slice(0, 10), [], 'every delay is its strategy’s');
   assert.ok(late.p99 <= LATE_MS, `due runs were dispatched ${late.p99} ms late (p99)`);
   assert.ok((lateness[0] ?? NaN) > -2, 'none was dispatched early');
 });
 
 /** All endpoints' dispatches as one. */
-const endpointOf = (endpoints: ReadonlyMap<string, Endpoint>): Pick<Endpoint, 'dispatches' | 'malformed'> => ({
+const endpointOf = (
+  endpoints: ReadonlyMap<string, Endpoint>,
+): Pick<Endpoint, 'dispatches' | 'malformed'> => ({
   dispatches: [...endpoints.values()].flatMap(({ dispatches }) => dispatches),
   malformed: [...endpoints.values()].flatMap(({ malformed }) => malformed),
 });

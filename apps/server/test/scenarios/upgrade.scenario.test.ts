@@ -27,7 +27,9 @@ test('a newer version migrates while the old one works, and the old one still st
   let stopped = false;
   const caller = async (): Promise<void> => {
     while (!stopped) {
-      const { status, body } = await cluster.call(target, 'POST', `/v1/jobs/${job}/trigger`, { payload: {} });
+      const { status, body } = await cluster.call(target, 'POST', `/v1/jobs/${job}/trigger`, {
+        payload: {},
+      });
       assert.equal(status, 201, `a trigger was refused: ${JSON.stringify(body)}`);
       acknowledged += 1;
       await sleep(5);
@@ -37,12 +39,17 @@ test('a newer version migrates while the old one works, and the old one still st
   load.catch(() => {});
   const stage = async (): Promise<void> => {
     const goal = acknowledged + TRIGGERS_PER_STAGE;
-    await Promise.race([load, until(`${goal} acknowledged triggers`, () => acknowledged >= goal, { deadline_ms: 60_000 })]);
+    await Promise.race([
+      load,
+      until(`${goal} acknowledged triggers`, () => acknowledged >= goal, { deadline_ms: 60_000 }),
+    ]);
   };
 
   await stage();
   const newer = await cluster.start('all', {}, newerVersion(t));
-  const recorded = await cluster.rows<{ name: string }>('select name from schema_migrations order by version desc limit 1');
+  const recorded = await cluster.rows<{ name: string }>(
+    'select name from schema_migrations order by version desc limit 1',
+  );
   assert.deepEqual(recorded, [{ name: MIGRATION }], newer.log());
   assert.ok(old.running());
   await stage(); // still at the old one
@@ -63,10 +70,19 @@ test('a newer version migrates while the old one works, and the old one still st
   assert.equal(books.lost_attempts, 0);
   for (const each of [old, newer, again]) {
     const metrics = await (await fetch(`${each.url}/metrics`)).text();
-    assert.ok(Number(/run_attempts_total\{outcome="ok"\} (\d+)/.exec(metrics)?.[1]) > 0, 'each of the three executed runs');
+    assert.ok(
+      Number(/run_attempts_total\{outcome="ok"\} (\d+)/.exec(metrics)?.[1]) > 0,
+      'each of the three executed runs',
+    );
     assert.doesNotMatch(each.log(), / (WARN|ERROR|FATAL) /, each.log());
   }
-  report({ scenario: 'upgrade', acknowledged, ...books, snapshots, secs: Math.round((performance.now() - began) / 1000) });
+  report({
+    scenario: 'upgrade',
+    acknowledged,
+    ...books,
+    snapshots,
+    secs: Math.round((performance.now() - began) / 1000),
+  });
 });
 
 /** A checkout of its own: this code with one more migration, which changes the busiest table. */
@@ -75,7 +91,8 @@ function newerVersion(t: TestContext): string {
   t.after(() => rmSync(root, { recursive: true, force: true }));
   const ours = path.join(SERVER, '../..');
   const server = path.join(root, 'apps/server');
-  for (const part of ['src', 'migrations', 'package.json']) cpSync(path.join(SERVER, part), path.join(server, part), { recursive: true });
+  for (const part of ['src', 'migrations', 'package.json'])
+    cpSync(path.join(SERVER, part), path.join(server, part), { recursive: true });
   cpSync(path.join(ours, 'examples'), path.join(root, 'examples'), { recursive: true });
   symlinkSync(path.join(ours, 'node_modules'), path.join(root, 'node_modules'));
   const up = `alter table job_runs add column newer_note text;\ncreate table newer_things (id bigint primary key);\n`;

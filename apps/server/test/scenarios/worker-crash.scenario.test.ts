@@ -14,10 +14,16 @@ const BULK = 250;
 
 test('workers that are killed while they hold leases lose no run and finish no attempt twice', async (t) => {
   const began = performance.now();
-  const cluster = await startCluster(t, { database: 'own', env: { WORKER_CONCURRENCY: '48', DB_MAX_CONNS: '12' } });
+  const cluster = await startCluster(t, {
+    database: 'own',
+    env: { WORKER_CONCURRENCY: '48', DB_MAX_CONNS: '12' },
+  });
   const endpoint = await cluster.endpoint(({ attempt, claim }) =>
     // Some fail by themselves, so that retries and lost attempts mix.
-    attempt === 1 && claim % 50 === 0 ? { status: 500, delay_ms: 50 } : { delay_ms: 150 + (claim % 150) });
+    attempt === 1 && claim % 50 === 0
+      ? { status: 500, delay_ms: 50 }
+      : { delay_ms: 150 + (claim % 150) },
+  );
   const api = await cluster.start('api');
   const job = await cluster.job(api, endpoint, { max_attempts: 50, retry_strategy: 'fixed' });
   const workers = [await cluster.start('worker'), await cluster.start('worker')];
@@ -26,15 +32,23 @@ test('workers that are killed while they hold leases lose no run and finish no a
   const killing = killWorkers(cluster, workers);
   let triggered = 0;
   let killed: readonly number[] | undefined;
-  void killing.then((held) => (killed = held), () => (killed = []));
+  void killing.then(
+    (held) => (killed = held),
+    () => (killed = []),
+  );
   while (triggered < RUNS || killed === undefined) {
     const [backlog] = await cluster.rows<{ count: number }>('select count(*) from run_queue');
     if (Number(backlog?.count) > BACKLOG) {
       await sleep(20);
       continue;
     }
-    const items = Array.from({ length: BULK }, (_, index) => ({ payload: { n: triggered + index } }));
-    assert.equal((await cluster.call(api, 'POST', `/v1/jobs/${job}/trigger/bulk`, { items })).status, 201);
+    const items = Array.from({ length: BULK }, (_, index) => ({
+      payload: { n: triggered + index },
+    }));
+    assert.equal(
+      (await cluster.call(api, 'POST', `/v1/jobs/${job}/trigger/bulk`, { items })).status,
+      201,
+    );
     triggered += BULK;
   }
   const held = await killing;
@@ -42,9 +56,21 @@ test('workers that are killed while they hold leases lose no run and finish no a
   const { snapshots } = await watch.stop();
   const books = await audit(cluster, endpoint);
 
-  assert.deepEqual(states, { completed: triggered }, 'all runs complete: attempts are left for every kill');
+  assert.deepEqual(
+    states,
+    { completed: triggered },
+    'all runs complete: attempts are left for every kill',
+  );
   assert.ok(books.lost_attempts >= held.length * LEASES * 0.5, 'the kills took attempts with them');
-  report({ scenario: 'worker-crash', kills: held.length, leases_held: held, ...books, states, snapshots, secs: Math.round((performance.now() - began) / 1000) });
+  report({
+    scenario: 'worker-crash',
+    kills: held.length,
+    leases_held: held,
+    ...books,
+    states,
+    snapshots,
+    secs: Math.round((performance.now() - began) / 1000),
+  });
 });
 
 /** Kills one worker after the other, each with at least 20 leases; how many it still held when it was gone. */

@@ -11,9 +11,17 @@ import type { ProductProcess } from './processes.ts';
 
 const RUNS = full ? 200 : 40;
 
-const trigger = async (cluster: Cluster, api: ProductProcess, job: string, count: number): Promise<void> => {
+const trigger = async (
+  cluster: Cluster,
+  api: ProductProcess,
+  job: string,
+  count: number,
+): Promise<void> => {
   const items = Array.from({ length: count }, (_, n) => ({ payload: { n } }));
-  assert.equal((await cluster.call(api, 'POST', `/v1/jobs/${job}/trigger/bulk`, { items })).status, 201);
+  assert.equal(
+    (await cluster.call(api, 'POST', `/v1/jobs/${job}/trigger/bulk`, { items })).status,
+    201,
+  );
 };
 
 const numberOf = ({ payload }: Dispatch): number => (payload as { n: number }).n;
@@ -36,13 +44,20 @@ describe('worker processes', () => {
     await until('every run to be dispatched', () => endpoint.open() === RUNS);
     assert.equal(await leasesOf(cluster, frozen), RUNS);
     const watch = watchQueue(cluster.db);
-    const states = () => cluster.rows<{ status: string; attempt: number; runs: number }>(
-      `select status, attempt, count(*)::int as runs from job_runs where payload ->> 'n' <> '-1' group by 1, 2 order by 1`);
-    const half = [{ status: 'completed', attempt: 2, runs: RUNS / 2 }, { status: 'executing', attempt: 2, runs: RUNS / 2 }];
+    const states = () =>
+      cluster.rows<{ status: string; attempt: number; runs: number }>(
+        `select status, attempt, count(*)::int as runs from job_runs where payload ->> 'n' <> '-1' group by 1, 2 order by 1`,
+      );
+    const half = [
+      { status: 'completed', attempt: 2, runs: RUNS / 2 },
+      { status: 'executing', attempt: 2, runs: RUNS / 2 },
+    ];
 
     frozen.signal('SIGSTOP');
     const rescuer = await cluster.start('worker');
-    await until('the other worker to take every run over', async () => isDeepStrictEqual(await states(), half));
+    await until('the other worker to take every run over', async () =>
+      isDeepStrictEqual(await states(), half),
+    );
     thaw();
     await until('the late replies to be sent', () => endpoint.open() === RUNS / 2);
     frozen.signal('SIGCONT');
@@ -50,15 +65,24 @@ describe('worker processes', () => {
       const metrics = await (await fetch(`${frozen.url}/metrics`)).text();
       return Number(/run_attempts_total\{outcome="ok"\} (\d+)/.exec(metrics)?.[1]);
     };
-    await until('the thawed worker to have read every late reply', async () => (await replies()) === RUNS);
+    await until(
+      'the thawed worker to have read every late reply',
+      async () => (await replies()) === RUNS,
+    );
     await sleep(200); // and to have tried to store it
     assert.deepEqual(await states(), half, 'late results change nothing');
     release();
     assert.deepEqual(await untilAllEnded(cluster), { completed: RUNS });
     await rescuer.kill();
 
-    assert.equal((await cluster.call(api, 'POST', `/v1/jobs/${job}/trigger`, { payload: { n: -1 } })).status, 201);
-    await until('the thawed worker to take up work again', () => endpoint.dispatches.length > 2 * RUNS);
+    assert.equal(
+      (await cluster.call(api, 'POST', `/v1/jobs/${job}/trigger`, { payload: { n: -1 } })).status,
+      201,
+    );
+    await until(
+      'the thawed worker to take up work again',
+      () => endpoint.dispatches.length > 2 * RUNS,
+    );
     const { snapshots } = await watch.stop();
     const [last] = endpoint.dispatches.slice(-1);
     assert.deepEqual([last?.attempt, last && numberOf(last)], [1, -1]);
@@ -67,7 +91,10 @@ describe('worker processes', () => {
   });
 
   test('a stopping worker finishes what ends in time and hands back the rest with the attempt unchanged', async (t) => {
-    const cluster = await startCluster(t, { database: 'shared', env: { WORKER_DRAIN_TIMEOUT: '1500ms' } });
+    const cluster = await startCluster(t, {
+      database: 'shared',
+      env: { WORKER_DRAIN_TIMEOUT: '1500ms' },
+    });
     // Even runs end within the drain; odd ones only once they were handed back.
     let stuck = true;
     const never = new Promise<void>(() => {});
@@ -89,24 +116,43 @@ describe('worker processes', () => {
     const took_ms = Math.round(performance.now() - asked);
     assert.ok(took_ms > 1_400 && took_ms < 6_000, `the drain took ${took_ms} ms`);
     assert.deepEqual(
-      await cluster.rows(`select status, attempt, count(*)::int as runs from job_runs group by 1, 2 order by 1`),
-      [{ status: 'completed', attempt: 1, runs: RUNS / 2 }, { status: 'queued', attempt: 1, runs: RUNS / 2 }],
+      await cluster.rows(
+        `select status, attempt, count(*)::int as runs from job_runs group by 1, 2 order by 1`,
+      ),
+      [
+        { status: 'completed', attempt: 1, runs: RUNS / 2 },
+        { status: 'queued', attempt: 1, runs: RUNS / 2 },
+      ],
     );
     assert.deepEqual(await cluster.rows('select run_id from run_active'), [], 'no lease is left');
-    assert.deepEqual(await cluster.rows('select id from workers where pid = $1', [worker.pid]), [], 'it signed off');
+    assert.deepEqual(
+      await cluster.rows('select id from workers where pid = $1', [worker.pid]),
+      [],
+      'it signed off',
+    );
     assert.equal(await handedBack(cluster), RUNS / 2);
     await until('the endpoint to see its requests aborted', () => endpoint.open() === 0);
-    assert.equal(endpoint.dispatches.filter(({ outcome }) => outcome === 'aborted').length, RUNS / 2);
+    assert.equal(
+      endpoint.dispatches.filter(({ outcome }) => outcome === 'aborted').length,
+      RUNS / 2,
+    );
 
     stuck = false;
     await cluster.start('worker');
-    assert.deepEqual(await untilAllEnded(cluster), { completed: RUNS }, 'the next worker ends the rest, though one attempt is all they have');
+    assert.deepEqual(
+      await untilAllEnded(cluster),
+      { completed: RUNS },
+      'the next worker ends the rest, though one attempt is all they have',
+    );
     const { snapshots } = await watch.stop();
     report({ scenario: 'drain', took_ms, ...(await audit(cluster, endpoint)), snapshots });
   });
 
   test('a second signal ends the waiting and still hands everything back', async (t) => {
-    const cluster = await startCluster(t, { database: 'shared', env: { WORKER_DRAIN_TIMEOUT: '60s' } });
+    const cluster = await startCluster(t, {
+      database: 'shared',
+      env: { WORKER_DRAIN_TIMEOUT: '60s' },
+    });
     const never = new Promise<void>(() => {});
     const endpoint = await cluster.endpoint(() => ({ until: never }));
     const api = await cluster.start('api');
@@ -133,6 +179,7 @@ describe('worker processes', () => {
 async function handedBack(cluster: Cluster): Promise<number> {
   const [row] = await cluster.rows<{ count: number }>(
     `select count(*)::int as count from run_events
-      where type = 'state_change' and data ->> 'to' = 'queued' and data ->> 'reason' = 'worker_shutdown' and data ->> 'attempt' = '1'`);
+      where type = 'state_change' and data ->> 'to' = 'queued' and data ->> 'reason' = 'worker_shutdown' and data ->> 'attempt' = '1'`,
+  );
   return row?.count ?? 0;
 }

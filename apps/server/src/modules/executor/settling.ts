@@ -14,8 +14,13 @@ export interface SettlingOptions {
   readonly onError: (error: unknown, what: string) => void;
 }
 
-/** Waits between tries while the database is away: 6.3 s in all, longer than a crash recovery on a laptop. */
-const BACKOFF_MS = [100, 200, 400, 800, 1600, 3200];
+/**
+ * Waits between tries while the database is away; the last one repeats for as long as it takes. Giving up would leave
+ * a lease that no reaper takes, because this worker lives, and would do the work again. Memory stays bounded: an
+ * attempt keeps its place in the worker until it is settled, so nothing new is claimed meanwhile.
+ */
+const BACKOFF_MS = [100, 200, 400, 800, 1600];
+const LONGEST_BACKOFF_MS = 2000;
 
 export interface Settling {
   /** True when this claim really completed the run; false when it was fenced off. */
@@ -33,9 +38,8 @@ export function createSettling(options: SettlingOptions): Settling {
       try {
         return await write();
       } catch (error) {
-        const wait = BACKOFF_MS[tries];
-        if (wait === undefined || !isUnavailable(error)) throw error;
-        await sleep(wait);
+        if (!isUnavailable(error)) throw error;
+        await sleep(BACKOFF_MS[tries] ?? LONGEST_BACKOFF_MS);
       }
     }
   };
@@ -49,7 +53,6 @@ export function createSettling(options: SettlingOptions): Settling {
       const settled = await patiently(() => write(batch));
       return batch.map((item) => settled.has(item.id));
     } catch (error) {
-      if (isUnavailable(error)) throw error;
       if (batch.length === 1 && batch[0]) return [await alone(batch[0], error)];
       const answers: boolean[] = [];
       for (const item of batch) answers.push(...(await isolated([item], write, alone)));
