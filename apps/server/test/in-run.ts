@@ -3,9 +3,18 @@
 
 import assert from 'node:assert/strict';
 import { commonFailures, failures } from '../src/domain/failures.ts';
-import { createEvents, createEventUpkeep, cancelLeftWaits, eventRoutes } from '../src/modules/events/index.ts';
+import {
+  createEvents,
+  createEventUpkeep,
+  cancelLeftWaits,
+  eventRoutes,
+} from '../src/modules/events/index.ts';
 import { createInRun, inRunRoutes } from '../src/modules/in-run/index.ts';
-import { createOperatorVerbs, createWaitingVerbs, type RunClaim } from '../src/modules/queue/index.ts';
+import {
+  createOperatorVerbs,
+  createWaitingVerbs,
+  type RunClaim,
+} from '../src/modules/queue/index.ts';
 import { systemClock } from '../src/platform/clock.ts';
 import { signRunToken } from '../src/platform/crypto/run-token.ts';
 import { createHttpServer } from '../src/platform/http/server.ts';
@@ -19,7 +28,11 @@ export async function inRunTest(options: { readonly max_events?: number } = {}) 
   const base = await runActions();
   const { app, queue } = base;
   const { modules, db } = app.composition;
-  const settings = { aging_ms: 60_000, default_ttl_secs: 86_400, idempotency_retention_secs: 86_400 };
+  const settings = {
+    aging_ms: 60_000,
+    default_ttl_secs: 86_400,
+    idempotency_retention_secs: 86_400,
+  };
   const waiting = createWaitingVerbs(settings);
   const operator = createOperatorVerbs(settings, [cancelLeftWaits]);
   const wakes = new Set<(payload: string) => void>();
@@ -31,9 +44,14 @@ export async function inRunTest(options: { readonly max_events?: number } = {}) 
   };
   const unexpected: unknown[] = [];
   const events = createEvents({ db, listener, waiting, operator });
-  const upkeep = createEventUpkeep({ db, waiting });
+  const upkeep = createEventUpkeep({ db: app.composition.hot, waiting });
   const inRun = createInRun({
-    db, queue, waiting, jobs: modules.jobs, access: modules.access.control, clock: systemClock,
+    db,
+    queue,
+    waiting,
+    jobs: modules.jobs,
+    access: modules.access.control,
+    clock: systemClock,
     settings: { max_result_bytes: 100_000, max_payload_bytes: 100_000, ...options },
     on_error: (error) => void unexpected.push(error),
   });
@@ -42,20 +60,47 @@ export async function inRunTest(options: { readonly max_events?: number } = {}) 
     access: modules.access.control,
     failures,
     common_failures: commonFailures,
-    config: { ...testConfig(app.url).http, host: '127.0.0.1', port: 0, metrics_token: '', check_replies: true },
-    log: { debug: () => undefined, info: () => undefined, error: (fields) => void unexpected.push(fields) },
+    config: {
+      ...testConfig(app.url).http,
+      host: '127.0.0.1',
+      port: 0,
+      metrics_token: '',
+      check_replies: true,
+    },
+    log: {
+      debug: () => undefined,
+      info: () => undefined,
+      error: (fields) => void unexpected.push(fields),
+    },
     metrics: createMetrics(),
     version: 'test',
     health_checks: [],
   });
 
-  const request = async (method: string, path: string, key: string, body?: unknown, headers: Record<string, string> = {}) => {
+  const request = async (
+    method: string,
+    path: string,
+    key: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ) => {
     const response = await http.inject({
-      method: method as 'GET', url: path,
-      headers: { authorization: `Bearer ${key}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+      method: method as 'GET',
+      url: path,
+      headers: {
+        authorization: `Bearer ${key}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
       ...(body === undefined ? {} : { payload: JSON.stringify(body) }),
     });
-    assert.notEqual(response.statusCode, 500, JSON.stringify(unexpected, (_key, value: unknown) => (value instanceof Error ? String(value.stack) : value)));
+    assert.notEqual(
+      response.statusCode,
+      500,
+      JSON.stringify(unexpected, (_key, value: unknown) =>
+        value instanceof Error ? String(value.stack) : value,
+      ),
+    );
     // A test asserts what it reads; replies are checked against their schemas.
     // oxlint-disable-next-line typescript/no-explicit-any
     const parsed: any = response.payload === '' ? undefined : JSON.parse(response.payload);
@@ -63,7 +108,10 @@ export async function inRunTest(options: { readonly max_events?: number } = {}) 
   };
 
   const token = ({ run_id, attempt, claim_seq }: RunClaim) =>
-    signRunToken({ run_id, attempt, claim_seq, expires_at_secs: Math.floor(Date.now() / 1000) + 600 }, app.token_key);
+    signRunToken(
+      { run_id, attempt, claim_seq, expires_at_secs: Math.floor(Date.now() / 1000) + 600 },
+      app.token_key,
+    );
 
   /** Claims the run (which must be queued) as a worker does; the answer calls home with its token. */
   async function start(id: string, attempt = 1) {
@@ -78,21 +126,35 @@ export async function inRunTest(options: { readonly max_events?: number } = {}) 
     const call = (method: string, path: string, body?: unknown, headers?: Record<string, string>) =>
       request(method, `/sdk/v1/runs/${claim.run_id}/${path}`, key, body, headers);
     return {
-      id: claim.run_id, claim, call,
+      id: claim.run_id,
+      claim,
+      call,
       get: (path: string) => call('GET', path),
       post: (path: string, body?: unknown) => call('POST', path, body),
     };
   }
 
   return {
-    ...base, http,
+    ...base,
+    http,
     /** As a notification from the database would. */
     wake: () => wakes.forEach((handler) => handler('')),
-    inRun, upkeep, as, start, token, request, unexpected,
+    inRun,
+    upkeep,
+    as,
+    start,
+    token,
+    request,
+    unexpected,
     /** A new run of a job, already executing. */
     running: async (job: string, body: object = {}) => start(await base.run(job, body)),
-    event: (method: string, key: string, what = '', body?: unknown, api_key = base.project.api_key) =>
-      request(method, `/v1/events/${encodeURIComponent(key)}${what}`, api_key, body),
+    event: (
+      method: string,
+      key: string,
+      what = '',
+      body?: unknown,
+      api_key = base.project.api_key,
+    ) => request(method, `/v1/events/${encodeURIComponent(key)}${what}`, api_key, body),
     status: async (id: string): Promise<string> => (await base.read(id)).status as string,
     operator,
     settings,

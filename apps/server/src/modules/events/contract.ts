@@ -70,7 +70,8 @@ export const sendEvent = operation({
   method: 'POST',
   path: '/v1/events/:eventKey/send',
   summary: 'Send the event: the run that waits for it goes on',
-  description: 'The run is queued again; its next request carries the payload in `X-Event-Payload` (up to 64 KiB).',
+  description:
+    'The run is queued again; its next request carries the payload in `X-Event-Payload` (up to 64 KiB).',
   permission: 'jobs:trigger',
   body: z.strictObject({ payload: z.unknown().optional() }).meta({ id: 'SendEventRequest' }),
   body_required: false,

@@ -5,4 +5,12 @@ export { createEvents, type Events, type EventsDependencies } from './service.ts
 export { createEventUpkeep, type EventUpkeep } from './upkeep.ts';
 export { eventLoops, type EventLoopDeps } from './loops.ts';
 export { eventRoutes } from './routes.ts';
-export { AWAIT_PREFIX, awaitKey, cancelLeftWaits, cancelWaitsOf, openWait, resumeFacts, type NewWait } from './waits.ts';
+export {
+  AWAIT_PREFIX,
+  awaitKey,
+  cancelLeftWaits,
+  cancelWaitsOf,
+  openWait,
+  resumeFacts,
+  type NewWait,
+} from './waits.ts';

@@ -1,5 +1,10 @@
 import type { Listener } from '../../platform/db/listen.ts';
-import { loop, type Loop, type LoopFailure, type LoopMetrics } from '../../platform/services/loop.ts';
+import {
+  loop,
+  type Loop,
+  type LoopFailure,
+  type LoopMetrics,
+} from '../../platform/services/loop.ts';
 import type { EventUpkeep } from './upkeep.ts';
 
 export interface EventLoopDeps {

@@ -27,7 +27,9 @@ const refusal = (code: FailureCode) => new Failure<FailureCode>(code);
 
 export function createEvents({ db, listener, waiting, operator }: EventsDependencies) {
   const find = async (project: ProjectScope, event_key: string): Promise<TriggerRow> => {
-    const row = await db.tenant(project.project_id, (tx) => store.findTrigger(tx, { ...project, event_key }));
+    const row = await db.tenant(project.project_id, (tx) =>
+      store.findTrigger(tx, { ...project, event_key }),
+    );
     if (!row) throw refusal('event_not_found');
     return row;
   };
@@ -43,14 +45,26 @@ export function createEvents({ db, listener, waiting, operator }: EventsDependen
 
   return {
     /** @throws event_not_found */
-    get: async (project: ProjectScope, event_key: string): Promise<EventTrigger> => triggerView(await find(project, event_key)),
+    get: async (project: ProjectScope, event_key: string): Promise<EventTrigger> =>
+      triggerView(await find(project, event_key)),
 
     /** @throws event_not_found, event_not_waiting */
-    send: (project: ProjectScope, event_key: string, payload: unknown, sent_by: string): Promise<EventTrigger> =>
+    send: (
+      project: ProjectScope,
+      event_key: string,
+      payload: unknown,
+      sent_by: string,
+    ): Promise<EventTrigger> =>
       db.transaction(async (tx) => {
         const { trigger_id, run_id } = await findWaiting(tx, project, event_key);
-        if (!(await waiting.resume(tx, { ...project, run_id, reason: 'event received' }))) throw refusal('event_not_waiting');
-        const received = await store.receiveTrigger(tx, { ...project, trigger_id, payload_json: JSON.stringify(payload ?? {}), sent_by });
+        if (!(await waiting.resume(tx, { ...project, run_id, reason: 'event received' })))
+          throw refusal('event_not_waiting');
+        const received = await store.receiveTrigger(tx, {
+          ...project,
+          trigger_id,
+          payload_json: JSON.stringify(payload ?? {}),
+          sent_by,
+        });
         // Somebody ended this wait meanwhile: what was resumed above is another one and must not be.
         if (!received) throw refusal('event_not_waiting');
         return triggerView(received);
@@ -65,7 +79,12 @@ export function createEvents({ db, listener, waiting, operator }: EventsDependen
         const now = await store.findTriggerById(tx, { ...project, trigger_id });
         if (now?.status !== 'waiting') throw refusal('event_not_waiting');
         const reason = 'the wait was canceled';
-        await operator.cancel(tx, { ...project, run_ids: [run_id], reason, child_reason: 'parent canceled' });
+        await operator.cancel(tx, {
+          ...project,
+          run_ids: [run_id],
+          reason,
+          child_reason: 'parent canceled',
+        });
         await cancelWaitsOf(tx, { ...project, run_ids: [run_id], reason });
         const canceled = await store.findTriggerById(tx, { ...project, trigger_id });
         if (!canceled) throw refusal('event_not_found');
@@ -73,6 +92,7 @@ export function createEvents({ db, listener, waiting, operator }: EventsDependen
       }),
 
     /** @throws event_not_found */
-    stream: async (project: ProjectScope, event_key: string) => createTriggerStream({ db, listener }, await find(project, event_key)),
+    stream: async (project: ProjectScope, event_key: string) =>
+      createTriggerStream({ db, listener }, await find(project, event_key)),
   };
 }

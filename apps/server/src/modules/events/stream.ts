@@ -12,24 +12,41 @@ const BACKSTOP_MS = 5_000;
 /** A busy server notifies all the time; nobody needs to look more often. */
 const MIN_INTERVAL_MS = 250;
 
-export function createTriggerStream({ db, listener }: { db: Queryable; listener: Pick<Listener, 'on'> }, first: TriggerRow): StreamReply {
+export function createTriggerStream(
+  { db, listener }: { db: Queryable; listener: Pick<Listener, 'on'> },
+  first: TriggerRow,
+): StreamReply {
   return streamReply(async (stream) => {
-    await stream.send({ id: `${first.id}:${first.status}`, event: 'status', data: triggerView(first) });
+    await stream.send({
+      id: `${first.id}:${first.status}`,
+      event: 'status',
+      data: triggerView(first),
+    });
     if (first.status !== 'waiting') return;
     let wake = (): void => undefined;
     const unsubscribe = listener.on('run_live', () => wake());
     try {
       while (!stream.signal.aborted) {
-        const row = await store.findTriggerById(db, { trigger_id: first.id, project_id: first.project_id });
+        const row = await store.findTriggerById(db, {
+          trigger_id: first.id,
+          project_id: first.project_id,
+        });
         if (!row) return;
         if (row.status !== 'waiting') {
-          await stream.send({ id: `${row.id}:${row.status}`, event: 'status', data: statusEvent(row) });
+          await stream.send({
+            id: `${row.id}:${row.status}`,
+            event: 'status',
+            data: statusEvent(row),
+          });
           return;
         }
         const woken = new Promise<void>((resolve) => (wake = resolve));
         const pause = new AbortController();
         const signal = AbortSignal.any([stream.signal, pause.signal]);
-        await Promise.race([woken, sleep(BACKSTOP_MS, undefined, { signal }).catch(() => undefined)]);
+        await Promise.race([
+          woken,
+          sleep(BACKSTOP_MS, undefined, { signal }).catch(() => undefined),
+        ]);
         pause.abort();
         await sleep(MIN_INTERVAL_MS, undefined, { signal: stream.signal }).catch(() => undefined);
       }
@@ -39,6 +56,22 @@ export function createTriggerStream({ db, listener }: { db: Queryable; listener:
   });
 }
 
-const statusEvent = ({ id, event_key, status, project_id, source_type, received_at, error, updated_at }: TriggerRow) => ({
-  id, event_key, status, project_id, source_type, received_at, error: error ?? '', timestamp: updated_at,
+const statusEvent = ({
+  id,
+  event_key,
+  status,
+  project_id,
+  source_type,
+  received_at,
+  error,
+  updated_at,
+}: TriggerRow) => ({
+  id,
+  event_key,
+  status,
+  project_id,
+  source_type,
+  received_at,
+  error: error ?? '',
+  timestamp: updated_at,
 });

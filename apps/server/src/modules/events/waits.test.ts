@@ -22,7 +22,10 @@ test('a run waits without a slot, goes on when its event comes, and is told what
   assert.deepEqual(await t.app.sql('select run_id from run_active where run_id = $1', run.id), []);
   assert.equal((await t.event('GET', 'order:1/ü')).body.job_run_id, run.id);
   assert.equal((await run.post('checkpoint', { state: { step: 2 } })).status, 201);
-  assert.equal((await run.post('wait-for-event', { event_key: 'other' })).body.code, 'run_not_executing');
+  assert.equal(
+    (await run.post('wait-for-event', { event_key: 'other' })).body.code,
+    'run_not_executing',
+  );
 
   const sent = await t.event('POST', 'order:1/ü', '/send', { payload: { paid: true } });
   assert.equal(sent.status, 200);
@@ -30,7 +33,10 @@ test('a run waits without a slot, goes on when its event comes, and is told what
   assert.match(sent.body.sent_by, /^apikey:/);
   assert.equal(await t.status(run.id), 'queued');
   const facts = await resumeFacts(t.app.db, run.id);
-  assert.deepEqual([JSON.parse(facts?.event_payload ?? ''), JSON.parse(facts?.checkpoint?.state ?? '')], [{ paid: true }, { step: 2 }]);
+  assert.deepEqual(
+    [JSON.parse(facts?.event_payload ?? ''), JSON.parse(facts?.checkpoint?.state ?? '')],
+    [{ paid: true }, { step: 2 }],
+  );
 
   const again = await t.start(run.id);
   assert.equal((await run.post('log', { message: 'm' })).body.code, 'run_attempt_superseded');
@@ -71,9 +77,13 @@ test('a key is waited for once per project at a time; the loser goes on executin
 test('what cannot be a wait is refused by name', async () => {
   const run = await t.running(await t.makeJob());
   for (const [body, path] of [
-    [{ event_key: '' }, 'body.event_key'], [{ event_key: 'k'.repeat(513) }, 'body.event_key'], [{ event_key: 'a\u0007b' }, 'body.event_key'],
-    [{ event_key: 'spawn-await:x' }, 'body.event_key'], [{ event_key: 'k', timeout_secs: 0 }, 'body.timeout_secs'],
-    [{ event_key: 'k', timeout_secs: 30 * 86_400 + 1 }, 'body.timeout_secs'], [{ event_key: 'k', notify_url: 'https://example.com' }, 'body.notify_url'],
+    [{ event_key: '' }, 'body.event_key'],
+    [{ event_key: 'k'.repeat(513) }, 'body.event_key'],
+    [{ event_key: 'a\u0007b' }, 'body.event_key'],
+    [{ event_key: 'spawn-await:x' }, 'body.event_key'],
+    [{ event_key: 'k', timeout_secs: 0 }, 'body.timeout_secs'],
+    [{ event_key: 'k', timeout_secs: 30 * 86_400 + 1 }, 'body.timeout_secs'],
+    [{ event_key: 'k', notify_url: 'https://example.com' }, 'body.notify_url'],
   ] as const) {
     const refused = await run.post('wait-for-event', body);
     assert.deepEqual([refused.status, refused.body.details[0].path], [400, path]);
@@ -95,7 +105,10 @@ test('a wait past its time ends the run as timed out, once', async () => {
   assert.deepEqual([ended.status, ended.error_class], ['timed_out', 'timeout']);
   assert.equal((await t.event('GET', 'late')).body.status, 'timed_out');
   assert.equal((await t.event('POST', 'late', '/send')).body.code, 'event_not_waiting');
-  const [row] = await t.app.sql(`select count(*) as n from run_events where run_id = $1 and data ->> 'to' = 'timed_out'`, run.id);
+  const [row] = await t.app.sql(
+    `select count(*) as n from run_events where run_id = $1 and data ->> 'to' = 'timed_out'`,
+    run.id,
+  );
   assert.deepEqual(row, { n: 1 });
 });
 
@@ -103,13 +116,26 @@ test('send, cancel, deadline and completion at the same moment: the wait ends on
   for (let round = 0; round < 8; round++) {
     const key = `race ${round}`;
     const run = await waitingFor(key);
-    await t.app.sql(`update event_triggers set expires_at = now() - interval '1 s' where job_run_id = $1`, run.id);
+    await t.app.sql(
+      `update event_triggers set expires_at = now() - interval '1 s' where job_run_id = $1`,
+      run.id,
+    );
     const [sent, canceled, , completed] = await Promise.all([
-      t.event('POST', key, '/send'), t.event('DELETE', key), t.upkeep.timeOutWaits(), run.post('complete', {}),
+      t.event('POST', key, '/send'),
+      t.event('DELETE', key),
+      t.upkeep.timeOutWaits(),
+      run.post('complete', {}),
     ]);
     const trigger = (await t.event('GET', key)).body.status;
     const status = await t.status(run.id);
-    const expected = sent.status === 200 ? ['received', 'queued'] : canceled.status === 200 ? ['canceled', 'canceled'] : completed.status === 200 ? ['canceled', 'completed'] : ['timed_out', 'timed_out'];
+    const expected =
+      sent.status === 200
+        ? ['received', 'queued']
+        : canceled.status === 200
+          ? ['canceled', 'canceled']
+          : completed.status === 200
+            ? ['canceled', 'completed']
+            : ['timed_out', 'timed_out'];
     assert.deepEqual([trigger, status], expected);
     assert.ok([sent, canceled, completed].filter((answer) => answer.status === 200).length <= 1);
   }
@@ -120,14 +146,22 @@ test('canceling a wait cancels its run', async () => {
   const canceled = await t.event('DELETE', 'unwanted');
   assert.deepEqual([canceled.status, canceled.body.status], [200, 'canceled']);
   assert.equal(await t.status(run.id), 'canceled');
-  assert.deepEqual([(await t.event('DELETE', 'unwanted')).status, (await t.event('DELETE', 'unknown')).status], [409, 404]);
+  assert.deepEqual(
+    [(await t.event('DELETE', 'unwanted')).status, (await t.event('DELETE', 'unknown')).status],
+    [409, 404],
+  );
 });
 
 test('canceling or restarting a run closes what it waited for', async () => {
   const { project_id } = t.project;
   const [canceled, restarted] = [await waitingFor('of canceled'), await waitingFor('of restarted')];
   await t.app.db.transaction(async (tx) => {
-    await t.operator.cancel(tx, { project_id, run_ids: [canceled.id], reason: 'r', child_reason: 'c' });
+    await t.operator.cancel(tx, {
+      project_id,
+      run_ids: [canceled.id],
+      reason: 'r',
+      child_reason: 'c',
+    });
     await t.operator.restart(tx, { project_id, run_id: restarted.id, reason: 'r', actor_id: 'a' });
   });
   for (const key of ['of canceled', 'of restarted']) {
@@ -138,14 +172,27 @@ test('canceling or restarting a run closes what it waited for', async () => {
 });
 
 test('the reconciler closes triggers nobody waits for and frees runs whose event came, and touches nothing else', async () => {
-  const [orphan, forgotten, fine] = [await waitingFor('orphan'), await waitingFor('forgotten'), await waitingFor('fine')];
-  await t.app.sql(`update event_triggers set status = 'received', received_at = now() - interval '31 s' where job_run_id = $1`, forgotten.id);
+  const [orphan, forgotten, fine] = [
+    await waitingFor('orphan'),
+    await waitingFor('forgotten'),
+    await waitingFor('fine'),
+  ];
+  await t.app.sql(
+    `update event_triggers set status = 'received', received_at = now() - interval '31 s' where job_run_id = $1`,
+    forgotten.id,
+  );
   const job = (await t.read(orphan.id)).job_id;
-  await t.app.sql(`insert into event_triggers (event_key, project_id, source_type, job_run_id, expires_at) values ('left over', $1, 'job_run', $2, now() + interval '1 hour')`,
-    t.project.project_id, await t.ended(job, 'failed'));
+  await t.app.sql(
+    `insert into event_triggers (event_key, project_id, source_type, job_run_id, expires_at) values ('left over', $1, 'job_run', $2, now() + interval '1 hour')`,
+    t.project.project_id,
+    await t.ended(job, 'failed'),
+  );
   await t.upkeep.reconcileWaits();
   assert.equal((await t.event('GET', 'left over')).body.status, 'canceled');
-  assert.deepEqual([await t.status(orphan.id), await t.status(forgotten.id), await t.status(fine.id)], ['waiting', 'queued', 'waiting']);
+  assert.deepEqual(
+    [await t.status(orphan.id), await t.status(forgotten.id), await t.status(fine.id)],
+    ['waiting', 'queued', 'waiting'],
+  );
   assert.equal((await t.event('GET', 'fine')).body.status, 'waiting');
 });
 
@@ -159,11 +206,23 @@ test('a watcher sees the wait and its end, then the stream closes; a wait that e
   assert.equal((await t.event('POST', 'watched', '/send', { payload: 1 })).status, 200);
   t.wake();
   const events = (await whole).split('\n\n').filter((text) => text.includes('data: '));
-  assert.deepEqual(events.map((text) => /^event: (.*)$/m.exec(text)?.[1]), ['status', 'status']);
+  assert.deepEqual(
+    events.map((text) => /^event: (.*)$/m.exec(text)?.[1]),
+    ['status', 'status'],
+  );
   const [first, last] = events.map((text) => JSON.parse(/^data: (.*)$/m.exec(text)?.[1] ?? ''));
   assert.deepEqual([first.status, first.job_run_id], ['waiting', run.id]);
   assert.equal(last.status, 'received');
-  assert.deepEqual(Object.keys(last).toSorted(), ['error', 'event_key', 'id', 'project_id', 'received_at', 'source_type', 'status', 'timestamp']);
+  assert.deepEqual(Object.keys(last).toSorted(), [
+    'error',
+    'event_key',
+    'id',
+    'project_id',
+    'received_at',
+    'source_type',
+    'status',
+    'timestamp',
+  ]);
   assert.equal((await (await watch()).text()).match(/^data: /gm)?.length, 1);
   assert.equal((await fetch(`${t.http.url}/v1/events/watched/stream`)).status, 401);
 });

@@ -21,11 +21,21 @@ export interface NewWait {
 
 /** After the run went to `waiting` in this transaction. Undefined: the project waits for this key already. */
 export const openWait = (tx: Queryable, { request_payload, ...wait }: NewWait) =>
-  store.insertTrigger(tx, { ...wait, request_payload_json: request_payload === undefined ? null : JSON.stringify(request_payload) });
+  store.insertTrigger(tx, {
+    ...wait,
+    request_payload_json: request_payload === undefined ? null : JSON.stringify(request_payload),
+  });
 
 /** After the runs left their wait in this transaction, for whatever reason. */
-export async function cancelWaitsOf(tx: Queryable, input: { project_id: string; run_ids: readonly string[]; reason: string }): Promise<void> {
-  await store.cancelTriggersOf(tx, { project_id: input.project_id, run_ids: input.run_ids, error: input.reason });
+export async function cancelWaitsOf(
+  tx: Queryable,
+  input: { project_id: string; run_ids: readonly string[]; reason: string },
+): Promise<void> {
+  await store.cancelTriggersOf(tx, {
+    project_id: input.project_id,
+    run_ids: input.run_ids,
+    error: input.reason,
+  });
 }
 
 /** For createOperatorVerbs: runs that were canceled or restarted wait for nothing any more. */
@@ -33,10 +43,15 @@ export const cancelLeftWaits: LeftReaction = cancelWaitsOf;
 
 /** What the next request of a run is told about its past; undefined when there is nothing to tell. */
 export async function resumeFacts(db: Queryable, run_id: string): Promise<ResumeFacts | undefined> {
-  const { checkpoint_state, checkpoint_at, event_payload } = await store.findResumeFacts(db, { run_id });
+  const { checkpoint_state, checkpoint_at, event_payload } = await store.findResumeFacts(db, {
+    run_id,
+  });
   if (checkpoint_state === null && event_payload === null) return undefined;
   return {
-    checkpoint: checkpoint_state === null || checkpoint_at === null ? undefined : { state: checkpoint_state, created_at: checkpoint_at },
+    checkpoint:
+      checkpoint_state === null || checkpoint_at === null
+        ? undefined
+        : { state: checkpoint_state, created_at: checkpoint_at },
     event_payload: event_payload ?? undefined,
   };
 }

@@ -8,7 +8,15 @@ import type { Credentials } from '../../platform/http/access-control.ts';
 import type { AnyCaller } from '../access/index.ts';
 import { awaitKey, openWait } from '../events/index.ts';
 import type { Jobs, TriggerJob } from '../jobs/index.ts';
-import { leases, type Lease, type NewRun, type Queue, type RunClaim, type RunStatus, type WaitingVerbs } from '../queue/index.ts';
+import {
+  leases,
+  type Lease,
+  type NewRun,
+  type Queue,
+  type RunClaim,
+  type RunStatus,
+  type WaitingVerbs,
+} from '../queue/index.ts';
 import { canonicalJson, runDetailLimits, runDetails, runMetadata, runView } from '../runs/index.ts';
 import { limits } from './contract.ts';
 import { leaseLost, type Fence } from './fence.ts';
@@ -17,7 +25,11 @@ import { detailsAt } from './rules.ts';
 /** Checks the key of another project. Throws `unauthorized`, `forbidden`. */
 export interface TargetAccess {
   authenticate(credentials: Credentials): Promise<AnyCaller>;
-  authorize(caller: AnyCaller, permission: string, target: { project_id: string | undefined; params: Readonly<Record<string, string>> }): Promise<boolean>;
+  authorize(
+    caller: AnyCaller,
+    permission: string,
+    target: { project_id: string | undefined; params: Readonly<Record<string, string>> },
+  ): Promise<boolean>;
 }
 
 export interface ChildrenDeps {
@@ -43,16 +55,32 @@ export interface SpawnRequest {
   readonly await_timeout_secs: number;
 }
 
-const refusal = (code: FailureCode, message?: string) => new Failure<FailureCode>(code, message === undefined ? {} : { message });
+const refusal = (code: FailureCode, message?: string) =>
+  new Failure<FailureCode>(code, message === undefined ? {} : { message });
 
-export function createChildren({ db, fence, queue, waiting, jobs, access, max_payload_bytes }: ChildrenDeps) {
+export function createChildren({
+  db,
+  fence,
+  queue,
+  waiting,
+  jobs,
+  access,
+  max_payload_bytes,
+}: ChildrenDeps) {
   /** The caller is a run: for a project that is not its own it must show a key of that project. */
-  const targetProject = async (own: string, { project_id, target_api_key }: SpawnRequest): Promise<string> => {
+  const targetProject = async (
+    own: string,
+    { project_id, target_api_key }: SpawnRequest,
+  ): Promise<string> => {
     if (project_id === undefined || project_id === own) return own;
-    if (!target_api_key) throw refusal('unauthorized', 'another project needs a target_api_key of it');
-    const caller = await access.authenticate({ headers: { authorization: `Bearer ${target_api_key}` } });
+    if (!target_api_key)
+      throw refusal('unauthorized', 'another project needs a target_api_key of it');
+    const caller = await access.authenticate({
+      headers: { authorization: `Bearer ${target_api_key}` },
+    });
     if (caller.kind !== 'api_key') throw refusal('unauthorized');
-    if (caller.project_id !== project_id) throw refusal('project_mismatch', 'target_api_key does not belong to this project');
+    if (caller.project_id !== project_id)
+      throw refusal('project_mismatch', 'target_api_key does not belong to this project');
     await access.authorize(caller, 'jobs:trigger', { project_id, params: {} });
     return project_id;
   };
@@ -67,14 +95,19 @@ export function createChildren({ db, fence, queue, waiting, jobs, access, max_pa
   /** Canonical text; an absent payload is checked as null and stored as `{}`, as in a trigger. */
   const payloadOf = (job: TriggerJob, payload: unknown): string => {
     const text = canonicalJson(payload ?? (payload === undefined ? {} : null));
-    if (Buffer.byteLength(text) > max_payload_bytes) throw refusal('payload_too_large', `the payload is larger than ${max_payload_bytes} bytes`);
+    if (Buffer.byteLength(text) > max_payload_bytes)
+      throw refusal('payload_too_large', `the payload is larger than ${max_payload_bytes} bytes`);
     const details = detailsAt('body.payload', jobs.checkPayload(job, payload));
     if (details.length > 0) throw new Failure<FailureCode>('invalid_payload', { details });
     return text;
   };
 
   const refuseDepth = (lease: Lease): void => {
-    if (lease.lineage_depth >= limits.lineage_depth) throw refusal('lineage_too_deep', `the run has ${limits.lineage_depth} ancestors, as many as it may`);
+    if (lease.lineage_depth >= limits.lineage_depth)
+      throw refusal(
+        'lineage_too_deep',
+        `the run has ${limits.lineage_depth} ancestors, as many as it may`,
+      );
   };
 
   const enqueue = async (tx: Tx, run: NewRun) => {
@@ -85,7 +118,10 @@ export function createChildren({ db, fence, queue, waiting, jobs, access, max_pa
 
   const spawnChild = async (tx: Tx, run: NewRun, parent_id: string) => {
     if (!(await runDetails.maySpawn(tx, parent_id))) {
-      throw refusal('invalid_request', `the run has spawned ${runDetailLimits.children} runs, as many as it may`);
+      throw refusal(
+        'invalid_request',
+        `the run has spawned ${runDetailLimits.children} runs, as many as it may`,
+      );
     }
     return enqueue(tx, run);
   };
@@ -101,9 +137,17 @@ export function createChildren({ db, fence, queue, waiting, jobs, access, max_pa
       return db.transaction(async (tx) => {
         await leases.serialize(tx, claim.run_id);
         const child = await spawnChild(tx, run, claim.run_id);
-        const wait = { project_id: lease.project_id, run_id: lease.id, event_key: awaitKey(child.id) };
+        const wait = {
+          project_id: lease.project_id,
+          run_id: lease.id,
+          event_key: awaitKey(child.id),
+        };
         if (!(await waiting.wait(tx, { ...wait, claim_seq: lease.claim_seq }))) throw leaseLost;
-        await openWait(tx, { ...wait, timeout_secs, request_payload: { run_id: child.id, job_id: run.job_id, project_id: run.project_id } });
+        await openWait(tx, {
+          ...wait,
+          timeout_secs,
+          request_payload: { run_id: child.id, job_id: run.job_id, project_id: run.project_id },
+        });
         return child;
       });
     });
@@ -160,7 +204,9 @@ export function createChildren({ db, fence, queue, waiting, jobs, access, max_pa
       return fence.write(claim, async (tx) => {
         const run = await runDetails.run(tx, { run_id: current.id, project_id });
         if (!run) throw refusal('run_not_found');
-        const own = Object.entries(run.metadata).filter(([key]) => !key.startsWith('_') || key.startsWith('_trace_'));
+        const own = Object.entries(run.metadata).filter(
+          ([key]) => !key.startsWith('_') || key.startsWith('_trace_'),
+        );
         const { id } = await enqueue(tx, {
           job_id: job.id,
           project_id,

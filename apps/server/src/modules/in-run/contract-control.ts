@@ -16,8 +16,11 @@ export const heartbeat = operation({
   method: 'POST',
   path: '/sdk/v1/runs/:runID/heartbeat',
   summary: 'Say that the run is alive',
-  description: 'Owed by endpoints that took their run over (202 with X-Strait-Async). A canceled run is told by 409.',
-  replies: { 200: StatusOK.extend({ cancel_requested: z.boolean() }).meta({ id: 'HeartbeatResponse' }) },
+  description:
+    'Owed by endpoints that took their run over (202 with X-Strait-Async). A canceled run is told by 409.',
+  replies: {
+    200: StatusOK.extend({ cancel_requested: z.boolean() }).meta({ id: 'HeartbeatResponse' }),
+  },
   failures: tokenFailures,
 });
 
@@ -62,7 +65,13 @@ export const failRun = operation({
     .strictObject({
       error: z.string().min(1).meta({ description: 'Stored up to 8 KiB' }),
       error_class: z.string().min(1).max(64).optional(),
-      retryable: z.boolean().default(false).meta({ description: 'Try again under the rules of the job while attempts are left; executing runs only' }),
+      retryable: z
+        .boolean()
+        .default(false)
+        .meta({
+          description:
+            'Try again under the rules of the job while attempts are left; executing runs only',
+        }),
     })
     .meta({ id: 'SDKFailRequest' }),
   replies: { 200: JobRun },
@@ -76,22 +85,40 @@ export const spawnRun = operation({
   method: 'POST',
   path: '/sdk/v1/runs/:runID/spawn',
   summary: 'Start a run of another job as a child of this one',
-  description: 'With `await_completion` this run waits, without a slot, until the child and everything below it has ended.',
+  description:
+    'With `await_completion` this run waits, without a slot, until the child and everything below it has ended.',
   body: z
     .strictObject({
       job_slug: z.string().min(1).max(128).optional(),
       job_id: z.string().min(1).max(128).optional().meta({ description: 'Instead of job_slug' }),
-      project_id: z.string().min(1).max(255).optional().meta({ description: 'Default: the project of this run' }),
+      project_id: z
+        .string()
+        .min(1)
+        .max(255)
+        .optional()
+        .meta({ description: 'Default: the project of this run' }),
       payload: z.unknown().optional(),
-      priority: z.int().min(0).max(10).optional().meta({ description: 'Default: that of this run' }),
+      priority: z
+        .int()
+        .min(0)
+        .max(10)
+        .optional()
+        .meta({ description: 'Default: that of this run' }),
       tags: Tags.optional(),
       metadata: Metadata.optional(),
       ttl_secs: z.int().min(0).max(limits.wait_secs).optional(),
       await_completion: z.boolean().default(false),
       await_timeout_secs: waitSecs,
-      target_api_key: z.string().max(200).optional().meta({ description: 'Key of the other project with jobs:trigger' }),
+      target_api_key: z
+        .string()
+        .max(200)
+        .optional()
+        .meta({ description: 'Key of the other project with jobs:trigger' }),
     })
-    .refine((body) => body.job_slug !== undefined || body.job_id !== undefined, { path: ['job_slug'], message: 'is required' })
+    .refine((body) => body.job_slug !== undefined || body.job_id !== undefined, {
+      path: ['job_slug'],
+      message: 'is required',
+    })
     .meta({ id: 'SDKSpawnRequest' }),
   replies: {
     201: z
@@ -108,7 +135,14 @@ export const spawnRun = operation({
       .meta({ id: 'SpawnResponse' }),
   },
   failures: [
-    ...tokenFailures, 'run_not_executing', 'lineage_too_deep', 'job_not_found', 'job_disabled', 'invalid_payload', 'payload_too_large', 'project_mismatch',
+    ...tokenFailures,
+    'run_not_executing',
+    'lineage_too_deep',
+    'job_not_found',
+    'job_disabled',
+    'invalid_payload',
+    'payload_too_large',
+    'project_mismatch',
   ],
 });
 
@@ -122,7 +156,14 @@ export const continueRun = operation({
   body: z.strictObject({ payload: z.unknown().optional() }).meta({ id: 'SDKContinueRequest' }),
   body_required: false,
   replies: { 201: JobRun },
-  failures: [...tokenFailures, 'lineage_too_deep', 'job_not_found', 'job_disabled', 'invalid_payload', 'payload_too_large'],
+  failures: [
+    ...tokenFailures,
+    'lineage_too_deep',
+    'job_not_found',
+    'job_disabled',
+    'invalid_payload',
+    'payload_too_large',
+  ],
 });
 
 export const waitForEvent = operation({
@@ -132,7 +173,8 @@ export const waitForEvent = operation({
   method: 'POST',
   path: '/sdk/v1/runs/:runID/wait-for-event',
   summary: 'Suspend the run, without a slot, until an event comes',
-  description: 'This request is over for the run: its endpoint should answer. When the event comes the run is dispatched again, same attempt.',
+  description:
+    'This request is over for the run: its endpoint should answer. When the event comes the run is dispatched again, same attempt.',
   body: z
     .strictObject({
       event_key: z
@@ -140,7 +182,9 @@ export const waitForEvent = operation({
         .min(1)
         .max(512)
         .refine((key) => !/\p{Cc}/u.test(key), { message: 'must not contain control characters' })
-        .refine((key) => !key.startsWith(AWAIT_PREFIX), { message: `must not start with ${AWAIT_PREFIX}` }),
+        .refine((key) => !key.startsWith(AWAIT_PREFIX), {
+          message: `must not start with ${AWAIT_PREFIX}`,
+        }),
       timeout_secs: waitSecs,
       notify_url: z
         .string()
@@ -150,7 +194,12 @@ export const waitForEvent = operation({
     .meta({ id: 'SDKWaitForEventRequest' }),
   replies: {
     200: z
-      .object({ status: z.literal('waiting'), event_key: z.string(), expires_at: z.string(), trigger_id: z.string() })
+      .object({
+        status: z.literal('waiting'),
+        event_key: z.string(),
+        expires_at: z.string(),
+        trigger_id: z.string(),
+      })
       .meta({ id: 'WaitForEventResponse' }),
   },
   failures: [...tokenFailures, 'run_not_executing', 'event_key_waiting'],

@@ -2,8 +2,25 @@
 
 import { z } from 'zod';
 import { operation } from '../access/index.ts';
-import { JobRun, runDetailLimits, RunCheckpoint, RunEvent, RunOutput, RunState, RunToolCall, RunUsage } from '../runs/index.ts';
-import { isRecord, jsonUpTo, limits, message, shared, StatusOK, tokenFailures } from './contract.ts';
+import {
+  JobRun,
+  runDetailLimits,
+  RunCheckpoint,
+  RunEvent,
+  RunOutput,
+  RunState,
+  RunToolCall,
+  RunUsage,
+} from '../runs/index.ts';
+import {
+  isRecord,
+  jsonUpTo,
+  limits,
+  message,
+  shared,
+  StatusOK,
+  tokenFailures,
+} from './contract.ts';
 
 const name = z.string().min(1).max(256);
 const tokens = z.int().min(0).max(2_147_483_647);
@@ -70,7 +87,11 @@ export const reportResources = operation({
   path: '/sdk/v1/runs/:runID/resources',
   summary: 'Report memory and processor use',
   body: z
-    .strictObject({ memory_mb: z.number().min(0).optional(), memory_percent: percent, cpu_percent: percent })
+    .strictObject({
+      memory_mb: z.number().min(0).optional(),
+      memory_percent: percent,
+      cpu_percent: percent,
+    })
     .meta({ id: 'SDKResourcesRequest' }),
   replies: { 201: StatusOK },
   failures: tokenFailures,
@@ -78,11 +99,17 @@ export const reportResources = operation({
 
 const Annotations = z
   .record(
-    z.string().min(1).max(128).refine((key) => !key.startsWith('_'), { message: 'keys starting with _ are reserved' }),
+    z
+      .string()
+      .min(1)
+      .max(128)
+      .refine((key) => !key.startsWith('_'), { message: 'keys starting with _ are reserved' }),
     z.string().max(1024),
   )
   .refine((map) => Object.keys(map).length > 0, { message: 'must not be empty' })
-  .refine((map) => Object.keys(map).length <= limits.annotations_per_call, { message: `has more than ${limits.annotations_per_call} keys` });
+  .refine((map) => Object.keys(map).length <= limits.annotations_per_call, {
+    message: `has more than ${limits.annotations_per_call} keys`,
+  });
 
 export const annotateRun = operation({
   ...shared,
@@ -110,7 +137,10 @@ export const addCheckpoint = operation({
   path: '/sdk/v1/runs/:runID/checkpoint',
   summary: 'Save a state from which a later attempt can go on',
   body: z
-    .strictObject({ source: z.string().min(1).max(64).default('sdk'), state: jsonUpTo(limits.checkpoint_bytes) })
+    .strictObject({
+      source: z.string().min(1).max(64).default('sdk'),
+      state: jsonUpTo(limits.checkpoint_bytes),
+    })
     .meta({ id: 'SDKCheckpointRequest' }),
   replies: { 201: RunCheckpoint },
   failures: tokenFailures,
@@ -132,9 +162,14 @@ export const addUsage = operation({
       total_tokens: tokens.optional(),
       cost_microusd: z.int().min(0).optional(),
     })
-    .refine((usage) => usage.total_tokens !== undefined || usage.prompt_tokens + usage.completion_tokens <= 2_147_483_647, {
-      message: 'prompt_tokens and completion_tokens are too many together',
-    })
+    .refine(
+      (usage) =>
+        usage.total_tokens !== undefined ||
+        usage.prompt_tokens + usage.completion_tokens <= 2_147_483_647,
+      {
+        message: 'prompt_tokens and completion_tokens are too many together',
+      },
+    )
     .meta({ id: 'SDKUsageRequest' }),
   replies: { 201: RunUsage },
   failures: [...tokenFailures, 'run_cost_exceeded'],
@@ -193,7 +228,9 @@ export const saveState = operation({
   path: '/sdk/v1/runs/:runID/state',
   summary: 'Set a key of the state of the run',
   description: `At most ${runDetailLimits.state_keys} keys.`,
-  body: z.strictObject({ key: name, value: jsonUpTo(limits.state_value_bytes) }).meta({ id: 'SDKSetStateRequest' }),
+  body: z
+    .strictObject({ key: name, value: jsonUpTo(limits.state_value_bytes) })
+    .meta({ id: 'SDKSetStateRequest' }),
   replies: { 201: RunState },
   failures: [...tokenFailures, 'state_limit_reached'],
 });

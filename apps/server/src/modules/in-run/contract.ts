@@ -4,7 +4,12 @@ import { z } from 'zod';
 import type { FailureCode } from '../../domain/failures.ts';
 
 /** Every answer to a token whose run, attempt or claim has passed. */
-export const tokenFailures = ['run_token_mismatch', 'run_not_found', 'run_not_active', 'run_attempt_superseded'] as const satisfies readonly FailureCode[];
+export const tokenFailures = [
+  'run_token_mismatch',
+  'run_not_found',
+  'run_not_active',
+  'run_attempt_superseded',
+] as const satisfies readonly FailureCode[];
 
 export const shared = {
   tags: ['SDK'],
@@ -35,12 +40,16 @@ export const jsonUpTo = (bytes: number) =>
   z
     .unknown()
     .refine((value) => value !== undefined, { message: 'is required' })
-    .refine((value) => value === undefined || jsonBytes(value) <= bytes, { message: `is larger than ${bytes} bytes` });
+    .refine((value) => value === undefined || jsonBytes(value) <= bytes, {
+      message: `is larger than ${bytes} bytes`,
+    });
 
 export const message = z
   .string()
   .min(1)
-  .refine((text) => Buffer.byteLength(text) <= limits.message_bytes, { message: `is larger than ${limits.message_bytes} bytes` });
+  .refine((text) => Buffer.byteLength(text) <= limits.message_bytes, {
+    message: `is larger than ${limits.message_bytes} bytes`,
+  });
 
 export const StatusOK = z.object({ status: z.literal('ok') }).meta({ id: 'StatusOK' });
 

@@ -28,10 +28,21 @@ export interface NewEvent {
   readonly data?: unknown;
 }
 
-export function createEventLog({ db, fence, max_events = limits.events }: { readonly db: Database; readonly fence: Fence; readonly max_events?: number }) {
+export function createEventLog({
+  db,
+  fence,
+  max_events = limits.events,
+}: {
+  readonly db: Database;
+  readonly fence: Fence;
+  readonly max_events?: number;
+}) {
   const tallies = new Map<string, Promise<Tally>>();
 
-  const count = async (run_id: string): Promise<Tally> => ({ events: await leases.countEvents(db, run_id, max_events), credit: RECOUNT_EVERY });
+  const count = async (run_id: string): Promise<Tally> => ({
+    events: await leases.countEvents(db, run_id, max_events),
+    credit: RECOUNT_EVERY,
+  });
 
   /** Calls of the same moment share one count, so that all of them count against it. */
   const tallyOf = async (run_id: string): Promise<Tally> => {
@@ -54,12 +65,23 @@ export function createEventLog({ db, fence, max_events = limits.events }: { read
   const add = async (claim: RunClaim, { type, level, message, data }: NewEvent) => {
     const tally = await tallyOf(claim.run_id);
     if (tally.events >= max_events) {
-      return fence.write(claim, (tx) => leases.dropMarker(tx, claim.run_id, `more than ${max_events} events: further ones are dropped`), 'alone');
+      return fence.write(
+        claim,
+        (tx) =>
+          leases.dropMarker(
+            tx,
+            claim.run_id,
+            `more than ${max_events} events: further ones are dropped`,
+          ),
+        'alone',
+      );
     }
     // Before the write: calls at the same moment must not all see the last free place.
     tally.events += 1;
     tally.credit -= 1;
-    return fence.attempt(claim, () => leases.addEvent(db, claim, { type, level, message, data_json: JSON.stringify(data ?? {}) }));
+    return fence.attempt(claim, () =>
+      leases.addEvent(db, claim, { type, level, message, data_json: JSON.stringify(data ?? {}) }),
+    );
   };
 
   return {
@@ -71,17 +93,40 @@ export function createEventLog({ db, fence, max_events = limits.events }: { read
             ? 'changes of the state of the run are recorded by the server'
             : undefined;
       if (problem !== undefined) {
-        throw new Failure<FailureCode>('invalid_request', { message: `body.data: ${problem}`, details: [{ path: 'body.data', message: problem }] });
+        throw new Failure<FailureCode>('invalid_request', {
+          message: `body.data: ${problem}`,
+          details: [{ path: 'body.data', message: problem }],
+        });
       }
       return add(claim, event);
     },
 
-    progress: (claim: RunClaim, report: { percent: number; message: string; step?: string | undefined; eta_seconds?: number | undefined }) => {
+    progress: (
+      claim: RunClaim,
+      report: {
+        percent: number;
+        message: string;
+        step?: string | undefined;
+        eta_seconds?: number | undefined;
+      },
+    ) => {
       const { message, ...data } = report;
       return add(claim, { type: 'progress', level: 'info', message, data });
     },
 
-    resources: (claim: RunClaim, sample: { memory_mb?: number | undefined; memory_percent?: number | undefined; cpu_percent?: number | undefined }) =>
-      add(claim, { type: 'resource_sample', level: resourceLevel(sample.memory_percent), message: 'resource sample', data: sample }),
+    resources: (
+      claim: RunClaim,
+      sample: {
+        memory_mb?: number | undefined;
+        memory_percent?: number | undefined;
+        cpu_percent?: number | undefined;
+      },
+    ) =>
+      add(claim, {
+        type: 'resource_sample',
+        level: resourceLevel(sample.memory_percent),
+        message: 'resource sample',
+        data: sample,
+      }),
   };
 }

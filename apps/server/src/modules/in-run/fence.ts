@@ -55,7 +55,11 @@ export function createFence(db: Database) {
      * `work` in a transaction that holds the lease, shared: it must not end the attempt itself. `alone`: no other
      * such `work` of this run at the same time.
      */
-    write: async <T>(claim: RunClaim, work: (tx: Tx, lease: Lease) => Promise<T>, how: 'shared' | 'alone' = 'shared'): Promise<T> =>
+    write: async <T>(
+      claim: RunClaim,
+      work: (tx: Tx, lease: Lease) => Promise<T>,
+      how: 'shared' | 'alone' = 'shared',
+    ): Promise<T> =>
       (
         await attempt(claim, () =>
           db.transaction(async (tx) => {

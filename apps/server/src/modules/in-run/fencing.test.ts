@@ -43,7 +43,14 @@ const traces = (id: string) =>
     id,
   );
 
-async function refusesEverything(call: (method: string, path: string, body?: unknown) => Promise<{ status: number; body: { code: string } }>, code: string): Promise<void> {
+async function refusesEverything(
+  call: (
+    method: string,
+    path: string,
+    body?: unknown,
+  ) => Promise<{ status: number; body: { code: string } }>,
+  code: string,
+): Promise<void> {
   for (const [method, path, body] of writes) {
     const refused = await call(method, path, body);
     assert.equal(refused.status, 409, `${method} ${path}`);
@@ -53,7 +60,14 @@ async function refusesEverything(call: (method: string, path: string, body?: unk
 
 test('the claim before the current one writes nothing, whatever it asks for', async () => {
   const old = await t.running(await t.makeJob());
-  await t.queue.settle([{ id: old.id, created_at: createdAt(old.id), claim_seq: Number(old.claim.claim_seq), to: 'queued' }]);
+  await t.queue.settle([
+    {
+      id: old.id,
+      created_at: createdAt(old.id),
+      claim_seq: Number(old.claim.claim_seq),
+      to: 'queued',
+    },
+  ]);
   const current = await t.start(old.id);
   await refusesEverything(old.call, 'run_attempt_superseded');
   const [row] = await traces(old.id);
@@ -72,7 +86,10 @@ test('a run that has ended takes nothing any more', async () => {
 
 test('a retry supersedes the attempt before it', async () => {
   const first = await t.running(await t.makeJob());
-  assert.equal((await first.post('fail', { error: 'again', retryable: true })).body.status, 'queued');
+  assert.equal(
+    (await first.post('fail', { error: 'again', retryable: true })).body.status,
+    'queued',
+  );
   await refusesEverything(first.call, 'run_attempt_superseded');
 });
 
@@ -90,23 +107,40 @@ test('the token of the trigger serves attempt 1 only, and not before it started'
 
 test('the token of the trigger does not outlive a replay, although the run is at attempt 1 again', async () => {
   const id = await t.ended(await t.makeJob(), 'dead_letter');
-  const [replayed] = await t.operator.replayDeadLetters(t.app.db, { project_id: t.project.project_id, run_ids: [id], actor_id: 'test' });
+  const [replayed] = await t.operator.replayDeadLetters(t.app.db, {
+    project_id: t.project.project_id,
+    run_ids: [id],
+    actor_id: 'test',
+  });
   assert.equal(replayed, id);
   const current = await t.start(id);
-  await refusesEverything(t.as({ run_id: id, attempt: 1, claim_seq: null }).call, 'run_attempt_superseded');
+  await refusesEverything(
+    t.as({ run_id: id, attempt: 1, claim_seq: null }).call,
+    'run_attempt_superseded',
+  );
   assert.equal((await current.post('log', { message: 'm' })).status, 201);
 });
 
 test('a token opens its own run and no other', async () => {
   const job = await t.makeJob();
   const [one, other] = [await t.running(job), await t.running(job)];
-  const refused = await t.request('POST', `/sdk/v1/runs/${other.id}/log`, t.token(one.claim), { message: 'm' });
+  const refused = await t.request('POST', `/sdk/v1/runs/${other.id}/log`, t.token(one.claim), {
+    message: 'm',
+  });
   assert.equal(refused.status, 403);
-  assert.equal((await t.request('POST', `/sdk/v1/runs/${one.id}/log`, t.project.api_key, { message: 'm' })).status, 401);
+  assert.equal(
+    (await t.request('POST', `/sdk/v1/runs/${one.id}/log`, t.project.api_key, { message: 'm' }))
+      .status,
+    401,
+  );
 });
 
 test('the token of a run that does not exist finds nothing', async () => {
-  const nowhere = t.as({ run_id: '019a0000-0000-7000-8000-000000000000', attempt: 1, claim_seq: 1 });
+  const nowhere = t.as({
+    run_id: '019a0000-0000-7000-8000-000000000000',
+    attempt: 1,
+    claim_seq: 1,
+  });
   assert.equal((await nowhere.post('log', { message: 'm' })).status, 404);
 });
 
@@ -120,16 +154,25 @@ test('writes and a cancel at the same moment: what was answered with success was
       t.call('DELETE', `/v1/runs/${run.id}`),
       ...Array.from({ length: 10 }, (_, n) => run.post('state', { key: `l${n}`, value: n })),
     ]);
-    assert.deepEqual([...new Set(answers.map(({ status }) => status))].filter((status) => ![200, 201, 409].includes(status)), []);
+    assert.deepEqual(
+      [...new Set(answers.map(({ status }) => status))].filter(
+        (status) => ![200, 201, 409].includes(status),
+      ),
+      [],
+    );
     const kept = answers.filter(({ status, body }) => status === 201 && 'state_key' in body).length;
     const spawned = answers.filter(({ status, body }) => status === 201 && 'parent_run_id' in body);
     const [row] = await t.app.sql('select count(*) as n from run_state where run_id = $1', run.id);
     assert.deepEqual(row, { n: kept });
     // A child is canceled with its parent or was never made.
-    const children = await t.app.sql('select id, status from job_runs where parent_run_id = $1', run.id);
+    const children = await t.app.sql(
+      'select id, status from job_runs where parent_run_id = $1',
+      run.id,
+    );
     assert.equal(children.length, spawned.length);
     for (const child of children) assert.equal(child['status'], 'canceled');
   }
 });
 
-const createdAt = (id: string) => new Date(Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)).toISOString();
+const createdAt = (id: string) =>
+  new Date(Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)).toISOString();

@@ -27,46 +27,94 @@ export interface FailReport {
   readonly retryable: boolean;
 }
 
-export function createFinishing({ db, fence, queue, waiting, jobs, max_result_bytes }: FinishingDeps) {
+export function createFinishing({
+  db,
+  fence,
+  queue,
+  waiting,
+  jobs,
+  max_result_bytes,
+}: FinishingDeps) {
   const view = async ({ id: run_id, project_id }: Lease) => {
     const run = await runDetails.run(db, { run_id, project_id });
     if (!run) throw new Failure<FailureCode>('run_not_found');
     return runView(run);
   };
 
-  const configOf = (lease: Lease) => jobs.executionConfig(lease.job_id, resolveVersion(lease), lease.live_version);
+  const configOf = (lease: Lease) =>
+    jobs.executionConfig(lease.job_id, resolveVersion(lease), lease.live_version);
 
-  const claimOf = ({ id, created_at, claim_seq, started_at }: Lease) => ({ id, created_at, claim_seq, started_at: started_at ?? created_at });
+  const claimOf = ({ id, created_at, claim_seq, started_at }: Lease) => ({
+    id,
+    created_at,
+    claim_seq,
+    started_at: started_at ?? created_at,
+  });
 
   /** waiting → terminal, by the claim that waits; what it waited for is canceled. */
-  const endWait = (lease: Lease, status: 'completed' | 'failed', facts: { error: string | null; error_class: string | null; result_json: string | null }) =>
+  const endWait = (
+    lease: Lease,
+    status: 'completed' | 'failed',
+    facts: { error: string | null; error_class: string | null; result_json: string | null },
+  ) =>
     db.transaction(async (tx) => {
       const { id: run_id, project_id, claim_seq } = lease;
-      if (!(await waiting.end(tx, { project_id, run_id, claim_seq, status, ...facts }))) return false;
-      await cancelWaitsOf(tx, { project_id, run_ids: [run_id], reason: `the run ended as ${status}` });
+      if (!(await waiting.end(tx, { project_id, run_id, claim_seq, status, ...facts })))
+        return false;
+      await cancelWaitsOf(tx, {
+        project_id,
+        run_ids: [run_id],
+        reason: `the run ended as ${status}`,
+      });
       return true;
     });
 
-  const retryOrEnd = async (lease: Lease, error: string, error_class: string): Promise<Settlement> => {
+  const retryOrEnd = async (
+    lease: Lease,
+    error: string,
+    error_class: string,
+  ): Promise<Settlement> => {
     const { id, created_at, claim_seq, started_at } = claimOf(lease);
     // The handler asks for a retry, so the class it names does not decide about it.
     const decision = decideRetry(
-      { attempt: lease.attempt, priority: lease.priority, metadata: lease.metadata, error_class: 'unknown', fingerprint: error },
+      {
+        attempt: lease.attempt,
+        priority: lease.priority,
+        metadata: lease.metadata,
+        error_class: 'unknown',
+        fingerprint: error,
+      },
       policyOf(lease, await configOf(lease)),
       Math.random(),
     );
     const event = { attempt: lease.attempt, error_class };
     const common = { id, created_at, claim_seq, error, error_class, metadata: decision.metadata };
     return decision.to === 'queued'
-      ? { ...common, to: 'queued', attempt: decision.attempt, priority: decision.priority, delay_ms: decision.delay_ms, event: { ...event, retry_in_ms: decision.delay_ms }, level: 'warn' }
-      : { ...common, to: decision.to, started_at, event: decision.poison ? { ...event, poison: true } : event, level: 'error' };
+      ? {
+          ...common,
+          to: 'queued',
+          attempt: decision.attempt,
+          priority: decision.priority,
+          delay_ms: decision.delay_ms,
+          event: { ...event, retry_in_ms: decision.delay_ms },
+          level: 'warn',
+        }
+      : {
+          ...common,
+          to: decision.to,
+          started_at,
+          event: decision.poison ? { ...event, poison: true } : event,
+          level: 'error',
+        };
   };
 
   return {
     /** @throws result_too_large, result_invalid, and what the fence says */
     complete: (claim: RunClaim, result: unknown) => {
       if (result !== undefined && jsonBytes(result) > max_result_bytes) {
-        throw new Failure<FailureCode>('result_too_large', { message: `the result is larger than ${max_result_bytes} bytes` });
+        throw new Failure<FailureCode>('result_too_large', {
+          message: `the result is larger than ${max_result_bytes} bytes`,
+        });
       }
       const result_json = result === undefined ? undefined : JSON.stringify(result);
       return fence.attempt(claim, async () => {
@@ -75,11 +123,20 @@ export function createFinishing({ db, fence, queue, waiting, jobs, max_result_by
         const details = detailsAt('body.result', jobs.checkResult(config, result ?? null));
         if (details.length > 0) throw new Failure<FailureCode>('result_invalid', { details });
         if (lease.waiting) {
-          const ended = await endWait(lease, 'completed', { error: null, error_class: null, result_json: result_json ?? null });
+          const ended = await endWait(lease, 'completed', {
+            error: null,
+            error_class: null,
+            result_json: result_json ?? null,
+          });
           return ended ? view(lease) : undefined;
         }
-        const version = config.version === lease.job_version ? undefined : ([config.version, config.version_id] as const);
-        const done = await queue.complete([{ ...claimOf(lease), result: result_json, version, event: { by: 'run' } }]);
+        const version =
+          config.version === lease.job_version
+            ? undefined
+            : ([config.version, config.version_id] as const);
+        const done = await queue.complete([
+          { ...claimOf(lease), result: result_json, version, event: { by: 'run' } },
+        ]);
         return done.has(lease.id) ? view(lease) : undefined;
       });
     },
@@ -91,13 +148,23 @@ export function createFinishing({ db, fence, queue, waiting, jobs, max_result_by
       return fence.attempt(claim, async () => {
         const lease = await fence.look(claim);
         if (lease.waiting) {
-          if (report.retryable) throw new Failure<FailureCode>('run_not_executing', { message: 'a run that waits can only fail for good' });
+          if (report.retryable)
+            throw new Failure<FailureCode>('run_not_executing', {
+              message: 'a run that waits can only fail for good',
+            });
           const ended = await endWait(lease, 'failed', { error, error_class, result_json: null });
           return ended ? view(lease) : undefined;
         }
         const settlement: Settlement = report.retryable
           ? await retryOrEnd(lease, error, error_class)
-          : { ...claimOf(lease), to: 'failed', error, error_class, event: { attempt: lease.attempt, error_class, by: 'run' }, level: 'error' };
+          : {
+              ...claimOf(lease),
+              to: 'failed',
+              error,
+              error_class,
+              event: { attempt: lease.attempt, error_class, by: 'run' },
+              level: 'error',
+            };
         const settled = await queue.settle([settlement]);
         return settled.has(lease.id) ? view(lease) : undefined;
       });

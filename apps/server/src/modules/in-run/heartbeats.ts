@@ -3,7 +3,12 @@
 // once a second.
 
 import type { Database } from '../../platform/db/database.ts';
-import { loop, type Loop, type LoopFailure, type LoopMetrics } from '../../platform/services/loop.ts';
+import {
+  loop,
+  type Loop,
+  type LoopFailure,
+  type LoopMetrics,
+} from '../../platform/services/loop.ts';
 import { leases, type RunClaim } from '../queue/index.ts';
 import type { Fence } from './fence.ts';
 
@@ -33,7 +38,13 @@ export function createHeartbeats({ db, fence, on_error, metrics }: HeartbeatDeps
     }
   };
 
-  const beats: Loop = loop({ name: 'write endpoint heartbeats', every_ms: FLUSH_EVERY_MS, run: flush, on_error, ...(metrics && { metrics }) });
+  const beats: Loop = loop({
+    name: 'write endpoint heartbeats',
+    every_ms: FLUSH_EVERY_MS,
+    run: flush,
+    on_error,
+    ...(metrics && { metrics }),
+  });
 
   return {
     /** @throws run_not_active for a run that was canceled or ended otherwise */

@@ -22,7 +22,9 @@ export function sdkHeaders(version: string | undefined): Record<string, string> 
 
 /** A run may log what it likes, but not an event that streams would take for a change of its own state. */
 export const forgesTransition = (type: string, data: unknown): boolean =>
-  type === 'state_change' && isRecord(data) && (runStates.states as readonly unknown[]).includes(data['to']);
+  type === 'state_change' &&
+  isRecord(data) &&
+  (runStates.states as readonly unknown[]).includes(data['to']);
 
 /** Text cut to at most `bytes` of UTF-8, never inside a character. */
 export function cutToBytes(text: string, bytes: number): string {
@@ -52,7 +54,9 @@ export interface Chunk {
 export function splitChunk(chunk: Chunk): string[] {
   const whole = JSON.stringify(chunk);
   if (Buffer.byteLength(whole) <= NOTIFY_BYTES) return [whole];
-  const room = NOTIFY_BYTES - Buffer.byteLength(JSON.stringify({ ...chunk, chunk: '', done: false, part: 1_000_000 }));
+  const room =
+    NOTIFY_BYTES -
+    Buffer.byteLength(JSON.stringify({ ...chunk, chunk: '', done: false, part: 1_000_000 }));
   const texts: string[] = [];
   let text = '';
   let used = 0;
@@ -67,17 +71,35 @@ export function splitChunk(chunk: Chunk): string[] {
     used += size;
   }
   texts.push(text);
-  return texts.map((part_text, part) => JSON.stringify({ ...chunk, chunk: part_text, done: chunk.done && part === texts.length - 1, part }));
+  return texts.map((part_text, part) =>
+    JSON.stringify({
+      ...chunk,
+      chunk: part_text,
+      done: chunk.done && part === texts.length - 1,
+      part,
+    }),
+  );
 }
 
 /** Problems inside a value, as problems of the request that carried it at `path`. */
 export const detailsAt = (path: string, details: readonly FailureDetail[]): FailureDetail[] =>
-  details.map((found) => ({ path: found.path === '' || found.path.startsWith('[') ? `${path}${found.path}` : `${path}.${found.path}`, message: found.message }));
+  details.map((found) => ({
+    path:
+      found.path === '' || found.path.startsWith('[')
+        ? `${path}${found.path}`
+        : `${path}.${found.path}`,
+    message: found.message,
+  }));
 
 /** JSON Schema checks here know only types, required members, properties and items (conventions §12). */
 export function schemaProblems(schema: unknown, value: unknown, path: string): FailureDetail[] {
   if (!isRecord(schema)) return [];
-  const types = typeof schema['type'] === 'string' ? [schema['type']] : Array.isArray(schema['type']) ? schema['type'] : [];
+  const types =
+    typeof schema['type'] === 'string'
+      ? [schema['type']]
+      : Array.isArray(schema['type'])
+        ? schema['type']
+        : [];
   if (types.length > 0 && !types.some((type) => hasType(type, value))) {
     return [{ path, message: `must be ${types.map(String).join(' or ').slice(0, 100)}` }];
   }
@@ -85,10 +107,12 @@ export function schemaProblems(schema: unknown, value: unknown, path: string): F
   if (isRecord(value)) {
     const { required, properties } = schema;
     for (const member of Array.isArray(required) ? required : []) {
-      if (typeof member === 'string' && !Object.hasOwn(value, member)) problems.push({ path: `${path}.${member}`, message: 'is required' });
+      if (typeof member === 'string' && !Object.hasOwn(value, member))
+        problems.push({ path: `${path}.${member}`, message: 'is required' });
     }
     for (const [member, own] of isRecord(properties) ? Object.entries(properties) : []) {
-      if (Object.hasOwn(value, member)) problems.push(...schemaProblems(own, value[member], `${path}.${member}`));
+      if (Object.hasOwn(value, member))
+        problems.push(...schemaProblems(own, value[member], `${path}.${member}`));
     }
   }
   if (Array.isArray(value) && isRecord(schema['items'])) {

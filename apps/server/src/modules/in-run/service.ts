@@ -38,9 +38,20 @@ export interface InRunDependencies {
 
 export type InRun = ReturnType<typeof createInRun>;
 
-const refusal = (code: FailureCode, message?: string) => new Failure<FailureCode>(code, message === undefined ? {} : { message });
+const refusal = (code: FailureCode, message?: string) =>
+  new Failure<FailureCode>(code, message === undefined ? {} : { message });
 
-export function createInRun({ db, queue, waiting, jobs, access, clock, settings, on_error, metrics }: InRunDependencies) {
+export function createInRun({
+  db,
+  queue,
+  waiting,
+  jobs,
+  access,
+  clock,
+  settings,
+  on_error,
+  metrics,
+}: InRunDependencies) {
   const { max_result_bytes, max_payload_bytes, max_events } = settings;
   const fence = createFence(db);
   const heartbeats = createHeartbeats({ db, fence, on_error, metrics });
@@ -61,19 +72,31 @@ export function createInRun({ db, queue, waiting, jobs, access, clock, settings,
     annotate: (claim: RunClaim, annotations: Readonly<Record<string, string>>) =>
       fence.write(claim, async (tx, lease) => {
         const run = await leases.annotate(tx, lease, annotations, limits.annotations);
-        if (!run) throw refusal('annotations_limit', `a run has at most ${limits.annotations} annotations`);
+        if (!run)
+          throw refusal('annotations_limit', `a run has at most ${limits.annotations} annotations`);
         return runView(run);
       }),
 
-    checkpoint: (claim: RunClaim, { source, state }: { readonly source: string; readonly state: unknown }) =>
-      fence.write(claim, (tx) => runDetails.addCheckpoint(tx, claim.run_id, source, state), 'alone'),
+    checkpoint: (
+      claim: RunClaim,
+      { source, state }: { readonly source: string; readonly state: unknown },
+    ) =>
+      fence.write(
+        claim,
+        (tx) => runDetails.addCheckpoint(tx, claim.run_id, source, state),
+        'alone',
+      ),
 
     /** @throws run_cost_exceeded */
     usage: (claim: RunClaim, usage: UsageReport) =>
       fence.write(
         claim,
         async (tx, { project_id }) => {
-          const recorded = await runDetails.addUsage(tx, { run_id: claim.run_id, project_id }, usage);
+          const recorded = await runDetails.addUsage(
+            tx,
+            { run_id: claim.run_id, project_id },
+            usage,
+          );
           if (!recorded) throw refusal('run_cost_exceeded');
           return recorded;
         },
@@ -84,14 +107,31 @@ export function createInRun({ db, queue, waiting, jobs, access, clock, settings,
       fence.write(claim, (tx) => runDetails.addToolCall(tx, claim.run_id, call)),
 
     /** @throws output_invalid, state_limit_reached */
-    output: (claim: RunClaim, { output_key, schema, value }: { readonly output_key: string; readonly schema?: unknown; readonly value: unknown }) => {
+    output: (
+      claim: RunClaim,
+      {
+        output_key,
+        schema,
+        value,
+      }: { readonly output_key: string; readonly schema?: unknown; readonly value: unknown },
+    ) => {
       const details = schemaProblems(schema, value, 'body.value');
       if (details.length > 0) throw new Failure<FailureCode>('output_invalid', { details });
       return fence.write(
         claim,
         async (tx) => {
-          const saved = await runDetails.saveOutput(tx, claim.run_id, output_key, schema ?? undefined, value);
-          if (!saved) throw refusal('state_limit_reached', `a run has at most ${runDetailLimits.outputs} outputs`);
+          const saved = await runDetails.saveOutput(
+            tx,
+            claim.run_id,
+            output_key,
+            schema ?? undefined,
+            value,
+          );
+          if (!saved)
+            throw refusal(
+              'state_limit_reached',
+              `a run has at most ${runDetailLimits.outputs} outputs`,
+            );
           return saved;
         },
         'alone',
@@ -123,25 +163,45 @@ export function createInRun({ db, queue, waiting, jobs, access, clock, settings,
       return found;
     },
 
-    deleteState: (claim: RunClaim, key: string) => fence.write(claim, (tx) => runDetails.removeState(tx, claim.run_id, key)),
+    deleteState: (claim: RunClaim, key: string) =>
+      fence.write(claim, (tx) => runDetails.removeState(tx, claim.run_id, key)),
 
-    stream: async (claim: RunClaim, { chunk, stream_id, done }: { readonly chunk: string; readonly stream_id: string; readonly done: boolean }) => {
+    stream: async (
+      claim: RunClaim,
+      {
+        chunk,
+        stream_id,
+        done,
+      }: { readonly chunk: string; readonly stream_id: string; readonly done: boolean },
+    ) => {
       const timestamp = new Date(clock.now()).toISOString();
       const parts = splitChunk({ run_id: claim.run_id, chunk, stream_id, done, timestamp });
-      await fence.attempt(claim, async () => (await leases.notifyChunks(db, claim, parts)) || undefined);
+      await fence.attempt(
+        claim,
+        async () => (await leases.notifyChunks(db, claim, parts)) || undefined,
+      );
       return { status: 'ok' } as const;
     },
 
     /** The run leaves its slot and comes back when the event does. @throws run_not_executing, event_key_waiting */
-    waitForEvent: (claim: RunClaim, { event_key, timeout_secs }: { readonly event_key: string; readonly timeout_secs: number }) =>
+    waitForEvent: (
+      claim: RunClaim,
+      { event_key, timeout_secs }: { readonly event_key: string; readonly timeout_secs: number },
+    ) =>
       fence.attempt(claim, async () => {
         const { id: run_id, project_id, claim_seq, waiting: waits } = await fence.look(claim);
         if (waits) throw refusal('run_not_executing');
         return db.transaction(async (tx) => {
-          if (!(await waiting.wait(tx, { project_id, run_id, claim_seq, event_key }))) throw leaseLost;
+          if (!(await waiting.wait(tx, { project_id, run_id, claim_seq, event_key })))
+            throw leaseLost;
           const opened = await openWait(tx, { project_id, run_id, event_key, timeout_secs });
           if (!opened) throw refusal('event_key_waiting');
-          return { status: 'waiting' as const, event_key, expires_at: opened.expires_at, trigger_id: opened.id };
+          return {
+            status: 'waiting' as const,
+            event_key,
+            expires_at: opened.expires_at,
+            trigger_id: opened.id,
+          };
         });
       }),
   };
