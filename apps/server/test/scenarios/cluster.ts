@@ -95,7 +95,15 @@ export async function startCluster(owner: Owner, options: ClusterOptions): Promi
   const cleanups: (() => unknown)[] = [];
   const defer = (cleanup: () => unknown): void => void cleanups.push(cleanup);
   const stop = async (): Promise<void> => {
-    for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+    const failures: unknown[] = [];
+    for (const cleanup of cleanups.splice(0).toReversed()) {
+      try {
+        await cleanup();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw new AggregateError(failures, 'the cluster was not cleaned up');
   };
   owner.after(stop);
   const home = mkdtempSync(path.join(tmpdir(), 'strait-scenario-'));
@@ -134,6 +142,20 @@ export async function startCluster(owner: Owner, options: ClusterOptions): Promi
   }
   const db = createDatabase({ url, application_name: 'strait-scenario', max: 4 });
   defer(() => db.close());
+  const postmaster = (): number => {
+    const folder = path.join(home, 'postgres');
+    const state = readFileSync(path.join(folder, 'local-postgres.json'), 'utf8');
+    const { data_dir } = JSON.parse(state) as { data_dir: string };
+    const lines = readFileSync(path.resolve(folder, data_dir, 'postmaster.pid'), 'utf8').split(
+      '\n',
+    );
+    if (!(Number(lines[0]) > 1)) throw new Error('no postmaster runs');
+    return Number(lines[0]);
+  };
+  if (options.database === 'embedded') {
+    // Its server ends itself a moment after the process; until then it still writes into the home.
+    defer(() => until('the embedded server to end', () => throws(postmaster)));
+  }
   defer(async () => {
     await Promise.all(
       [...processes].map(async (each) => {
@@ -208,17 +230,7 @@ export async function startCluster(owner: Owner, options: ClusterOptions): Promi
       });
       return expect201(made).id;
     },
-    postmaster() {
-      const folder = path.join(home, 'postgres');
-      const { data_dir } = JSON.parse(
-        readFileSync(path.join(folder, 'local-postgres.json'), 'utf8'),
-      ) as { data_dir: string };
-      const pid = Number(
-        readFileSync(path.resolve(folder, data_dir, 'postmaster.pid'), 'utf8').split('\n')[0],
-      );
-      if (!(pid > 1)) throw new Error('no postmaster runs');
-      return pid;
-    },
+    postmaster,
     async outage(ms) {
       await server?.stop('fast');
       await sleep(ms);
@@ -228,6 +240,15 @@ export async function startCluster(owner: Owner, options: ClusterOptions): Promi
     rows: async <Row>(text: string, values: readonly unknown[] = []) =>
       (await db.query({ text, values })).rows as Row[],
   };
+}
+
+function throws(read: () => unknown): boolean {
+  try {
+    read();
+    return false;
+  } catch {
+    return true;
+  }
 }
 
 /** What an embedded process wrote down once it was ready. */
