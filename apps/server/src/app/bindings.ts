@@ -3,6 +3,8 @@
 import type { Binding } from '../platform/http/define-api.ts';
 import type { AnyCaller, ProjectScope } from '../domain/caller.ts';
 import { apiKeyRoutes } from '../modules/access/index.ts';
+import { eventRoutes } from '../modules/events/index.ts';
+import { inRunRoutes } from '../modules/in-run/index.ts';
 import { jobRoutes } from '../modules/jobs/index.ts';
 import { projectRoutes } from '../modules/projects/index.ts';
 import { runRoutes } from '../modules/runs/index.ts';
@@ -13,4 +15,6 @@ export const bindingsOf = (modules: Modules): readonly Binding<AnyCaller, Projec
   ...apiKeyRoutes(modules.access.keys),
   ...jobRoutes(modules.jobs),
   ...runRoutes(modules.runs),
+  ...eventRoutes(modules.events),
+  ...inRunRoutes(modules.inRun),
 ];

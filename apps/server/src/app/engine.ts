@@ -38,6 +38,8 @@ export interface EngineDeps {
   readonly jobs: Jobs;
   readonly tokenKey: string;
   readonly resumeFacts: (run_id: string) => Promise<ResumeFacts | undefined>;
+  /** Loops of higher modules that belong where the work is done. */
+  readonly loops: readonly Service[];
 }
 
 const CHECK_EVERY_MS = 60_000;
@@ -164,7 +166,7 @@ export function createEngine(deps: EngineDeps) {
   };
   const mover = createMover({ upkeep, listener, onError: (error) => onError(error, 'mover') });
   return {
-    services: [client, leader, ...loops, mover, worker] as readonly Service[],
+    services: [client, leader, ...loops, ...deps.loops, mover, worker] as readonly Service[],
     worker,
     upkeep,
     loops,

@@ -7,6 +7,14 @@ import type { Listener } from '../platform/db/listen.ts';
 import type { Service } from '../platform/services/service.ts';
 import type { Logger } from '../platform/telemetry/log.ts';
 import { createAccess, seedSystemRoles } from '../modules/access/index.ts';
+import {
+  cancelLeftWaits,
+  createEvents,
+  createEventUpkeep,
+  eventLoops,
+  resumeFacts,
+} from '../modules/events/index.ts';
+import { createInRun } from '../modules/in-run/index.ts';
 import { createJobs } from '../modules/jobs/index.ts';
 import { createRateWindows } from '../modules/limits/index.ts';
 import { createProjects } from '../modules/projects/index.ts';
@@ -67,7 +75,7 @@ export function createModules({ config, db, hot, listener, log }: ModulesDeps) {
   const queue = createQueue({ db: hot, settings: queueSettings });
   const waiting = createWaitingVerbs(queueSettings);
   // What else ends when somebody takes runs out of their attempt or wait, in the same transaction.
-  const onLeft: LeftReaction[] = [];
+  const onLeft: LeftReaction[] = [cancelLeftWaits];
   const operator = createOperatorVerbs(queueSettings, onLeft);
   const runs = createRuns({
     db,
@@ -86,7 +94,27 @@ export function createModules({ config, db, hot, listener, log }: ModulesDeps) {
     onLiveError: (error) => onError(error, 'live streams'),
   });
 
-  const services: readonly Service[] = [access.service];
+  // 4 orchestration
+  const events = createEvents({ db, listener, waiting, operator });
+  const loopError = (error: unknown, failure: { readonly loop: string }): void =>
+    log.warn({ err: error, ...failure }, 'background loop failed');
+  const inRun = createInRun({
+    db: hot,
+    queue,
+    waiting,
+    jobs,
+    access: access.control,
+    clock,
+    settings: {
+      max_result_bytes: config.worker.max_result_bytes,
+      max_payload_bytes: config.http.max_request_body_bytes,
+    },
+    on_error: loopError,
+  });
+  const eventUpkeep = createEventUpkeep({ db: hot, waiting });
+
+  // Heartbeats of endpoints arrive at the API; everything that ends waits runs where the work is done.
+  const services: readonly Service[] = [access.service, ...inRun.loops];
   return {
     projects,
     access,
@@ -95,7 +123,16 @@ export function createModules({ config, db, hot, listener, log }: ModulesDeps) {
     waiting,
     operator,
     runs,
+    events,
+    inRun,
     services,
-    engineNeeds: { queue, queueSettings, jobs, tokenKey, resumeFacts: async () => undefined },
+    engineNeeds: {
+      queue,
+      queueSettings,
+      jobs,
+      tokenKey,
+      resumeFacts: (run_id: string) => resumeFacts(hot, run_id),
+      loops: eventLoops({ upkeep: eventUpkeep, listener, on_error: loopError }),
+    },
   };
 }
