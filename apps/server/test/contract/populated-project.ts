@@ -29,6 +29,8 @@ export interface PopulatedProject {
   readonly version_id: string;
   readonly batch_id: string;
   readonly event_key: string;
+  /** Of an event that has come: its stream ends at once. */
+  readonly received_key: string;
   readonly state_key: string;
   readonly runs: Readonly<Record<RunName, string>>;
   /** A valid run token of that run's claim. */
@@ -108,6 +110,14 @@ async function populateProject(
       waiting,
       marker,
     );
+    const received_key = `received:${marker}`;
+    await app.sql(
+      `insert into event_triggers (event_key, project_id, source_type, status, received_at, job_run_id, expires_at)
+       values ($1, $2, 'job_run', 'received', now(), $3, now() + interval '1 hour')`,
+      received_key,
+      project_id,
+      completed,
+    );
     const versions = await app.sql<{ version_id: string }>(
       'select version_id from job_versions where job_id = $1',
       job_id,
@@ -122,6 +132,7 @@ async function populateProject(
       version_id: versions[0]?.version_id ?? '',
       batch_id: String(bulk['batch_id']),
       event_key,
+      received_key,
       state_key,
       runs,
       token: (run) => tokenOf(app, runs[run], claims.get(runs[run])),

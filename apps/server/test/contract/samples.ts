@@ -9,6 +9,8 @@ export interface Sample {
   readonly headers?: Readonly<Record<string, string>>;
   /** Query of a sensible request, when the operation means nothing without one. */
   readonly query?: (of: PopulatedProject) => Readonly<Record<string, string>>;
+  /** Path parameters it makes sense for, when they are not the usual ones. */
+  readonly params?: (of: PopulatedProject) => Readonly<Record<string, string>>;
   /** The run it makes sense for. Default: the executing one. */
   readonly run?: RunName;
   /** Finds nothing instead of refusing, for strangers as for unknown ids. The status it does that with. */
@@ -66,6 +68,8 @@ const others: Readonly<Record<string, Omit<Sample, 'body'>>> = {
   getV1RunsByRunIDStream: { run: 'completed', headers: { 'last-event-id': '0' } },
   // Chunks of a live run would never end, those of an ended one are gone.
   getV1RunsByRunIDStreamChunks: { run: 'completed', refused: 410 },
+  // The stream of an event that is still to come would not end before it.
+  getV1EventsByEventKeyStream: { params: (of) => ({ eventKey: of.received_key }) },
   postV1RunsBulkCancel: { finds_nothing: 200 },
   postV1RunsBulkReplay: { finds_nothing: 200 },
   postV1RunsBulkDlqReplay: { finds_nothing: 409 },
@@ -106,8 +110,9 @@ export function pathOf(
   of: PopulatedProject,
   { run = 'executing', ...replaced }: { run?: RunName } & Readonly<Record<string, string>> = {},
 ): string {
+  const usual = others[operation.id]?.params?.(of) ?? {};
   return operation.path.replace(/:(\w+)/g, (_, name: string) => {
-    const value = replaced[name] ?? parameters[name]?.(of, run);
+    const value = replaced[name] ?? usual[name] ?? parameters[name]?.(of, run);
     if (value === undefined) {
       throw new Error(`samples.ts has no value for :${name} of ${operation.id}`);
     }
