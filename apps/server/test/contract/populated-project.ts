@@ -28,6 +28,7 @@ export interface PopulatedProject {
   /** An earlier version of the job. */
   readonly version_id: string;
   readonly batch_id: string;
+  /** The waiting run waits for it. */
   readonly event_key: string;
   /** Of an event that has come: its stream ends at once. */
   readonly received_key: string;

@@ -65,10 +65,11 @@ describe('every operation keeps strangers out', () => {
 
   const send = (operation: OperationSpec, path: string, options: CallOptions) => {
     const sample = sampleOf(operation);
-    return app.call<unknown>(operation.method, path, {
+    const answer = app.call<unknown>(operation.method, path, {
       ...options,
       headers: { ...sample.headers, ...options.headers },
     });
+    return within(10_000, answer, `${operation.id} did not answer: ${path}`);
   };
   const show = (operation: OperationSpec, answer: { status: number; body: unknown }) =>
     `${operation.id}: ${answer.status} ${JSON.stringify(answer.body)?.slice(0, 300)}`;
@@ -281,6 +282,15 @@ describe('every operation keeps strangers out', () => {
     }
   });
 });
+
+/** A stream that was expected to end, and does not, must not stop the whole test run. */
+async function within<T>(ms: number, answer: Promise<T>, message: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(message)), ms);
+  });
+  return Promise.race([answer, late]).finally(() => clearTimeout(timer));
+}
 
 /** Every id of the project's rows, and the words only it uses. */
 async function tracesOf(app: TestApp, of: PopulatedProject): Promise<string[]> {
