@@ -17,6 +17,7 @@ const PROGRAMS = {
   check: ['scripts/check.ts'],
   generate: ['scripts/generate.ts'],
   bench: ['scripts/bench.ts'],
+  'test:crash': ['scripts/run-scenarios.ts'],
 };
 
 if (!PROGRAMS[command]) {

@@ -62,7 +62,9 @@ export function straitProbe({ queue, db }: { queue: Queue; db: Database }): Queu
                 where r.status = 'executing'`,
         values: [],
       });
-      return new Map((rows as { id: string; lag_ms: number }[]).map(({ id, lag_ms }) => [id, lag_ms]));
+      return new Map(
+        (rows as { id: string; lag_ms: number }[]).map(({ id, lag_ms }) => [id, lag_ms]),
+      );
     },
   };
 }
@@ -89,7 +91,10 @@ async function fill(db: Database, backlog: Backlog): Promise<void> {
 
     for (const [state, count] of Object.entries(backlog)) {
       for (let from = 0; from < count; from += ROWS_PER_INSERT) {
-        await run(FILL[state as keyof Backlog], [Math.min(ROWS_PER_INSERT, count - from), NEIGHBOURS]);
+        await run(FILL[state as keyof Backlog], [
+          Math.min(ROWS_PER_INSERT, count - from),
+          NEIGHBOURS,
+        ]);
       }
     }
     for (const { definition } of indexes) await run(definition);
@@ -97,7 +102,11 @@ async function fill(db: Database, backlog: Backlog): Promise<void> {
 }
 
 /** Neighbour 0 has the used-up limit; the ready runs belong to the others. */
-const runsOf = (status: string, neighbour: string, time?: { readonly column: string; readonly value: string }) => `
+const runsOf = (
+  status: string,
+  neighbour: string,
+  time?: { readonly column: string; readonly value: string },
+) => `
   insert into job_runs (id, created_at, job_id, project_id, status, payload${time ? `, ${time.column}` : ''})
   select id, strait_id_time(id), owner, owner, '${status}', '{"n":1,"kind":"bench"}'${time ? `, ${time.value}` : ''}
     from (select uuidv7(interval '-10 min')::text as id, 'neighbour-' || (${neighbour}) as owner

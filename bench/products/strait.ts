@@ -7,7 +7,10 @@ import { createSettling, createWorker } from '../../apps/server/src/modules/exec
 import { createJobs } from '../../apps/server/src/modules/jobs/index.ts';
 import { createQueue, type Queue } from '../../apps/server/src/modules/queue/index.ts';
 import { systemClock } from '../../apps/server/src/platform/clock.ts';
-import { createDatabase, isDatabaseUnavailable } from '../../apps/server/src/platform/db/database.ts';
+import {
+  createDatabase,
+  isDatabaseUnavailable,
+} from '../../apps/server/src/platform/db/database.ts';
 import { createListener } from '../../apps/server/src/platform/db/listen.ts';
 import { migrate } from '../../apps/server/src/platform/db/migrate.ts';
 import { createLog } from '../../apps/server/src/platform/telemetry/log.ts';
@@ -58,7 +61,12 @@ export const product: Product = {
       lock_timeout_ms: config.database.lock_timeout_ms,
       idle_in_transaction_timeout_ms: config.database.idle_in_transaction_timeout_ms,
     };
-    const hot = createDatabase({ ...limits, application_name: 'strait-hot', settings: 'hot', max: hotConnections });
+    const hot = createDatabase({
+      ...limits,
+      application_name: 'strait-hot',
+      settings: 'hot',
+      max: hotConnections,
+    });
     const db = createDatabase({
       ...limits,
       application_name: 'strait',
@@ -87,14 +95,20 @@ export const product: Product = {
       async enqueueBulk(from, count) {
         const runs = Array.from({ length: count }, (_, at) => newRun(from + at));
         const answers = await queue.enqueueMany(runs);
-        if (answers.some(({ outcome }) => outcome !== 'created')) throw new Error('a run was not created');
+        if (answers.some(({ outcome }) => outcome !== 'created'))
+          throw new Error('a run was not created');
       },
 
       async work(task) {
         const listener = createListener({ url, application_name: 'strait-listen' });
         await listener.start();
         const { services, worker } = createEngine({
-          config, db, hot, listener, queue, queueSettings,
+          config,
+          db,
+          hot,
+          listener,
+          queue,
+          queueSettings,
           log: createLog({ level: 'warn', format: 'json' }),
           metrics: createMetrics(),
           jobs: createJobs({
@@ -110,11 +124,16 @@ export const product: Product = {
         const used =
           task.kind === 'http'
             ? services
-            : services.map((service) => (service === worker ? noopWorker({ config, queue, listener }, task.onStart) : service));
+            : services.map((service) =>
+                service === worker
+                  ? noopWorker({ config, queue, listener }, task.onStart)
+                  : service,
+              );
         for (const service of used) await service.start();
         return {
           async stop() {
-            for (const service of used.toReversed()) await service.stop(AbortSignal.timeout(10_000));
+            for (const service of used.toReversed())
+              await service.stop(AbortSignal.timeout(10_000));
             await listener.stop();
           },
         };
@@ -135,7 +154,11 @@ export const product: Product = {
 
 /** The worker of engine.ts with a handler that is over at once. */
 function noopWorker(
-  { config, queue, listener }: { config: Config; queue: Queue; listener: ReturnType<typeof createListener> },
+  {
+    config,
+    queue,
+    listener,
+  }: { config: Config; queue: Queue; listener: ReturnType<typeof createListener> },
   onStart: (n: number) => void,
 ) {
   const { worker: settings } = config;
@@ -150,7 +173,11 @@ function noopWorker(
     onError,
   });
   return createWorker({
-    queue, listener, settling, settings, onError,
+    queue,
+    listener,
+    settling,
+    settings,
+    onError,
     clock: systemClock,
     async execute(run, control) {
       onStart((JSON.parse(run.payload ?? '{}') as Payload).n);

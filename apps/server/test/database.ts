@@ -13,14 +13,17 @@ export interface TestDatabase {
 
 const serverUrl = (): string => {
   const url = process.env['STRAIT_TEST_URL'];
-  if (url === undefined) throw new Error('run the tests with `npm test [words]`: they need its PostgreSQL');
+  if (url === undefined)
+    throw new Error('run the tests with `npm test [words]`: they need its PostgreSQL');
   return url;
 };
 
 /** Clones the template. `empty` makes a database without any schema instead. */
 export async function testDatabase(options: { empty?: boolean } = {}): Promise<TestDatabase> {
   const name = `strait_test_${randomBytes(6).toString('hex')}`;
-  const template = options.empty ? 'template0' : (process.env['STRAIT_TEST_TEMPLATE'] ?? 'template0');
+  const template = options.empty
+    ? 'template0'
+    : (process.env['STRAIT_TEST_TEMPLATE'] ?? 'template0');
   await asServer(`create database ${name} template ${template}`);
   const url = new URL(serverUrl());
   url.pathname = `/${name}`;

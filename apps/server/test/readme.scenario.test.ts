@@ -2,7 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -23,7 +25,11 @@ test('the commands of the README work', async () => {
     await until('the server to be ready', () => existsSync(path.join(home, 'dev.json')), {
       deadline_ms: 30_000,
     });
-    const text = readFileSync(path.join(root, 'README.md'), 'utf8');
+    // The reader's port may be taken here.
+    const text = readFileSync(path.join(root, 'README.md'), 'utf8').replaceAll(
+      '3210',
+      String(await freePort()),
+    );
     const blocks = [...text.matchAll(/<!-- tested -->\n```bash\n([\s\S]*?)```/g)].map(
       (match) => match[1] ?? '',
     );
@@ -60,3 +66,11 @@ test('the commands of the README work', async () => {
     rmSync(home, { recursive: true, force: true });
   }
 });
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  return typeof address === 'object' && address ? address.port : 0;
+}

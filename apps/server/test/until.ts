@@ -12,7 +12,10 @@ export async function until<T>(
   for (;;) {
     const seen = await look();
     if (seen) return seen as Exclude<T, null | undefined | false | 0 | ''>;
-    if (performance.now() > end) throw new Error(`still waiting for ${what} after ${deadline_ms} ms; last saw ${JSON.stringify(seen)}`);
+    if (performance.now() > end)
+      throw new Error(
+        `still waiting for ${what} after ${deadline_ms} ms; last saw ${JSON.stringify(seen)}`,
+      );
     await sleep(every_ms);
   }
 }

@@ -65,13 +65,10 @@ export const failRun = operation({
     .strictObject({
       error: z.string().min(1).meta({ description: 'Stored up to 8 KiB' }),
       error_class: z.string().min(1).max(64).optional(),
-      retryable: z
-        .boolean()
-        .default(false)
-        .meta({
-          description:
-            'Try again under the rules of the job while attempts are left; executing runs only',
-        }),
+      retryable: z.boolean().default(false).meta({
+        description:
+          'Try again under the rules of the job while attempts are left; executing runs only',
+      }),
     })
     .meta({ id: 'SDKFailRequest' }),
   replies: { 200: JobRun },

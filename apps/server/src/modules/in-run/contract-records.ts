@@ -109,7 +109,8 @@ const Annotations = z
   .refine((map) => Object.keys(map).length > 0, { message: 'must not be empty' })
   .refine((map) => Object.keys(map).length <= limits.annotations_per_call, {
     message: `has more than ${limits.annotations_per_call} keys`,
-  });
+  })
+  .meta({ minProperties: 1, maxProperties: limits.annotations_per_call });
 
 export const annotateRun = operation({
   ...shared,

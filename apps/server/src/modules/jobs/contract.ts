@@ -50,6 +50,7 @@ export const listJobs = operation({
   query: z
     .object({
       ...pageQuery,
+      project_id: z.string().optional(),
       tag_key: z.string().max(64).optional(),
       tag_value: z.string().max(256).optional(),
       enabled: z.enum(['true', 'false']).optional(),

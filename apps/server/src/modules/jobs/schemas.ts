@@ -14,7 +14,8 @@ const json = z.unknown();
 
 export const Tags = z
   .record(z.string().min(1).max(64), z.string().max(256))
-  .refine((tags) => Object.keys(tags).length <= 20, 'at most 20 tags');
+  .refine((tags) => Object.keys(tags).length <= 20, 'at most 20 tags')
+  .meta({ maxProperties: 20 });
 
 const RunMetadata = z
   .record(z.string().min(1).max(128), z.string().max(1024))

@@ -20,14 +20,18 @@ export async function many<Row>(db: Queryable, call: StatementCall): Promise<Row
 /** `:maybe`: the row, or undefined. More than one row is a bug in the statement. */
 export async function maybe<Row>(db: Queryable, call: StatementCall): Promise<Row | undefined> {
   const { rows } = await db.query(call);
-  if (rows.length > 1) throw new Error(`statement returned ${rows.length} rows where at most one was declared: ${call.text}`);
+  if (rows.length > 1)
+    throw new Error(
+      `statement returned ${rows.length} rows where at most one was declared: ${call.text}`,
+    );
   return rows[0] as Row | undefined;
 }
 
 /** `:one`: exactly one row. */
 export async function one<Row>(db: Queryable, call: StatementCall): Promise<Row> {
   const row = await maybe<Row>(db, call);
-  if (row === undefined) throw new Error(`statement returned no row where one was declared: ${call.text}`);
+  if (row === undefined)
+    throw new Error(`statement returned no row where one was declared: ${call.text}`);
   return row;
 }
 
