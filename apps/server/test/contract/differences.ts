@@ -1,0 +1,249 @@
+// Where we leave the reference contract on purpose, and why. `*` stands for any text. A line here that
+// matches no difference fails the conformance test, as does a difference that no line matches.
+
+export interface Difference {
+  readonly because: string;
+  readonly lines: readonly string[];
+}
+
+export const differences: readonly Difference[] = [
+  {
+    because:
+      'Every text, list and number has a bound here: what is not bounded can be made to hurt.',
+    lines: ['*: maxLength none → *', '*: maxItems none → *', '*: maximum none → *'],
+  },
+  {
+    because:
+      'What must not be empty or negative says so, instead of failing or meaning nothing later.',
+    lines: ['*: minLength none → 1', '*: minItems none → 1', '*: minimum none → *'],
+  },
+  {
+    because: 'Conventions §2: a caller bound to a project need not name it; lists may always.',
+    lines: [
+      '*.project_id: required → optional',
+      'BatchJobIDsRequest.project_id: added',
+      'getV1Stats.query.project_id: added',
+    ],
+  },
+  {
+    because: 'Conventions §5: a larger limit counts as 100, so the schema has no maximum.',
+    lines: ['*.query.limit: maximum 100 → none'],
+  },
+  {
+    because: 'Null clears a setting on update and means the default on create, as SDKs send it.',
+    lines: ['CreateJobRequest.*: nullable', 'UpdateJobRequest.*: nullable'],
+  },
+  {
+    because: 'Settings that the reference stored on jobs, and answered with, can be set as well.',
+    lines: [
+      'CreateJobRequest.*: added',
+      'UpdateJobRequest.*: added',
+      'Job.cron_overlap_policy: added',
+      'Job.on_complete_trigger_job: added',
+      'Job.on_failure_*: added',
+      'Job.poison_pill_threshold: added',
+    ],
+  },
+  {
+    because: 'A version is the whole definition, so that it can be compared and run.',
+    lines: ['JobVersion.*: added'],
+  },
+  {
+    because: 'Conventions §4: secrets are never echoed; a flag says that there is one.',
+    lines: [
+      'Job.webhook_secret: missing',
+      'JobVersion.webhook_secret: missing',
+      'Job.has_*_secret: added',
+    ],
+  },
+  {
+    because:
+      'Code runs on its own infrastructure: execution is by HTTP, in no region or machine of ours.',
+    lines: [
+      'CreateJobRequest.endpoint_url: optional → required',
+      'CreateJobRequest.machine_preset: values * → "any"',
+      'CreateJobRequest.preferred_regions[]: values * → "any"',
+      'CreateJobRequest.region: type union → string',
+      'UpdateJobRequest.machine_preset: type union → string',
+      'UpdateJobRequest.preferred_regions[]: values * → "any"',
+      'UpdateJobRequest.region: type union → string',
+      'RestartRunRequest.machine_preset: values * → "any"',
+      'Job.image_uri: missing',
+      'Job.machine_preset: missing',
+      'Job.preferred_regions: missing',
+      'Job.region: missing',
+      'JobVersion.image_uri: missing',
+      'JobVersion.machine_preset: missing',
+      'JobVersion.region: missing',
+      'JobRun.execution_mode: values ["http","managed"] → ["http"]',
+      'getV1Runs.query.execution_mode: values * → "any"',
+      'postV1JobsByJobIDTrigger.header.fly-region: missing',
+    ],
+  },
+  {
+    because: 'Engine §3: a run has thirteen states; `paused` and `replay_staged` were never used.',
+    lines: ['RunStatus: values *'],
+  },
+  {
+    because: 'Null is a result, payload or output like any other and is told from none.',
+    lines: [
+      'DryRunValidationResult.payload: omitted when empty → optional',
+      'EventTrigger.re*_payload: omitted when empty → optional',
+      'JobRun.payload: omitted when empty → optional',
+      'JobRun.result: omitted when empty → optional',
+      'RunOutput.schema: omitted when empty → optional',
+      'RunToolCall.*put: omitted when empty → optional',
+    ],
+  },
+  {
+    because:
+      'Conventions §8 and §17: spellings the SDK sends; per-run settings for bulk items and children too.',
+    lines: [
+      'TriggerRequest.idempotency_key: added',
+      'TriggerRequest.metadata: added',
+      'BulkTriggerItem.metadata: added',
+      'SDKProgressRequest.eta_secs: added',
+      'SDKSpawnRequest.*: added',
+      'SDKSpawnRequest.job_slug: required → optional',
+      'SDKSpawnRequest.project_id: required → optional',
+      'BatchJobIDsRequest.ids: required → optional',
+      'BatchJobIDsRequest.job_ids: added',
+      'postV1JobsBatch reply 201: type object → union',
+      'BatchCreateJobsRequest: type object → union',
+    ],
+  },
+  {
+    because: 'Engine §8.6: a handler may say that its failure is worth another attempt.',
+    lines: ['SDKFailRequest.error_class: added', 'SDKFailRequest.retryable: added'],
+  },
+  {
+    because:
+      'What a reply can say now that it could not before; clients drop what they do not know.',
+    lines: [
+      'TriggerResponse.*: added',
+      'TriggerResponse.idempotency_hit: omitted when empty → always there',
+      'BulkTriggerResponse.job_paused: added',
+      'BulkTriggerResult.payload_mismatch: added',
+      'BatchOperation.kind: added',
+      'BatchOperation.status: added',
+      'DebugBundle.truncated: added',
+      'Job.paused: added',
+      'JobHealthResponse.*: added',
+      'JobRun.claimed_at: added',
+      'JobRun.error_class: added',
+      'QueueStats.waiting: added',
+      'StatusOK.cancel_requested: added',
+      'postV1RunsBulkCancelAll reply 200.has_more: added',
+      'BulkCancelResult.status: values "any" → ["canceled","failed"]',
+    ],
+  },
+  {
+    because: 'Filters that the issue asks for, and others that cost nothing.',
+    lines: [
+      'getV1Jobs.query.enabled: added',
+      'getV1Jobs.query.group_id: added',
+      'getV1Runs.query.error_class: added',
+      'getV1Runs.query.from: added',
+      'getV1Runs.query.job_id: added',
+      'getV1Runs.query.parent_run_id: added',
+      'getV1Runs.query.to: added',
+      'getV1RunsDlq.query.job_id: added',
+    ],
+  },
+  {
+    because:
+      'Lists of states are written with commas, maps as JSON text: a query holds texts only.',
+    lines: [
+      'getV1Runs.query.status: values * → "any"',
+      'getV1Runs.query.metadata: type object → string',
+      'getV1Runs.query.tags: type object → string',
+    ],
+  },
+  {
+    because: 'Conventions §11: streams can be replayed.',
+    lines: ['getV1RunsByRunIDStream.header.last-event-id: added'],
+  },
+  {
+    because:
+      'Platform §2: every operation has a permission; reading, sending and giving up waits are three.',
+    lines: [
+      'getV1EventsByEventKey: permission authenticated → jobs:read',
+      'getV1EventsByEventKeyStream: permission authenticated → jobs:read',
+      'postV1EventsByEventKeySend: permission authenticated → jobs:trigger',
+      'deleteV1EventsByEventKey: permission authenticated → jobs:write',
+    ],
+  },
+  {
+    because:
+      'Said in another way: the token is a security scheme, the header is on the whole in-run API.',
+    lines: [
+      'getV1EventsByEventKeyStream.query.token: missing',
+      'getSdkV1RunsByRunIDPayload.header.x-sdk-version: added',
+      'postSdkV1RunsByRunIDContinue: body may be missing',
+      'RescheduleRunRequest.scheduled_at: minLength 1 → none',
+      'UpdateJobRequest.retry_strategy: values *',
+      'DryRunValidationResult.job: type object → any',
+      'BulkCancelAllRequest: minProperties 1 → none',
+      'RotateAPIKeyResponse.expires_at: optional → omitted when empty',
+      'CreateAPIKeyRequest.scopes[]: values * → "any"',
+    ],
+  },
+  {
+    because: 'Limits of its own for a key are a setting of the key.',
+    lines: ['CreateAPIKeyRequest.rate_limit_*: added'],
+  },
+  {
+    because: 'Health has a middle, and times are measured finer than a millisecond.',
+    lines: [
+      'ComponentResult.latency_ms: type integer → number',
+      'ComponentResult.status: values ["down","up"] → ["degraded","down","up"]',
+    ],
+  },
+  {
+    because: 'Closed lists where the reference took any text and clients only ever send these.',
+    lines: [
+      'SDKLogRequest.level: values "any" → *',
+      'SDKLogRequest.type: values "any" → *',
+      'SDKOutputRequest.schema: type any → object',
+    ],
+  },
+  {
+    because: 'Debounce and batches come with flow control.',
+    lines: ['postV1JobsByJobIDTrigger: never answers 202', 'TriggerResponse.batch: missing'],
+  },
+];
+
+/** Operations that the reference does not have. */
+export const additional: Readonly<Record<string, string>> = {
+  postV1Projects: 'Platform §1: projects are registered',
+  getV1Projects: 'Platform §1',
+  getV1ProjectsByProjectID: 'Platform §1',
+  postV1JobsByJobIDPause: 'Engine §11: one job can be held',
+  postV1JobsByJobIDResume: 'Engine §11',
+  getReferenceOpenapiJson: 'The document in the format tools read',
+  getReferenceAsset: 'What the rendered reference consists of',
+};
+
+/** Paths of the reference that no operation serves yet, by their beginning. One that is complete fails. */
+export const stillToCome: readonly string[] = [
+  '/v1/analytics',
+  '/v1/audit-events',
+  '/v1/deployments',
+  '/v1/environments',
+  '/v1/event-sources',
+  '/v1/events',
+  '/v1/job-groups',
+  '/v1/jobs/{jobID}/dependencies',
+  '/v1/log-drains',
+  '/v1/members',
+  '/v1/projects/{projectID}/settings',
+  '/v1/regions',
+  '/v1/resource-policies',
+  '/v1/roles',
+  '/v1/runs/{runID}/dependency-status',
+  '/v1/secrets',
+  '/v1/seed-roles',
+  '/v1/tag-policies',
+  '/v1/webhook',
+  '/v1/workflow',
+];
