@@ -97,7 +97,7 @@ export const differences: readonly Difference[] = [
   },
   {
     because:
-      'Conventions §8 and §17: spellings the SDK sends; per-run settings for bulk items and children too.',
+      'Conventions §8, §12 and §17: spellings the SDK sends; per-run settings for bulk items and children too.',
     lines: [
       'TriggerRequest.idempotency_key: added',
       'TriggerRequest.metadata: added',
@@ -164,13 +164,12 @@ export const differences: readonly Difference[] = [
     lines: ['getV1RunsByRunIDStream.header.last-event-id: added'],
   },
   {
-    because:
-      'Platform §2: every operation has a permission; reading, sending and giving up waits are three.',
+    because: 'Workflow §18.2: the reference checked no permission here.',
     lines: [
       'getV1EventsByEventKey: permission authenticated → jobs:read',
       'getV1EventsByEventKeyStream: permission authenticated → jobs:read',
       'postV1EventsByEventKeySend: permission authenticated → jobs:trigger',
-      'deleteV1EventsByEventKey: permission authenticated → jobs:write',
+      'deleteV1EventsByEventKey: permission authenticated → runs:write',
     ],
   },
   {
@@ -215,11 +214,11 @@ export const differences: readonly Difference[] = [
 
 /** Operations that the reference does not have. */
 export const additional: Readonly<Record<string, string>> = {
-  postV1Projects: 'Platform §1: projects are registered',
-  getV1Projects: 'Platform §1',
-  getV1ProjectsByProjectID: 'Platform §1',
-  postV1JobsByJobIDPause: 'Engine §11: one job can be held',
-  postV1JobsByJobIDResume: 'Engine §11',
+  postV1Projects: 'Platform §2: projects are registered',
+  getV1Projects: 'Platform §2',
+  getV1ProjectsByProjectID: 'Platform §2',
+  postV1JobsByJobIDPause: 'Engine §1.1: one job can be held',
+  postV1JobsByJobIDResume: 'Engine §1.1',
   getReferenceOpenapiJson: 'The document in the format tools read',
   getReferenceAsset: 'What the rendered reference consists of',
 };

@@ -87,7 +87,7 @@ export const cancelEvent = operation({
   method: 'DELETE',
   path: '/v1/events/:eventKey',
   summary: 'Give the wait up: it and its run are canceled',
-  permission: 'jobs:write',
+  permission: 'runs:write',
   replies: { 200: EventTrigger },
   failures: ['event_not_found', 'event_not_waiting'],
 });
