@@ -99,6 +99,7 @@ const parameters: Readonly<Record<string, (of: PopulatedProject, run: RunName) =
   runID: (of, run) => of.runs[run],
   eventKey: (of) => of.event_key,
   key: (of) => of.state_key,
+  asset: () => 'nothing',
 };
 
 export const parametersOf = ({ path }: OperationSpec): string[] =>

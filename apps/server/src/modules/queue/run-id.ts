@@ -2,8 +2,11 @@
 
 const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
+/** Ids from here on carry a time after the year 9999, which RFC 3339 cannot write. */
+const AFTER_ALL_TIMES = 'e677d21f-dc00';
+
 /** False for anything that cannot be the id of a run; such ids must never reach a statement. */
-export const isRunId = (text: string): boolean => UUID_V7.test(text);
+export const isRunId = (text: string): boolean => UUID_V7.test(text) && text < AFTER_ALL_TIMES;
 
 /** created_at of the run with this id, RFC 3339 with milliseconds. */
 export const runTime = (id: string): string =>
