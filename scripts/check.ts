@@ -7,6 +7,8 @@ const root = path.join(import.meta.dirname, '..');
 
 const checks: readonly (readonly [string, readonly string[]])[] = [
   ['types', ['tsc', '-p', '.']],
+  // Without the adapters of the peers, whose packages only `npm run bench` installs.
+  ['types of the bench', ['tsc', '-p', 'bench/tsconfig.check.json']],
   ['lint', ['oxlint', '--type-aware', '--quiet']],
   ['format', ['oxfmt', '--check', '.']],
   ['architecture', ['node', 'scripts/check-architecture.ts']],

@@ -3,9 +3,9 @@
 import path from 'node:path';
 import { createEngine } from '../../apps/server/src/app/engine.ts';
 import { readConfig, type Config } from '../../apps/server/src/app/config.ts';
+import { createModules } from '../../apps/server/src/app/modules.ts';
 import { createSettling, createWorker } from '../../apps/server/src/modules/executor/index.ts';
-import { createJobs } from '../../apps/server/src/modules/jobs/index.ts';
-import { createQueue, type Queue } from '../../apps/server/src/modules/queue/index.ts';
+import type { Queue } from '../../apps/server/src/modules/queue/index.ts';
 import { systemClock } from '../../apps/server/src/platform/clock.ts';
 import {
   createDatabase,
@@ -27,6 +27,8 @@ const SETTINGS: Readonly<Record<Purpose, Readonly<Record<string, string>>>> = {
   latency: {},
   enqueue: {},
 };
+
+const log = createLog({ level: 'warn', format: 'json' });
 
 const configOf = (database_url: string, purpose: Purpose): Config =>
   readConfig(
@@ -72,12 +74,12 @@ export const product: Product = {
       application_name: 'strait',
       max: config.database.max_connections - 1 - hotConnections,
     });
-    const queueSettings = {
-      aging_ms: config.runs.priority_aging_secs * 1000,
-      default_ttl_secs: config.runs.default_ttl_secs,
-      idempotency_retention_secs: config.runs.idempotency_retention_secs,
+    /** Modules as the product makes them; every worker gets its own, as each process has. */
+    const assemble = () => {
+      const listener = createListener({ url, application_name: 'strait-listen' });
+      return { listener, modules: createModules({ config, db, hot, listener, log }) };
     };
-    const queue = createQueue({ db: hot, settings: queueSettings });
+    const { queue } = assemble().modules;
     await setUp(db, target_url);
 
     const newRun = (n: number) => ({
@@ -100,33 +102,23 @@ export const product: Product = {
       },
 
       async work(task) {
-        const listener = createListener({ url, application_name: 'strait-listen' });
+        const { listener, modules } = assemble();
         await listener.start();
         const { services, worker } = createEngine({
+          ...modules.engineNeeds,
           config,
           db,
           hot,
           listener,
-          queue,
-          queueSettings,
-          log: createLog({ level: 'warn', format: 'json' }),
+          log,
           metrics: createMetrics(),
-          jobs: createJobs({
-            db,
-            keyring: undefined,
-            outboundPolicy: config.outbound.policy,
-            clock: systemClock,
-            history: NO_HISTORY,
-          }),
-          tokenKey: config.secrets.run_token[0] ?? '',
-          resumeFacts: () => Promise.resolve(undefined),
         });
         const used =
           task.kind === 'http'
             ? services
             : services.map((service) =>
                 service === worker
-                  ? noopWorker({ config, queue, listener }, task.onStart)
+                  ? noopWorker({ config, queue: modules.queue, listener }, task.onStart)
                   : service,
               );
         for (const service of used) await service.start();
@@ -192,11 +184,3 @@ function noopWorker(
     },
   });
 }
-
-const notHere = () => Promise.reject(new Error('the bench asks nothing about the history of jobs'));
-const NO_HISTORY = {
-  hasLiveRuns: notHere,
-  removeRuns: notHere,
-  removeTraces: notHere,
-  healthFacts: notHere,
-};

@@ -52,7 +52,10 @@ describe('malformed requests', () => {
     project = populated;
     const newKey = async (credentials: { key: string } | { headers: Record<string, string> }) => {
       const body = { name: 'key' };
-      const made = await app.call<{ key: string }>('POST', '/v1/api-keys', { ...credentials, body });
+      const made = await app.call<{ key: string }>('POST', '/v1/api-keys', {
+        ...credentials,
+        body,
+      });
       assert.equal(made.status, 201);
       return made.body.key;
     };
