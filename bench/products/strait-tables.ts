@@ -50,7 +50,7 @@ export function straitProbe({ queue, db }: { queue: Queue; db: Database }): Queu
     async claim(limit) {
       worker_id ??= await queue.registerWorker({ hostname: hostname(), pid: process.pid });
       const runs = await queue.claim({ worker_id, limit, cursor });
-      cursor = runs.at(-1)?.project_id ?? '';
+      cursor = runs[0]?.last_project_id ?? '';
       return runs.length;
     },
 

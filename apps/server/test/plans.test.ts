@@ -29,6 +29,7 @@ interface Node {
   readonly 'Index Name'?: string;
   readonly 'Actual Rows': number;
   readonly 'Actual Loops': number;
+  readonly 'Rows Removed by Filter'?: number;
   readonly Plans?: readonly Node[];
 }
 
@@ -71,12 +72,14 @@ describe('hot statements on large tables', () => {
     assert.equal(leavesRead(plan).length, 1);
   });
 
-  it('claim costs the same for the project at the end of the round', async () => {
-    const claim = { worker_id: 1, limit: 50, cursor: 'big-8' };
-    const [plan] = await plansOf((db) => queue(db).claim(claim));
-    assertIndexed(plan, ['run_queue_ready']);
-    assertFew(plan, 'run_queue', 120);
-  });
+  for (const cursor of ['big-1', 'big-5', 'big-8']) {
+    it(`claim costs the same after ${cursor}, wherever the round wraps`, async () => {
+      const claim = { worker_id: 1, limit: 50, cursor };
+      const [plan] = await plansOf((db) => queue(db).claim(claim));
+      assertIndexed(plan, ['run_queue_ready']);
+      assertFew(plan, 'run_queue', 120);
+    });
+  }
 
   it('enqueue, with and without idempotency keys', async () => {
     const run = { job_id, project_id, payload: '{}', priority: 0 };
@@ -214,11 +217,12 @@ function assertIndexed(plan: Node | undefined, names: readonly string[]): void {
   }
 }
 
-/** All scans of a table together return at most this many rows. */
+/** No scan of a table reads more rows than this, whether it returns them or not. */
 function assertFew(plan: Node | undefined, table: string, most: number): void {
   for (const node of flat(plan)) {
     if (node['Relation Name'] !== table || !node['Node Type'].includes('Scan')) continue;
-    assert.ok(node['Actual Rows'] * node['Actual Loops'] <= most, describeNode(node));
+    const read = node['Actual Rows'] + (node['Rows Removed by Filter'] ?? 0);
+    assert.ok(read * node['Actual Loops'] <= most, describeNode(node));
   }
 }
 

@@ -59,7 +59,7 @@ export function createClaiming(deps: ClaimingDeps) {
       full = runs.length >= limit;
       // An empty claim is the end of the work, unless somebody announced more meanwhile.
       if (runs.length === 0 && wakes === seen) hungry = false;
-      cursor = runs.at(-1)?.project_id ?? '';
+      cursor = runs[0]?.last_project_id ?? '';
       const refused: ClaimedRun[] = [];
       for (const run of runs) {
         if (run.verdict === 'go') deps.begin(run);

@@ -82,7 +82,7 @@ select i.job_id, i.idempotency_key, i.run_id, i.payload_hash, r.status, r.create
 -- across projects: workers serve every project, fairly.
 -- Takes up to :limit startable runs, round-robin over the projects after :cursor (wrapping once), best
 -- rank first inside a project. The lease is durable when this returns. `verdict` other than 'go' must
--- be settled at once by settleVerdicts.
+-- be settled at once by settleVerdicts. The cursor of the next claim is `last_project_id`, the same in every row.
 with recursive turn (project_id, wrapped, n) as (
   select x.project_id, x.wrapped, 1
     from ((select q.project_id, false as wrapped from run_queue q where q.project_id > :cursor::text order by q.project_id limit 1)
@@ -90,18 +90,21 @@ with recursive turn (project_id, wrapped, n) as (
           (select q.project_id, true from run_queue q where q.project_id <= :cursor::text order by q.project_id limit 1)
           limit 1) x
   union all
+  -- Bounds are index conditions, never filters: a filter reads the whole backlog to learn that nothing is left.
   select y.project_id, y.wrapped, turn.n + 1
     from turn cross join lateral (
-         (select q.project_id, turn.wrapped from run_queue q
-           where q.project_id > turn.project_id and (not turn.wrapped or q.project_id <= :cursor::text)
-           order by q.project_id limit 1)
+         (select q.project_id, false as wrapped from run_queue q
+           where not turn.wrapped and q.project_id > turn.project_id order by q.project_id limit 1)
          union all
          (select q.project_id, true from run_queue q
            where not turn.wrapped and q.project_id <= :cursor::text order by q.project_id limit 1)
+         union all
+         (select q.project_id, true from run_queue q
+           where turn.wrapped and q.project_id > turn.project_id and q.project_id <= :cursor::text order by q.project_id limit 1)
          limit 1) y
    where turn.n < :limit::int
 ), pick as materialized (
-  select x.ctid as place
+  select x.ctid as place, turn.n, turn.project_id
     from turn cross join lateral (
          select q.ctid from run_queue q where q.project_id = turn.project_id
           order by q.rank, q.seq
@@ -121,6 +124,7 @@ select r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.payl
        r.job_version, r.job_version_id, j.version as live_version, j.version_policy, j.backwards_compatible,
        r.started_at as "started_before?", r.scheduled_at, r.next_retry_at, r.error, r.metadata, r.debug_mode,
        r.max_attempts_override, r.timeout_secs_override, r.retry_backoff, r.retry_initial_delay_secs, r.retry_max_delay_secs,
+       (select project_id from pick order by n desc limit 1) as "last_project_id!",
        case when (r.status = 'queued') is not true then 'drop'
             when r.expires_at <= strait_now() then 'expire'
             when not j.enabled or j.paused or coalesce(g.paused, false) then 'park'

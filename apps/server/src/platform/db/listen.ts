@@ -35,6 +35,7 @@ export function createListener(options: ListenerOptions): Listener {
   let backoff = MIN_BACKOFF_MS;
   let timer: NodeJS.Timeout | undefined;
   let connecting: Promise<void> | undefined;
+  let line: Promise<unknown> = Promise.resolve();
   const firstConnect = Promise.withResolvers<void>();
   // Nobody may be waiting for it when `stop` settles it.
   firstConnect.promise.catch(() => {});
@@ -104,6 +105,7 @@ export function createListener(options: ListenerOptions): Listener {
       return;
     }
     client = fresh;
+    line = Promise.resolve();
     backoff = MIN_BACKOFF_MS;
     lastError = undefined;
     schedule(PROBE_EVERY_MS, probe);
@@ -115,7 +117,7 @@ export function createListener(options: ListenerOptions): Listener {
     const probed = client;
     if (!probed) return;
     try {
-      await probed.query('select 1');
+      await inLine(probed, 'select 1');
       schedule(PROBE_EVERY_MS, probe);
     } catch (error) {
       lost(probed, error as Error);
@@ -125,10 +127,18 @@ export function createListener(options: ListenerOptions): Listener {
   /** For handlers that come and go while connected. A failure here is a lost connection, seen elsewhere. */
   function tell(text: string, then?: () => void): void {
     const told = client;
-    told?.query(text).then(
+    if (!told) return;
+    inLine(told, text).then(
       () => then?.(),
       (error: Error) => lost(told, error),
     );
+  }
+
+  /** One statement at a time: pg 9 will not queue them for us. */
+  function inLine(on: pg.Client, text: string): Promise<unknown> {
+    const answer = line.then(() => on.query(text));
+    line = answer.catch(() => {});
+    return answer;
   }
 
   return {
