@@ -19,6 +19,15 @@ describe('the application as tests start it', () => {
     assert.equal((await app.call('GET', '/v1/projects')).status, 401);
   });
 
+  it('gives jobs that do not say the defaults of the installation', async () => {
+    const settings = { DEFAULT_JOB_MAX_ATTEMPTS: '7', DEFAULT_JOB_TIMEOUT_SECS: '11s' };
+    await using app = await testApp({ settings });
+    const { api_key: key } = await app.project();
+    const job = { name: 'J', slug: 'j', endpoint_url: 'http://127.0.0.1:9/' };
+    const made = await app.call('POST', '/v1/jobs', { key, body: job });
+    assert.deepEqual([made.body.max_attempts, made.body.timeout_secs], [7, 11]);
+  });
+
   it('with its engine, takes a run from trigger to end against a scripted endpoint', async () => {
     await using endpoint = await scriptedEndpoint([
       { status: 503, body: { error: 'not yet' } },

@@ -341,13 +341,13 @@ export const variables = {
       default: '30d',
       min: '1h',
       max: '3650d',
-      description: 'How long finished runs are kept.',
+      description: 'How long completed, failed, canceled and expired runs are kept.',
     }),
     retention_long_secs: duration('RUN_RETENTION_LONG', 'secs', {
       default: '90d',
       min: '1h',
       max: '3650d',
-      description: 'How long failed runs are kept.',
+      description: 'How long runs are kept that timed out, crashed or failed in the engine.',
     }),
     dead_letter_retention_secs: duration('DLQ_RETENTION', 'secs', {
       default: '90d',

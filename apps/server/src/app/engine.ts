@@ -19,6 +19,7 @@ import {
 import type { Jobs } from '../modules/jobs/index.ts';
 import {
   createMover,
+  createRetention,
   createUpkeep,
   queueLoops,
   type Queue,
@@ -128,9 +129,20 @@ export function createEngine(deps: EngineDeps) {
       ...deps.queueSettings,
       lease_ms: settings.lease_ms,
       stale_ms: settings.stale_threshold_ms,
-      retention_secs: config.runs.retention_long_secs,
     },
     settlementOf: (lease) => lostSettlement(lease, jobs),
+  });
+  const { runs } = config;
+  const retention = createRetention({
+    db: deps.hot,
+    settings: {
+      short_secs: runs.retention_short_secs,
+      long_secs: runs.retention_long_secs,
+      dead_letter_secs: runs.dead_letter_retention_secs,
+      dead_letters_per_project: runs.dead_letters_per_project,
+      dead_letters_per_job: runs.dead_letters_per_job,
+      dead_letter_overflow: runs.dead_letter_overflow,
+    },
   });
   const leader = createLeader({
     db: deps.db,
@@ -140,6 +152,7 @@ export function createEngine(deps: EngineDeps) {
   });
   const loops = queueLoops({
     upkeep,
+    retention,
     db: deps.db,
     listener,
     leader,
@@ -169,6 +182,7 @@ export function createEngine(deps: EngineDeps) {
     services: [client, leader, ...loops, ...deps.loops, mover, worker] as readonly Service[],
     worker,
     upkeep,
+    retention,
     loops,
   };
 }

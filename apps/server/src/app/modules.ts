@@ -71,6 +71,10 @@ export function createModules({ config, db, hot, listener, log }: ModulesDeps) {
     outboundPolicy: config.outbound.policy,
     clock,
     history: createRunHistory(),
+    defaults: {
+      max_attempts: runSettings.default_max_attempts,
+      timeout_secs: runSettings.default_timeout_secs,
+    },
   });
   const queue = createQueue({ db: hot, settings: queueSettings });
   const waiting = createWaitingVerbs(queueSettings);

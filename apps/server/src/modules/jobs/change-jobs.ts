@@ -47,7 +47,7 @@ export async function updateJob(
       throw versionConflict(current.version_id);
     }
     const before = settingsOf(current);
-    const definition = updatedDefinition(before, input);
+    const definition = updatedDefinition(judges, before, input);
     if ('refusal' in definition) throw failureOf(definition.refusal);
     const { changes } = definition;
     const referring = { settings: changes, at: 'body' };

@@ -5,11 +5,18 @@ import type { FailureCode } from '../../domain/failures.ts';
 import { urlProblems, type EndpointCheck } from './endpoint-check.ts';
 import { requestProblems, settingsProblems, type Problem, type ProblemCode } from './rules.ts';
 import type { SchemaChecks } from './schema-check.ts';
-import { changesOf, defaultSettings, type JobSettings, type SettingChanges } from './settings.ts';
+import {
+  changesOf,
+  type JobSettings,
+  type OptionalSettings,
+  type SettingChanges,
+} from './settings.ts';
 
 export interface Judges {
   readonly endpoints: EndpointCheck;
   readonly schemas: SchemaChecks;
+  /** What jobs get that do not say. */
+  readonly defaults: OptionalSettings;
 }
 
 export type RequestFields = Readonly<Record<string, unknown>>;
@@ -29,7 +36,7 @@ export async function newDefinition(
   input: RequestFields,
   at = 'body',
 ): Promise<{ readonly settings: JobSettings } | { readonly refusal: Refusal }> {
-  const settings = { ...defaultSettings, ...changesOf(input) } as JobSettings;
+  const settings = { ...judges.defaults, ...changesOf(input, judges.defaults) } as JobSettings;
   const problems = [
     ...requestProblems(input),
     ...settingsProblems(settings),
@@ -45,7 +52,7 @@ export async function changedParts(
   judges: Judges,
   input: RequestFields,
 ): Promise<Refusal | undefined> {
-  const changes = changesOf(input);
+  const changes = changesOf(input, judges.defaults);
   return refusalOf([
     ...requestProblems(input),
     ...schemaProblems(judges.schemas, changes),
@@ -55,10 +62,11 @@ export async function changedParts(
 
 /** The other half: the job as it will be. */
 export function updatedDefinition(
+  { defaults }: Judges,
   current: JobSettings,
   input: RequestFields,
 ): { readonly changes: SettingChanges } | { readonly refusal: Refusal } {
-  const changes = changesOf(input, current);
+  const changes = changesOf(input, defaults, current);
   const refusal = refusalOf(settingsProblems({ ...current, ...changes }));
   return refusal ? { refusal } : { changes };
 }

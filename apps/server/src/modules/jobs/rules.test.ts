@@ -125,7 +125,7 @@ describe('rules of a job', () => {
 
   it('the older and the newer spelling of the overlap policy agree', () => {
     const policy = (input: Record<string, unknown>, current: string) => {
-      const { cron_overlap_policy, skip_if_running } = changesOf(input, {
+      const { cron_overlap_policy, skip_if_running } = changesOf(input, undefined, {
         cron_overlap_policy: current,
       });
       return [cron_overlap_policy, skip_if_running];

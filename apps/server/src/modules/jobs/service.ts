@@ -19,7 +19,7 @@ import { healthScore, healthWindows } from './rules.ts';
 import { createSchemaChecks } from './schema-check.ts';
 import type { CloneJobRequest, CreateJobRequest } from './schemas.ts';
 import { createJobSecrets } from './secrets.ts';
-import { settingsOf } from './settings.ts';
+import { defaultSettings, settingsOf, type OptionalSettings } from './settings.ts';
 import * as store from './store.sql.ts';
 import { currentVersionView, jobView, versionView } from './view.ts';
 
@@ -32,6 +32,8 @@ export interface JobsDependencies {
   readonly history: JobHistory;
   /** How names of endpoints are looked up when a job is saved; default: the system's resolver. */
   readonly resolve?: ResolveName;
+  /** Defaults of this installation, on top of the built-in ones. */
+  readonly defaults?: Partial<Pick<OptionalSettings, 'max_attempts' | 'timeout_secs'>>;
 }
 
 export interface PageRequest {
@@ -55,11 +57,17 @@ export function createJobs({
   clock,
   history,
   resolve,
+  defaults,
 }: JobsDependencies) {
   const schemas = createSchemaChecks(clock);
   const secrets = createJobSecrets(keyring);
   const endpoints = { policy: outboundPolicy, resolve: resolve ?? resolveName };
-  const deps = { db, history, secrets, judges: { endpoints, schemas } };
+  const deps = {
+    db,
+    history,
+    secrets,
+    judges: { endpoints, schemas, defaults: { ...defaultSettings, ...defaults } },
+  };
 
   const read = <T>(project: ProjectScope, run: Parameters<typeof db.tenant<T>>[1]) =>
     db.tenant(project.project_id, run);

@@ -109,10 +109,11 @@ export type SettingChanges = Partial<JobSettings>;
 /** Request → columns. Absent stays absent; null, "" and 0 where they mean "none" become the default. */
 export function changesOf(
   input: Readonly<Record<string, unknown>>,
-  current: Pick<JobSettings, 'cron_overlap_policy'> = defaultSettings,
+  defaultsOf: OptionalSettings = defaultSettings,
+  current: Pick<JobSettings, 'cron_overlap_policy'> = defaultsOf,
 ): SettingChanges {
   const changes: Record<string, unknown> = {};
-  const defaults = defaultSettings as Readonly<Record<string, unknown>>;
+  const defaults = defaultsOf as Readonly<Record<string, unknown>>;
   for (const name of settingNames) {
     const value = input[name];
     if (value === undefined) continue;

@@ -18,6 +18,7 @@ export {
 export { createOperatorVerbs, type LeftReaction, type OperatorVerbs } from './operator/verbs.ts';
 export { leases, leaseState, type Lease, type LeaseState, type RunClaim } from './lease/lease.ts';
 export { createWaitingVerbs, type WaitingVerbs } from './waiting/verbs.ts';
+export { createRetention, type Retention, type RetentionSettings } from './retention/retention.ts';
 export { createRunHistory } from './history/history.ts';
 export { isRunId, runTime, runTimes } from './run-id.ts';
 export {

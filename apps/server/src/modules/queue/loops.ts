@@ -12,10 +12,12 @@ import {
   type LoopMetrics,
 } from '../../platform/services/loop.ts';
 import { checkQueueTwice, type Violation } from './upkeep/checker.ts';
+import type { Retention } from './retention/retention.ts';
 import type { Upkeep } from './upkeep/upkeep.ts';
 
 export interface QueueLoopDeps {
   readonly upkeep: Upkeep;
+  readonly retention: Retention;
   /** For the checker: default planner settings. */
   readonly db: Database;
   readonly listener: Pick<Listener, 'on'>;
@@ -31,7 +33,7 @@ export interface QueueLoopDeps {
 const HOUR_MS = 3_600_000;
 
 export function queueLoops(deps: QueueLoopDeps): Loop[] {
-  const { upkeep, leader, on_error, metrics } = deps;
+  const { upkeep, retention, leader, on_error, metrics } = deps;
   const shared = { on_error, metrics };
   return [
     loop({
@@ -59,21 +61,35 @@ export function queueLoops(deps: QueueLoopDeps): Loop[] {
       ...shared,
       name: 'make run partitions',
       every_ms: 24 * HOUR_MS,
-      run: async () => void (await upkeep.ensurePartitions()),
+      run: async () => void (await retention.ensurePartitions()),
     }),
     loop({
       ...shared,
       leader,
       name: 'retire run partitions',
       every_ms: HOUR_MS,
-      run: upkeep.retirePartitions,
+      run: retention.retirePartitions,
+    }),
+    loop({
+      ...shared,
+      leader,
+      name: 'remove old runs',
+      every_ms: 6 * HOUR_MS,
+      run: retention.removeOldRuns,
+    }),
+    loop({
+      ...shared,
+      leader,
+      name: 'limit dead letters',
+      every_ms: 60_000,
+      run: retention.limitDeadLetters,
     }),
     loop({
       ...shared,
       leader,
       name: 'purge idempotency keys',
       every_ms: 600_000,
-      run: upkeep.purgeKeys,
+      run: retention.purgeKeys,
     }),
     loop({
       ...shared,

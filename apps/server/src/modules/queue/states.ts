@@ -30,7 +30,7 @@ export const runStates = stateMachine('run', {
     'system_failed',
   ],
   waiting: ['queued', 'completed', 'failed', 'canceled', 'timed_out', 'expired', 'system_failed'],
-  dead_letter: ['queued'],
+  dead_letter: ['queued', 'system_failed'], // the second by the cap on dead letters
   completed: [],
   failed: [],
   timed_out: [],

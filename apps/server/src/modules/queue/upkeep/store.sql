@@ -1,5 +1,5 @@
 -- What keeps the queue moving without anybody asking: due instants, expiry, lost leases, parked runs,
--- the always-on checker, partitions.
+-- and the always-on checker.
 
 -- name: moveDue :many prepared
 -- across projects: the mover serves every project.
@@ -109,29 +109,6 @@ with lane as materialized (
   select project_id, rank, run_id, run_created_at, job_id, attempt from moved
 ), woken as materialized (select pg_notify('run_wake', 'ready') where exists (select from moved))
 select run_id, (select count(*) from woken)::int as "woken!" from moved;
-
--- name: purgeIdempotencyKeys :count
--- across projects: retention.
-delete from job_run_idempotency where ctid = any (array(
-  select ctid from job_run_idempotency where expires_at <= strait_now() limit :limit::int for update skip locked));
-
--- name: ensurePartitions :many
--- across projects: storage.
-select strait_ensure_run_partitions(:months_ahead::int) as partition;
-
--- name: listPartitions :many
--- across projects: storage.
-select leaf as "leaf!", lower_bound as "lower_bound!", upper_bound as "upper_bound!",
-       upper_bound < strait_now() - make_interval(secs => :retention_secs::float8) as "old!"
-  from strait_run_partitions();
-
--- name: purgePartition :one
--- across projects: retention drops whole months.
-select strait_purge_run_partition(:leaf, :max_rows::int)::int as "changed!";
-
--- name: retirePartition :count
--- across projects: retention drops whole months.
-select strait_retire_run_partition(:leaf);
 
 -- The always-on checker (queue-performance §7). Every query must return no row; each must see one snapshot, or it
 -- sees moves in flight. :limit bounds what is reported, not what is looked at.

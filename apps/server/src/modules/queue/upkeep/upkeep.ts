@@ -14,8 +14,6 @@ export interface UpkeepSettings extends QueueSettings {
   readonly lease_ms: number;
   /** An endpoint that owns its run and has not beaten for this long is dead. */
   readonly stale_ms: number;
-  /** Partitions of job_runs are dropped when their youngest possible run is this old. */
-  readonly retention_secs: number;
 }
 
 export interface UpkeepDeps {
@@ -31,8 +29,6 @@ export type Upkeep = ReturnType<typeof createUpkeep>;
 
 const MOVE_BATCH = 500;
 const REAP_BATCH = 500;
-const PURGE_BATCH = 5_000;
-const MONTHS_AHEAD = 3;
 
 export function createUpkeep({ db, queue, settings, settlementOf }: UpkeepDeps) {
   const { aging_ms: _aging, idempotency_retention_secs } = settings;
@@ -75,29 +71,5 @@ export function createUpkeep({ db, queue, settings, settlementOf }: UpkeepDeps) 
     promote: async (): Promise<{ again: boolean }> => ({
       again: (await store.promoteParked(db, { limit: MOVE_BATCH })).length >= MOVE_BATCH,
     }),
-
-    purgeKeys: async (): Promise<{ again: boolean }> => ({
-      again: (await store.purgeIdempotencyKeys(db, { limit: PURGE_BATCH })) === PURGE_BATCH,
-    }),
-
-    /** Partitions of job_runs three months ahead; names of those made now. */
-    ensurePartitions: async (): Promise<string[]> =>
-      (await store.ensurePartitions(db, { months_ahead: MONTHS_AHEAD })).flatMap(
-        ({ partition }) => partition ?? [],
-      ),
-
-    /** Empties and drops the oldest partition that is past retention; `again` while there is more to delete. */
-    retirePartitions: async (signal: AbortSignal): Promise<{ again: boolean }> => {
-      const oldest = (
-        await store.listPartitions(db, { retention_secs: settings.retention_secs })
-      )[0];
-      if (!oldest?.old || signal.aborted) return { again: false };
-      const { changed } = await store.purgePartition(db, {
-        leaf: oldest.leaf,
-        max_rows: PURGE_BATCH,
-      });
-      if (changed === 0) await store.retirePartition(db, { leaf: oldest.leaf });
-      return { again: true };
-    },
   };
 }
