@@ -9,10 +9,7 @@ export function startHelloHandler(port = 0): Promise<{ server: Server; url: stri
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
-      const payload = JSON.parse(Buffer.concat(chunks).toString() || '{}') as {
-        name?: string;
-        fail_until_attempt?: number;
-      };
+      const payload = readPayload(Buffer.concat(chunks).toString());
       const attempt = Number(request.headers['x-attempt']);
       // The sample asks for one failure, to show a retry.
       if (attempt < (payload.fail_until_attempt ?? 1)) {
@@ -35,6 +32,16 @@ export function startHelloHandler(port = 0): Promise<{ server: Server; url: stri
       resolve({ server, url: `http://127.0.0.1:${address.port}/hello` });
     });
   });
+}
+
+/** A payload is any JSON, also null or none. */
+function readPayload(text: string): { name?: string; fail_until_attempt?: number } {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? value : {};
+  } catch {
+    return {};
+  }
 }
 
 if (import.meta.main) {

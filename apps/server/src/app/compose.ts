@@ -9,6 +9,7 @@ import type { Config } from './config.ts';
 import { createDatabase } from '../platform/db/database.ts';
 import { createListener } from '../platform/db/listen.ts';
 import { migrate } from '../platform/db/migrate.ts';
+import { reachDatabase } from '../platform/db/reachable.ts';
 import { ping } from '../platform/db/ping.ts';
 import { secureTenantTables } from '../platform/db/tenant-role.ts';
 import { createHttpServer } from '../platform/http/server.ts';
@@ -22,6 +23,9 @@ export const MIGRATIONS = path.join(import.meta.dirname, '../../migrations');
 
 /** Brings the schema up to date and the tenant role into place; safe for many processes at once. */
 export async function prepareDatabase(url: string, log: Logger): Promise<string | undefined> {
+  await reachDatabase(url, {
+    onWait: (why, wait_ms) => log.warn(`${why}; trying again in ${wait_ms / 1000} s`),
+  });
   const { applied } = await migrate(url, {
     directory: MIGRATIONS,
     log: (message) => log.info(message),
@@ -129,6 +133,8 @@ export function compose(options: ComposeOptions) {
     ...modules.services,
     ...(engine?.services ?? []),
     http,
+    // Last to start and first to stop: while it drains, runs still call home, beat and finish through the API.
+    ...(engine ? [engine.worker] : []),
   ];
   return { services, http, db, hot, metrics, modules, engine };
 }

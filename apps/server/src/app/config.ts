@@ -1,6 +1,6 @@
 // Every setting of the server, read once at start, frozen, handed out in slices. The only place that reads the environment.
 import { env, argv } from 'node:process';
-import { readVariables, type Values } from '../platform/config-reader.ts';
+import { readVariables, type Values, type Variable } from '../platform/config-reader.ts';
 import { INFRASTRUCTURE_PORTS, type AddressPolicy } from '../platform/outbound/address-rules.ts';
 import { MIN_SECRET_LENGTH, variables } from './config-variables.ts';
 
@@ -92,6 +92,25 @@ export function readConfig(
 /** The settings of this process. */
 export const readProcessConfig = (stored: Readonly<Record<string, string>> = {}): Config =>
   readConfig({ ...stored, ...env }, argv.slice(2));
+
+export const wantsHelp = (): boolean => argv.includes('--help') || argv.includes('-h');
+
+/** What can be said on the command line; everything else is said by the environment. */
+export function usage(): string {
+  const options = Object.values<Record<string, Variable<unknown>>>(variables)
+    .flatMap((slice) => Object.values(slice))
+    .flatMap(({ option, format, defaultText, description }) =>
+      option === undefined ? [] : [[option, `${description} ${format}; default ${defaultText}.`]],
+    );
+  return [
+    'usage: npm start -- [options]',
+    ...options.map(
+      ([option = '', text = '']) => `  ${option.padEnd(8)} ${text.replaceAll('`', '')}`,
+    ),
+    '',
+    'Everything else is set by environment variables: docs/configuration.md.',
+  ].join('\n');
+}
 
 function missingSecrets(
   values: Read,

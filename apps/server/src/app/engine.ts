@@ -45,7 +45,7 @@ export interface EngineDeps {
 
 const CHECK_EVERY_MS = 60_000;
 
-/** Services in starting order, and what tests and the demo want to reach. */
+/** Services in starting order, the worker that comes after them, and what tests and the demo want to reach. */
 export function createEngine(deps: EngineDeps) {
   const { config, log, metrics, queue, jobs, listener } = deps;
   const onError = (error: unknown, what: string): void => log.warn({ err: error }, what);
@@ -179,7 +179,8 @@ export function createEngine(deps: EngineDeps) {
   };
   const mover = createMover({ upkeep, listener, onError: (error) => onError(error, 'mover') });
   return {
-    services: [client, leader, ...loops, ...deps.loops, mover, worker] as readonly Service[],
+    /** Without the worker: it stops first, while all of this and the API still serve what it drains. */
+    services: [client, leader, ...loops, ...deps.loops, mover] as readonly Service[],
     worker,
     upkeep,
     retention,

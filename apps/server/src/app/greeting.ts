@@ -1,5 +1,6 @@
 // What a developer sees after `npm start`: where it listens, a key, a finished run, and what to try next.
 
+import path from 'node:path';
 import type { Composition } from './compose.ts';
 import type { Config } from './config.ts';
 import { prepareDemo, type Demo } from './demo.ts';
@@ -12,6 +13,8 @@ export interface GreetingInput {
   readonly home: string;
   readonly composition: Composition;
   readonly database_url: string;
+  /** Where the embedded database keeps its files; not always inside the home. */
+  readonly data_dir: string;
   /** performance.now() at process start. */
   readonly began: number;
   readonly stopped: () => boolean;
@@ -22,6 +25,7 @@ export async function greet({
   home,
   composition,
   database_url,
+  data_dir,
   began,
   stopped,
 }: GreetingInput): Promise<Demo | undefined> {
@@ -60,14 +64,33 @@ export async function greet({
         );
     }
   }
-  console.log(`  Try it:
+  if (demo) {
+    console.log(`  Try it:
 
     curl -X POST ${base_url}/v1/jobs/hello/trigger -H "Authorization: Bearer ${api_key}" \\
       -H 'Content-Type: application/json' -d '{"payload":{"name":"you"}}'
-
-  README.md shows the first job of your own. Ctrl-C stops everything; the data stays in ${config.process.home}/.
+`);
+  }
+  if (config.process.mode === 'api') {
+    console.log(
+      '  This process only answers the API: runs wait until a worker uses the same database.\n',
+    );
+  }
+  const folders = data_dir.startsWith(home + path.sep) ? `${home}/` : `${home}/ and ${data_dir}/`;
+  console.log(`  README.md shows the first job of your own. Ctrl-C stops everything; the data stays in
+  ${folders}
 `);
   return demo;
+}
+
+/** Ctrl-C is answered at once, also when work in flight keeps the process up. */
+export function farewell({ engine }: Composition, drain_timeout_ms: number): void {
+  const runs = engine?.worker.executing() ?? 0;
+  const waiting =
+    runs > 0
+      ? `, waiting up to ${drain_timeout_ms / 1000} s for ${runs} run${runs === 1 ? '' : 's'} in flight (again: hand back and stop now)`
+      : '';
+  console.log(`  Stopping${waiting} …`);
 }
 
 /** The key of the last start while it works, else a new one. */

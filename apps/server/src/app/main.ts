@@ -1,13 +1,15 @@
 // Process entry: settings, database, services, signals. `npm start` ends up here.
 
 import path from 'node:path';
-import { readProcessConfig, ConfigError, type Config } from './config.ts';
+import { readProcessConfig, usage, wantsHelp, ConfigError, type Config } from './config.ts';
 import { homeSecrets, removeDevFile } from './home.ts';
+import { StartRefused } from '../platform/start-refused.ts';
 import type { LocalPostgres } from '@strait/local-postgres';
 
 const began = performance.now();
 
 async function main(): Promise<void> {
+  if (wantsHelp()) return console.log(usage());
   let config: Config = readProcessConfig();
   const { embedded } = config;
   const home = path.resolve(config.process.home);
@@ -16,7 +18,7 @@ async function main(): Promise<void> {
   // The database starts while the rest of the program is still being loaded.
   const starting = embedded ? startEmbedded(home) : Promise.resolve(undefined);
   starting.catch(() => {});
-  const [{ createLog }, { compose, prepareDatabase }, { createSupervisor }, { greet }] =
+  const [{ createLog }, { compose, prepareDatabase }, { createSupervisor }, { farewell, greet }] =
     await Promise.all([
       import('../platform/telemetry/log.ts'),
       import('./compose.ts'),
@@ -43,6 +45,7 @@ async function main(): Promise<void> {
   const supervisor = createSupervisor({
     services: composition.services,
     on_event: ({ service, step, took_ms, error }) => {
+      if (error instanceof StartRefused) return; // reported once, by the end of the start
       if (error !== undefined) log.error({ err: error, service }, `service ${step}`);
       else log.debug({ service, took_ms }, `service ${step}`);
     },
@@ -54,8 +57,10 @@ async function main(): Promise<void> {
     if (stopping) return supervisor.hurry();
     stopping = (async () => {
       if (embedded) removeDevFile(home);
-      demo?.stop();
+      composition.http.leave();
+      if (embedded && code === 0) farewell(composition, config.worker.drain_timeout_ms);
       await supervisor.stop().catch((error: unknown) => log.error({ err: error }, 'stopping'));
+      demo?.stop();
       await postgres?.stop();
       process.exit(code);
     })();
@@ -78,6 +83,7 @@ async function main(): Promise<void> {
         home,
         composition,
         database_url: url,
+        data_dir: postgres?.dataDir ?? '',
         began,
         stopped: () => stopping !== undefined,
       });
@@ -93,7 +99,8 @@ async function main(): Promise<void> {
     }
   } catch (error) {
     if (stopping) return;
-    log.fatal({ err: error }, 'strait could not start');
+    if (error instanceof StartRefused) console.error(`strait: ${error.message}`);
+    else log.fatal({ err: error }, 'strait could not start');
     stop(1);
   }
 }
@@ -113,7 +120,9 @@ const VERSION = '0.1.0';
 main().catch((error: unknown) => {
   // Expected refusals (settings, a folder in use) are for people; anything else shows where it came from.
   const expected =
-    error instanceof ConfigError || (error instanceof Error && error.name === 'LocalPostgresError');
+    error instanceof ConfigError ||
+    error instanceof StartRefused ||
+    (error instanceof Error && error.name === 'LocalPostgresError');
   console.error(expected ? `strait: ${error.message}` : error);
   process.exit(1);
 });

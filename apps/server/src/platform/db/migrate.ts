@@ -2,6 +2,7 @@
 // once: one applies, the others wait for it.
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { StartRefused } from '../start-refused.ts';
 import {
   type Migration,
   needsNoTransaction,
@@ -85,7 +86,9 @@ export async function revert(source: string | pg.Pool, options: MigrateOptions):
         if (version <= (options.targetVersion ?? 0)) break;
         const migration = migrations.get(version);
         if (!migration)
-          throw new Error(`cannot revert ${name}: this version of the program does not know it`);
+          throw new StartRefused(
+            `cannot revert ${name}: this version of the program does not know it`,
+          );
         options.log?.(`reverting: ${name}`);
         await apply(client, name, migration.down, {
           text: 'delete from schema_migrations where version = $1',
@@ -112,7 +115,7 @@ async function pendingOf(
         ours.name === name
           ? `${name} was changed after it was applied to this database; restore the file and put the change into a new migration`
           : `number ${version} is ${ours.name} here, but this database was migrated with ${name}`;
-      throw new Error(`migrations: ${text}`);
+      throw new StartRefused(`migrations: ${text}`);
     }
   }
   const done = new Set(recorded.map((row) => row.version));
@@ -123,7 +126,7 @@ async function pendingOf(
   const foreign = recorded.filter((row) => !known.has(row.version));
   const names = foreign.map((row) => row.name).join(', ');
   if (foreign.some((row) => row.version < newest) || (foreign.length > 0 && pending.length > 0)) {
-    throw new Error(
+    throw new StartRefused(
       `migrations: this database has ${names}, which this version of the program lacks, while others are missing`,
     );
   }
@@ -151,7 +154,7 @@ async function prepare(client: pg.ClientBase): Promise<void> {
   );
   const server = rows[0];
   if (!server || server.number < OLDEST_SERVER) {
-    throw new Error(
+    throw new StartRefused(
       `Strait needs PostgreSQL 18 or newer, this server is ${server?.version ?? 'unknown'}`,
     );
   }
@@ -192,7 +195,9 @@ async function apply(
         await sleep(TABLE_LOCK_PAUSE_MS);
         continue;
       }
-      throw new Error(`migration ${name} failed: ${describe(error, text)}`, { cause: error });
+      throw new StartRefused(`migration ${name} failed: ${describe(error, text)}`, {
+        cause: error,
+      });
     }
   }
 }
@@ -205,7 +210,7 @@ async function locked<T>(client: pg.ClientBase, run: () => Promise<T>): Promise<
   } catch (error) {
     if (codeOf(error) !== LOCK_NOT_AVAILABLE) throw error;
     const secs = MIGRATION_LOCK_TIMEOUT_MS / 1000;
-    throw new Error(`another process has been migrating this database for ${secs} s`, {
+    throw new StartRefused(`another process has been migrating this database for ${secs} s`, {
       cause: error,
     });
   }

@@ -5,6 +5,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { InjectOptions, Response as InjectResponse } from 'light-my-request';
 import { Failure } from '../failure.ts';
 import type { Health, Service } from '../services/service.ts';
+import { StartRefused } from '../start-refused.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { AccessControl } from './access-control.ts';
 import { clientAddresses } from './client-address.ts';
@@ -65,6 +66,8 @@ export interface HttpServerOptions<Caller, Project extends { readonly project_id
 export interface HttpServer extends Service {
   /** Where it listens, once started: `http://127.0.0.1:8080`. */
   readonly url: string;
+  /** From now on not ready for more, though everything is still answered until `stop`. */
+  leave(): void;
   /** A request without a socket, for tests. */
   inject(request: InjectOptions | string): Promise<InjectResponse>;
   /** Everything that is served, platform routes included. */
@@ -78,7 +81,8 @@ export function createHttpServer<Caller, Project extends { readonly project_id: 
   options: HttpServerOptions<Caller, Project>,
 ): HttpServer {
   const { config, log } = options;
-  let state: 'idle' | 'listening' | 'draining' = 'idle';
+  // Leaving: still serves, but says it is not ready and ends connections, so that balancers go elsewhere.
+  let state: 'idle' | 'listening' | 'leaving' | 'draining' = 'idle';
   let url = '';
 
   const bindings: Binding[] = [
@@ -87,7 +91,7 @@ export function createHttpServer<Caller, Project extends { readonly project_id: 
       health_checks: options.health_checks,
       metrics: options.metrics,
       metrics_token: config.metrics_token,
-      draining: () => state === 'draining',
+      leaving: () => state === 'leaving' || state === 'draining',
     }),
     ...referenceOperations(() => operations, {
       title: 'Strait',
@@ -154,7 +158,8 @@ export function createHttpServer<Caller, Project extends { readonly project_id: 
     });
 
   const send = (request: FastifyRequest, reply: FastifyReply, arrival: Arrival, answer: Answer) => {
-    if (answer.status === 413 || state === 'draining') reply.header('connection', 'close');
+    if (answer.status === 413 || state === 'leaving' || state === 'draining')
+      reply.header('connection', 'close');
     return reply
       .code(answer.status)
       .headers({ ...headersOf(request, arrival), ...answer.headers })
@@ -300,9 +305,16 @@ export function createHttpServer<Caller, Project extends { readonly project_id: 
       return url;
     },
     async start() {
-      url = await app.listen({ host: config.host, port: config.port });
+      url = await app
+        .listen({ host: config.host, port: config.port })
+        .catch((error: NodeJS.ErrnoException) => {
+          throw refusedAddress(config, error);
+        });
       state = 'listening';
       log.info({ url }, 'listening');
+    },
+    leave() {
+      if (state === 'listening') state = 'leaving';
     },
     stop: (deadline) => (stopping ??= close(deadline)),
     health: (): Health => ({ status: state === 'listening' ? 'up' : 'down' }),
@@ -346,6 +358,17 @@ function allowedMethods(operations: readonly OperationSpec[]): (path: string) =>
       ...new Set(patterns.flatMap((pattern) => (pattern.path.test(path) ? pattern.methods : []))),
     ];
   };
+}
+
+/** What a person who starts the server can do something about, without a stack. */
+function refusedAddress({ host, port }: HttpConfig, error: NodeJS.ErrnoException): Error {
+  const reasons: Readonly<Record<string, string>> = {
+    EADDRINUSE: `port ${port} on ${host} is taken; choose another with PORT or --port`,
+    EACCES: `this user may not listen on port ${port}; choose another with PORT or --port`,
+    EADDRNOTAVAIL: `${host} is not an address of this machine (HOST or --host)`,
+  };
+  const reason = reasons[error.code ?? ''];
+  return reason === undefined ? error : new StartRefused(reason, { cause: error });
 }
 
 function isPreflight(request: FastifyRequest): boolean {

@@ -22,7 +22,8 @@ export interface SystemOptions {
   readonly metrics: Metrics;
   /** When set, `/metrics` wants it as bearer token. */
   readonly metrics_token: string | undefined;
-  readonly draining: () => boolean;
+  /** The server is on its way out and should get nothing new. */
+  readonly leaving: () => boolean;
 }
 
 const checkTimeoutMs = 2000;
@@ -82,7 +83,7 @@ export function systemOperations(options: SystemOptions): Binding[] {
     bind(getHealth, () => ({ status: 'ok' })),
     bind(getHealthReady, async () => {
       const components = await Promise.all(options.health_checks.map(runCheck));
-      const status = options.draining() ? 'down' : overall(options.health_checks, components);
+      const status = options.leaving() ? 'down' : overall(options.health_checks, components);
       return reply(status === 'down' ? 503 : 200, { status, components });
     }),
     bind(getMetrics, async ({ headers }) => {

@@ -231,7 +231,9 @@ const rescheduleRunText = `with mine as materialized (
    where id = $1 and created_at = strait_id_time($1) and project_id = $2
      and attempt = 1 and started_at is null and (status = any ('{delayed,queued}')) is true
 ), q as (delete from run_queue where run_id = any (array(select id from mine)) returning run_id),
-   p as (delete from run_parked where run_id = any (array(select id from mine)) returning run_id),
+   p as (delete from run_parked where run_id = any (array(select id from mine)) and lane_id <> 0 returning run_id),
+   held as materialized (
+     select run_id from run_parked where run_id = any (array(select id from mine)) and lane_id = 0 for update),
    d as (delete from run_delayed where run_id = any (array(select id from mine)) returning run_id),
 done as (
   update job_runs r
@@ -240,18 +242,19 @@ done as (
          expires_at = greatest(strait_now(), $3::timestamptz)
                       + (r.expires_at - greatest(r.created_at, r.scheduled_at)),
          payload = coalesce($4::jsonb, r.payload)
-   where r.id = any (array(select run_id from q union all select run_id from p union all select run_id from d))
+   where r.id = any (array(select run_id from q union all select run_id from p union all select run_id from d
+                         union all select run_id from held))
      and r.created_at = strait_id_time($1) and (r.status = any ('{delayed,queued}')) is true
   returning r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.status, r.scheduled_at
 ), ready as (
   insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
   select project_id, (extract(epoch from created_at) * 1000)::bigint - priority * $5::bigint, id, created_at, job_id, attempt
-    from done where status = 'queued'
+    from done where status = 'queued' and not exists (select from held)
 ), later as (
   insert into run_delayed (due_at, project_id, rank, run_id, run_created_at, job_id, attempt)
   select scheduled_at, project_id, (extract(epoch from scheduled_at) * 1000)::bigint - priority * $5::bigint,
          id, created_at, job_id, attempt
-    from done where status = 'delayed'
+    from done where status = 'delayed' and not exists (select from held)
 ), told as (
   insert into run_events (run_id, type, level, message, data)
   select id, 'state_change', 'info', 'rescheduled',
@@ -262,7 +265,10 @@ done as (
 )
 select id, (select count(*) from woken)::int as "woken" from done`;
 
-/** delayed or queued and never started → delayed or queued at another instant, optionally with another payload. */
+/**
+ * delayed or queued and never started → delayed or queued at another instant, optionally with another payload.
+ * A held run (lane 0) stays held: its release looks at the new instant.
+ */
 export function rescheduleRun(db: Queryable, params: RescheduleRunParams): Promise<RescheduleRunRow | undefined> {
   return maybe<RescheduleRunRow>(db, {
     text: rescheduleRunText,

@@ -10,6 +10,23 @@ before(async () => {
 after(() => on.close());
 
 describe('other actions', () => {
+  test('a held run that is rescheduled stays held, and its release knows the new instant', async () => {
+    const job = await on.makeJob();
+    const id = await on.run(job, { scheduled_at: inOneHour() });
+    assert.equal((await on.post(id, 'pause')).status, 200);
+    const now = new Date().toISOString();
+    const moved = await on.post(id, 'reschedule', { scheduled_at: now });
+    assert.deepEqual([moved.status, moved.body.status], [200, 'queued']);
+    const places = await on.app.sql(
+      `select 'parked' as place from run_parked where run_id = $1 and lane_id = 0
+       union all select 'queue' from run_queue where run_id = $1`,
+      id,
+    );
+    assert.deepEqual(places, [{ place: 'parked' }]);
+    assert.equal((await on.post(id, 'resume')).status, 200);
+    await on.claim(id);
+  });
+
   test('a held run is not claimed until it is resumed', async () => {
     const job = await on.makeJob();
     const id = await on.run(job);
