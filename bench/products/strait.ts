@@ -77,7 +77,7 @@ export const product: Product = {
     /** Modules as the product makes them; every worker gets its own, as each process has. */
     const assemble = () => {
       const listener = createListener({ url, application_name: 'strait-listen' });
-      return { listener, modules: createModules({ config, db, hot, listener, log }) };
+      return { listener, modules: createModules({ config, db, hot, beats: hot, listener, log }) };
     };
     const { queue } = assemble().modules;
     await setUp(db, target_url);
@@ -113,14 +113,12 @@ export const product: Product = {
           log,
           metrics: createMetrics(),
         });
-        const used =
+        const used = [
+          ...services,
           task.kind === 'http'
-            ? services
-            : services.map((service) =>
-                service === worker
-                  ? noopWorker({ config, queue: modules.queue, listener }, task.onStart)
-                  : service,
-              );
+            ? worker
+            : noopWorker({ config, queue: modules.queue, listener }, task.onStart),
+        ];
         for (const service of used) await service.start();
         return {
           async stop() {

@@ -137,7 +137,8 @@ export async function testApp(options: TestAppOptions = {}): Promise<TestApp> {
     const deadline = AbortSignal.timeout(10_000);
     for (const service of composition.services.toReversed()) await service.stop(deadline);
     // Pools work before they are started, and services that were never started do not stop.
-    await Promise.all([composition.db.close(), composition.hot.close()]);
+    const { db, hot, beats } = composition;
+    await Promise.all([db.close(), hot.close(), beats.close()]);
     try {
       await assertQueueHealthy(database.db);
       await assertNoConnections(database.db);

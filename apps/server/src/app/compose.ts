@@ -64,8 +64,9 @@ export function compose(options: ComposeOptions) {
     lock_timeout_ms: config.database.lock_timeout_ms,
     idle_in_transaction_timeout_ms: config.database.idle_in_transaction_timeout_ms,
   };
-  // One connection is the listener's; the hot pool takes a third of the rest.
-  const hotConnections = Math.max(2, Math.floor((config.database.max_connections - 1) / 3));
+  // One connection is the listener's, one for the worker's beats; the hot pool takes a third of the rest.
+  const shared = config.database.max_connections - (mode === 'api' ? 1 : 2);
+  const hotConnections = Math.max(2, Math.floor(shared / 3));
   const hot = createDatabase({
     ...limits,
     application_name: `strait-${mode}-hot`,
@@ -75,11 +76,12 @@ export function compose(options: ComposeOptions) {
   const db = createDatabase({
     ...limits,
     application_name: `strait-${mode}`,
-    max: config.database.max_connections - 1 - hotConnections,
+    max: shared - hotConnections,
   });
+  const beats = createDatabase({ ...limits, application_name: `strait-${mode}-beat`, max: 1 });
   const listener = createListener({ url, application_name: `strait-${mode}-listen`, onError });
 
-  const modules = createModules({ config, db, hot, listener, log });
+  const modules = createModules({ config, db, hot, beats, listener, log });
   const engine =
     mode === 'api'
       ? undefined
@@ -120,7 +122,7 @@ export function compose(options: ComposeOptions) {
 
   const services: readonly Service[] = [
     serviceOf('databases', {
-      stop: async () => void (await Promise.all([db.close(), hot.close()])),
+      stop: async () => void (await Promise.all([db.close(), hot.close(), beats.close()])),
     }),
     serviceOf('listener', {
       start: () => listener.start(),
@@ -136,5 +138,5 @@ export function compose(options: ComposeOptions) {
     // Last to start and first to stop: while it drains, runs still call home, beat and finish through the API.
     ...(engine ? [engine.worker] : []),
   ];
-  return { services, http, db, hot, metrics, modules, engine };
+  return { services, http, db, hot, beats, metrics, modules, engine };
 }

@@ -74,7 +74,7 @@ export const variables = {
     }),
     max_connections: integer('DB_MAX_CONNS', {
       default: 25,
-      min: 4,
+      min: 5,
       max: 1_000,
       description: 'Connections of this process, all pools together.',
     }),

@@ -1,7 +1,7 @@
 // The part of the composition that executes: worker, mover, upkeep loops.
 
 import { randomUUID } from 'node:crypto';
-import { systemClock } from '../platform/clock.ts';
+import type { Clock } from '../platform/clock.ts';
 import { isDatabaseUnavailable, type Database } from '../platform/db/database.ts';
 import type { Listener } from '../platform/db/listen.ts';
 import { createOutboundClient } from '../platform/outbound/client.ts';
@@ -37,6 +37,8 @@ export interface EngineDeps {
   readonly queue: Queue;
   readonly queueSettings: QueueSettings;
   readonly jobs: Jobs;
+  /** The database's time. */
+  readonly clock: Clock;
   readonly tokenKey: string;
   readonly resumeFacts: (run_id: string) => Promise<ResumeFacts | undefined>;
   /** Loops of higher modules that belong where the work is done. */
@@ -88,17 +90,12 @@ export function createEngine(deps: EngineDeps) {
     jobs,
     outbound,
     settling,
-    clock: systemClock,
+    clock: deps.clock,
     tokenKey: deps.tokenKey,
     maxResultBytes: settings.max_result_bytes,
     traceMode: settings.trace_mode,
     resumeFacts: deps.resumeFacts,
-    handOver: async (run, deadline_secs) => {
-      // Once the endpoint owns the run nobody here would mark it any more.
-      await queue.mark([{ ...run, started_at: run.claimed_at }]);
-      return queue.handOver(run, deadline_secs);
-    },
-    isUnavailable: isDatabaseUnavailable,
+    onError,
     onAttempt: (outcome, duration_ms) => {
       attemptsTotal.inc({
         outcome:
@@ -112,7 +109,7 @@ export function createEngine(deps: EngineDeps) {
     execute: dispatcher.execute,
     settling,
     listener,
-    clock: systemClock,
+    clock: deps.clock,
     settings,
     onError,
   });

@@ -1,9 +1,9 @@
 // Makes every module, layer by layer, and registers the reactions between them.
 
-import { systemClock } from '../platform/clock.ts';
 import { createKeyring } from '../platform/crypto/keyring.ts';
 import type { Database } from '../platform/db/database.ts';
 import type { Listener } from '../platform/db/listen.ts';
+import { createDatabaseClock } from '../platform/services/database-clock.ts';
 import type { Service } from '../platform/services/service.ts';
 import type { Logger } from '../platform/telemetry/log.ts';
 import { createAccess, seedSystemRoles } from '../modules/access/index.ts';
@@ -35,18 +35,22 @@ export interface ModulesDeps {
   readonly db: Database;
   /** The queue's own pool. */
   readonly hot: Database;
+  /** One connection for the beats of the worker. */
+  readonly beats: Database;
   readonly listener: Listener;
   readonly log: Logger;
 }
 
 export type Modules = ReturnType<typeof createModules>;
 
-export function createModules({ config, db, hot, listener, log }: ModulesDeps) {
+export function createModules({ config, db, hot, beats, listener, log }: ModulesDeps) {
   const { runs: runSettings, secrets } = config;
-  const clock = systemClock;
   const tokenKey = secrets.run_token[0] ?? '';
   const keyring = secrets.encryption && createKeyring(secrets.encryption);
   const onError = (error: unknown, what: string): void => log.warn({ err: error }, what);
+  const loopError = (error: unknown, failure: { readonly loop: string }): void =>
+    log.warn({ err: error, ...failure }, 'background loop failed');
+  const clock = createDatabaseClock(db, loopError);
 
   // 2 ground
   const projects = createProjects({ db, onCreated: seedSystemRoles });
@@ -57,6 +61,7 @@ export function createModules({ config, db, hot, listener, log }: ModulesDeps) {
     internal_secrets: secrets.internal,
     run_token_keys: secrets.run_token,
     hitWindow: windows.hit,
+    now: clock.now,
   });
 
   // 3 work
@@ -76,7 +81,7 @@ export function createModules({ config, db, hot, listener, log }: ModulesDeps) {
       timeout_secs: runSettings.default_timeout_secs,
     },
   });
-  const queue = createQueue({ db: hot, settings: queueSettings });
+  const queue = createQueue({ db: hot, beats, settings: queueSettings });
   const waiting = createWaitingVerbs(queueSettings);
   // What else ends when somebody takes runs out of their attempt or wait, in the same transaction.
   const onLeft: LeftReaction[] = [cancelLeftWaits];
@@ -100,8 +105,6 @@ export function createModules({ config, db, hot, listener, log }: ModulesDeps) {
 
   // 4 orchestration
   const events = createEvents({ db, listener, waiting, operator });
-  const loopError = (error: unknown, failure: { readonly loop: string }): void =>
-    log.warn({ err: error, ...failure }, 'background loop failed');
   const inRun = createInRun({
     db: hot,
     queue,
@@ -118,7 +121,7 @@ export function createModules({ config, db, hot, listener, log }: ModulesDeps) {
   const eventUpkeep = createEventUpkeep({ db: hot, waiting });
 
   // Heartbeats of endpoints arrive at the API; everything that ends waits runs where the work is done.
-  const services: readonly Service[] = [access.service, ...inRun.loops];
+  const services: readonly Service[] = [clock.loop, access.service, ...inRun.loops];
   return {
     projects,
     access,
@@ -134,6 +137,7 @@ export function createModules({ config, db, hot, listener, log }: ModulesDeps) {
       queue,
       queueSettings,
       jobs,
+      clock,
       tokenKey,
       resumeFacts: (run_id: string) => resumeFacts(hot, run_id),
       loops: eventLoops({ upkeep: eventUpkeep, listener, on_error: loopError }),

@@ -162,7 +162,14 @@ test('canceling or restarting a run closes what it waited for', async () => {
       reason: 'r',
       child_reason: 'c',
     });
-    await t.operator.restart(tx, { project_id, run_id: restarted.id, reason: 'r', actor_id: 'a' });
+    const restart = {
+      project_id,
+      run_id: restarted.id,
+      reason: 'r',
+      actor_id: 'a',
+      max_attempts: 3,
+    };
+    await t.operator.restart(tx, restart);
   });
   for (const key of ['of canceled', 'of restarted']) {
     assert.equal((await t.event('GET', key)).body.status, 'canceled');

@@ -2,7 +2,7 @@
 // wide row, and how to abort one.
 
 import type { AbortReason, AttemptControl } from './dispatcher.ts';
-import type { ClaimedRun } from '../queue/index.ts';
+import type { ClaimedRun, Completion } from '../queue/index.ts';
 
 export interface Attempt {
   readonly run: ClaimedRun;
@@ -10,8 +10,8 @@ export interface Attempt {
   abort(reason: AbortReason): void;
   /** ms on the monotonic clock. */
   readonly begun: number;
-  marked: boolean;
   finishing: boolean;
+  version: Completion['version'];
 }
 
 export type Attempts = ReturnType<typeof createAttempts>;
@@ -42,11 +42,14 @@ export function createAttempts(capacity: number, monotonic: () => number) {
       const attempt: Attempt = {
         run,
         begun: monotonic(),
-        marked: false,
         finishing: false,
+        version: undefined,
         control: {
           signal: controller.signal,
           reason: () => reason,
+          resolved: (version) => {
+            attempt.version = version;
+          },
           finishing: () => {
             attempt.finishing = true;
           },
@@ -87,13 +90,16 @@ export function createAttempts(capacity: number, monotonic: () => number) {
       unmarked.unshift(...attempts.filter((attempt) => !attempt.finishing));
     },
 
-    has: (run_id: string, claim_seq: number) => running.has(`${run_id} ${claim_seq}`),
+    has: (run_id: string, claim_seq: number) => running.has(keyOf({ id: run_id, claim_seq })),
     all: () => [...running.values()],
-    ofRun: (run_id: string) => [...running.values()].filter((attempt) => attempt.run.id === run_id),
+    /** By `run id, space, claim`, as abort notifications name it. */
+    named: (name: string) => running.get(name),
+    names: (): ReadonlySet<string> => new Set(running.keys()),
     /** Resolves once nothing executes any more. */
     idle: () =>
       running.size === 0 ? Promise.resolve() : new Promise<void>((resolve) => idle.push(resolve)),
   };
 }
 
-const keyOf = (run: ClaimedRun): string => `${run.id} ${run.claim_seq}`;
+const keyOf = (claim: Pick<ClaimedRun, 'id' | 'claim_seq'>): string =>
+  `${claim.id} ${claim.claim_seq}`;

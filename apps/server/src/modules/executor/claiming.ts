@@ -13,12 +13,20 @@ export interface ClaimingDeps {
   };
   readonly claim: (limit: number, cursor: string) => Promise<readonly ClaimedRun[]>;
   readonly begin: (run: ClaimedRun) => void;
-  readonly refuse: (runs: readonly ClaimedRun[]) => void;
+  /** Gives back, or ends, what may not start. Never rejects. */
+  readonly refuse: (runs: readonly ClaimedRun[]) => Promise<void>;
+  /** Gives back what came after the stop. Never rejects. */
+  readonly giveBack: (runs: readonly ClaimedRun[]) => Promise<void>;
   readonly onError: (error: unknown) => void;
 }
 
 /** While nearly full, wait this long for more room, so that claims stay batches. */
 const GATHER_MS = 4;
+/** Payloads that one claim should bring at most. */
+const CLAIM_BYTES = 16 * 1024 * 1024;
+
+const averagePayload = (runs: readonly ClaimedRun[]): number =>
+  runs.reduce((sum, { payload }) => sum + (payload?.length ?? 0), 0) / runs.length;
 
 export function createClaiming(deps: ClaimingDeps) {
   const { attempts, settings } = deps;
@@ -30,11 +38,17 @@ export function createClaiming(deps: ClaimingDeps) {
   let wakes = 0;
   let stopped = false;
   let gathering: NodeJS.Timeout | undefined;
+  let idle: (() => void)[] = [];
+  /** Average bytes of the payloads of late: large ones come in smaller portions. */
+  let payload_bytes = 0;
+
+  const batch = (): number =>
+    Math.max(1, Math.min(settings.claim_batch, Math.floor(CLAIM_BYTES / (payload_bytes + 1))));
 
   const pump = (): void => {
     while (!stopped && hungry && inFlight < (full ? settings.claimers : 1)) {
       if (attempts.free() < portion && attempts.size() > 0) return gather();
-      const limit = attempts.reserve(settings.claim_batch);
+      const limit = attempts.reserve(batch());
       if (limit === 0) return;
       void claimOnce(limit);
     }
@@ -46,7 +60,7 @@ export function createClaiming(deps: ClaimingDeps) {
     gathering = setTimeout(() => {
       gathering = undefined;
       if (stopped || !hungry || inFlight >= settings.claimers) return;
-      const limit = attempts.reserve(settings.claim_batch);
+      const limit = attempts.reserve(batch());
       if (limit > 0) void claimOnce(limit);
     }, GATHER_MS);
   };
@@ -60,18 +74,25 @@ export function createClaiming(deps: ClaimingDeps) {
       // An empty claim is the end of the work, unless somebody announced more meanwhile.
       if (runs.length === 0 && wakes === seen) hungry = false;
       cursor = runs[0]?.last_project_id ?? '';
+      if (runs.length > 0) payload_bytes = averagePayload(runs);
+      // Leases are durable, but nobody here will work on them any more.
+      if (stopped) return await deps.giveBack(runs);
       const refused: ClaimedRun[] = [];
       for (const run of runs) {
         if (run.verdict === 'go') deps.begin(run);
         else refused.push(run);
       }
-      if (refused.length > 0) deps.refuse(refused);
+      if (refused.length > 0) await deps.refuse(refused);
     } catch (error) {
       hungry = false; // the next poll tries again
       deps.onError(error);
     } finally {
       attempts.unreserve(limit);
       inFlight -= 1;
+      if (inFlight === 0) {
+        for (const wake of idle) wake();
+        idle = [];
+      }
       pump();
     }
   };
@@ -85,9 +106,11 @@ export function createClaiming(deps: ClaimingDeps) {
     },
     /** An attempt ended. */
     room: (): void => pump(),
-    stop: (): void => {
+    /** Resolves when no claim is under way any more and all that came too late has been given back. */
+    stop: (): Promise<void> => {
       stopped = true;
       clearTimeout(gathering);
+      return inFlight === 0 ? Promise.resolve() : new Promise((resolve) => idle.push(resolve));
     },
   };
 }

@@ -2,15 +2,15 @@
 // Together with queue/queue.ts this is the whole life of a run.
 
 import type { Clock } from '../../platform/clock.ts';
+import { isDatabaseError } from '../../platform/db/database.ts';
 import type { OutboundClient, OutboundReply } from '../../platform/outbound/client.ts';
 import type { JobConfig, Jobs } from '../jobs/index.ts';
-import type { ClaimedRun, Settlement } from '../queue/index.ts';
-import { buildRequest, type ResumeFacts } from './request.ts';
+import type { ClaimedRun, Completion, Settlement } from '../queue/index.ts';
+import { buildRequest, type DispatchRequest, type ResumeFacts } from './request.ts';
 import {
   decideRetry,
   interpretReply,
   policyOf,
-  resolveVersion,
   storableText,
   type AttemptOutcome,
 } from './rules.ts';
@@ -26,11 +26,12 @@ export interface DispatcherDeps {
   readonly traceMode: 'off' | 'errors' | 'full';
   /** What earlier attempts and waits left behind; asked only for runs that started before. */
   readonly resumeFacts: (run_id: string) => Promise<ResumeFacts | undefined>;
-  /** Gives the lease to the endpoint (202 with X-Strait-Async); false when the claim lost the run. */
-  readonly handOver: (run: ClaimedRun, deadline_secs: number) => Promise<boolean>;
-  readonly isUnavailable: (error: unknown) => boolean;
+  readonly onError: (error: unknown, what: string) => void;
   readonly onAttempt: (outcome: AttemptOutcome, duration_ms: number) => void;
 }
+
+/** How long a run stays away from a database that could not prepare its attempt. */
+const DATABASE_TROUBLE_MS = 1_000;
 
 export type AbortReason = 'canceled' | 'shutdown';
 
@@ -38,6 +39,8 @@ export type AbortReason = 'canceled' | 'shutdown';
 export interface AttemptControl {
   readonly signal: AbortSignal;
   reason(): AbortReason | undefined;
+  /** The version of the job that this attempt runs, when it is not the one the run names. */
+  resolved(version: Completion['version']): void;
   /** From here on the attempt's end is known and only has to be stored. */
   finishing(): void;
 }
@@ -45,35 +48,46 @@ export interface AttemptControl {
 export function createDispatcher(deps: DispatcherDeps) {
   const { jobs, outbound, settling, clock } = deps;
 
-  /** Runs one attempt of a claimed run and settles it. Never rejects: what cannot be settled is left to the lease. */
+  /** Runs one attempt of a claimed run and settles it, whatever happens on the way. */
   const execute = async (run: ClaimedRun, control: AttemptControl): Promise<void> => {
+    try {
+      await attempt(run, control);
+    } catch (error) {
+      // Ours to mend, and only this run's trouble. Without an end it would be done again under the same attempt.
+      deps.onError(error, `attempt of run ${run.id}`);
+      control.finishing();
+      await settling.settle(engineFault(run, error));
+    }
+  };
+
+  const attempt = async (run: ClaimedRun, control: AttemptControl): Promise<void> => {
     const begun = clock.monotonic();
     let job: JobConfig;
-    let facts: ResumeFacts | undefined;
+    let request: DispatchRequest;
+    let timeout_ms: number;
     try {
-      job = await jobs.executionConfig(run.job_id, resolveVersion(run), run.live_version);
-      if (run.attempt > 1 || run.started_before !== null) facts = await deps.resumeFacts(run.id);
+      job = await jobs.executionConfig(run);
+      const facts =
+        run.attempt > 1 || run.started_before !== null ? await deps.resumeFacts(run.id) : undefined;
+      timeout_ms = (run.timeout_secs_override ?? job.timeout_secs) * 1000;
+      request = buildRequest(run, job, facts, timeout_ms, clock.now(), deps.tokenKey);
     } catch (error) {
       control.finishing();
-      // Nothing was sent: a database that is away gives the run back, a job that cannot be read ends it.
-      if (deps.isUnavailable(error))
-        return void (await settling.settle({
-          ...handBack(run, 'database_unavailable'),
-          unstarted: true,
-        }));
-      const message = storableText(error instanceof Error ? error.message : String(error));
-      await settling.settle({
-        ...claimOf(run),
-        to: 'system_failed',
-        error: message,
-        error_class: 'internal',
-        level: 'error',
-        started_at: run.claimed_at,
-      });
+      // Nothing was sent: a database that is away or busy gives the run back, a job that cannot be read ends it.
+      await settling.settle(
+        isDatabaseError(error)
+          ? {
+              ...handBack(run, 'database_unavailable'),
+              unstarted: true,
+              delay_ms: DATABASE_TROUBLE_MS,
+            }
+          : engineFault(run, error),
+      );
       return;
     }
-    const timeout_ms = (run.timeout_secs_override ?? job.timeout_secs) * 1000;
-    const request = buildRequest(run, job, facts, timeout_ms, clock.now(), deps.tokenKey);
+    const version =
+      job.version === run.job_version ? undefined : ([job.version, job.version_id] as const);
+    control.resolved(version);
     const reply = await outbound.send({
       method: 'POST',
       url: request.url,
@@ -93,11 +107,11 @@ export function createDispatcher(deps: DispatcherDeps) {
     }
     deps.onAttempt(outcome, duration_ms);
     if (outcome.ok === 'handed_over') {
-      await deps.handOver(run, Math.max(1, (timeout_ms - duration_ms) / 1000));
+      await settling.handOver(claimOf(run), () =>
+        Math.max(1, (timeout_ms - (clock.monotonic() - begun)) / 1000),
+      );
       return;
     }
-    const version =
-      job.version === run.job_version ? undefined : ([job.version, job.version_id] as const);
     const wanted =
       deps.traceMode === 'full' || run.debug_mode || (deps.traceMode === 'errors' && !outcome.ok);
     const trace = wanted ? traceOf(run, reply, duration_ms) : undefined;
@@ -161,6 +175,15 @@ export const handBack = (run: ClaimedRun, reason: string): Settlement => ({
   to: 'queued',
   event: { attempt: run.attempt, reason },
   level: 'warn',
+  started_at: run.claimed_at,
+});
+
+const engineFault = (run: ClaimedRun, error: unknown): Settlement => ({
+  ...claimOf(run),
+  to: 'system_failed',
+  error: storableText(error instanceof Error ? error.message : String(error)),
+  error_class: 'internal',
+  level: 'error',
   started_at: run.claimed_at,
 });
 

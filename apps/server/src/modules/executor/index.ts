@@ -4,6 +4,6 @@
 export { createDispatcher, type DispatcherDeps } from './dispatcher.ts';
 export { lostSettlement } from './lost.ts';
 export type { ResumeFacts } from './request.ts';
-export { decideRetry, policyOf, resolveVersion, type RetryPolicy } from './rules.ts';
+export { decideRetry, policyOf, type RetryPolicy } from './rules.ts';
 export { createSettling, type Settling } from './settling.ts';
 export { createWorker, type Worker, type WorkerSettings } from './worker.ts';

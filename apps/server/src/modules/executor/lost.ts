@@ -1,16 +1,33 @@
 // What becomes of an attempt whose worker or endpoint fell silent (engine-semantics §8.3): a crash is retried like
 // any other failure while attempts are left.
 
-import type { Jobs } from '../jobs/index.ts';
+import type { JobConfig, Jobs } from '../jobs/index.ts';
 import type { LostLease, Settlement } from '../queue/index.ts';
-import { decideRetry, policyOf, resolveVersion } from './rules.ts';
+import { isDatabaseError } from '../../platform/db/database.ts';
+import { decideRetry, policyOf } from './rules.ts';
 
 /** Nobody knows whether the request left; so this is always a lost attempt, never a hand-back. */
 export async function lostSettlement(
   lease: LostLease,
   jobs: Pick<Jobs, 'executionConfig'>,
 ): Promise<Settlement> {
-  const job = await jobs.executionConfig(lease.job_id, resolveVersion(lease), lease.live_version);
+  let job: JobConfig;
+  try {
+    job = await jobs.executionConfig(lease);
+  } catch (error) {
+    // One job that cannot be read must not keep everybody's lost runs where they are.
+    if (isDatabaseError(error)) throw error;
+    return {
+      id: lease.run_id,
+      created_at: lease.run_created_at,
+      claim_seq: lease.claim_seq,
+      to: 'system_failed',
+      error: `the attempt was lost and its job cannot be read: ${String(error)}`,
+      error_class: 'internal',
+      started_at: lease.started_at,
+      level: 'error',
+    };
+  }
   const error_class = lease.overdue ? 'timeout' : 'crash';
   const error = lease.overdue
     ? 'the endpoint took the run over and did not finish it in time'
@@ -36,6 +53,8 @@ export async function lostSettlement(
     error,
     error_class,
     metadata: decision.metadata,
+    version:
+      job.version === lease.job_version ? undefined : ([job.version, job.version_id] as const),
   };
   return decision.to === 'queued'
     ? {

@@ -68,10 +68,11 @@ export function buildRequest(
     if (payload.length <= MAX_HEADER_JSON_BYTES) headers['x-event-payload'] = payload;
   }
   const body = run.payload ?? undefined;
-  if (job.signing_secret !== null) {
+  const signing_secret = job.signing_secret();
+  if (signing_secret !== null) {
     const timestamp = Math.floor(now / 1000);
     headers['x-strait-timestamp'] = String(timestamp);
-    headers['x-strait-signature'] = signBody(job.signing_secret, timestamp, body ?? '');
+    headers['x-strait-signature'] = signBody(signing_secret, timestamp, body ?? '');
   }
   return { url: job.endpoint_url, headers, body };
 }

@@ -8,7 +8,6 @@ import {
   interpretReply,
   isRetryable,
   parseRetryAfter,
-  resolveVersion,
   retryDelayMs,
   type RetryPolicy,
 } from './rules.ts';
@@ -235,15 +234,5 @@ describe('decisions', () => {
       'queued',
       'dead_letter',
     ]);
-  });
-  test('the version policy picks the version', () => {
-    const run = { job_version: 2, live_version: 5, backwards_compatible: false };
-    assert.equal(resolveVersion({ ...run, version_policy: 'pin' }), 2);
-    assert.equal(resolveVersion({ ...run, version_policy: 'latest' }), 5);
-    assert.equal(resolveVersion({ ...run, version_policy: 'minor' }), 2);
-    assert.equal(
-      resolveVersion({ ...run, version_policy: 'minor', backwards_compatible: true }),
-      5,
-    );
   });
 });

@@ -229,18 +229,6 @@ function poisonCount(failure: FailedAttempt, policy: RetryPolicy): Record<string
   return { _error_hash: hash, _error_hash_count: String(count) };
 }
 
-/** Which version of the job an attempt runs: the run's own, or the live one (engine-semantics §2). */
-export function resolveVersion(run: {
-  job_version: number;
-  live_version: number;
-  version_policy: string;
-  backwards_compatible: boolean;
-}): number {
-  if (run.version_policy === 'latest') return run.live_version;
-  if (run.version_policy === 'minor' && run.backwards_compatible) return run.live_version;
-  return run.job_version;
-}
-
 /** Text as PostgreSQL can store it: no NUL, no lone surrogates. */
 export const storableText = (text: string): string =>
   text.replaceAll('\u0000', '\uFFFD').toWellFormed();

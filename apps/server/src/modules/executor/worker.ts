@@ -8,7 +8,7 @@ import { UP, type Health, type Service } from '../../platform/services/service.t
 import type { ClaimedRun, Queue } from '../queue/index.ts';
 import { createAttempts } from './attempts.ts';
 import { createClaiming } from './claiming.ts';
-import { claimOf, type AttemptControl } from './dispatcher.ts';
+import { claimOf, handBack, type AttemptControl } from './dispatcher.ts';
 import type { Settling } from './settling.ts';
 
 export interface WorkerSettings {
@@ -65,7 +65,10 @@ export function createWorker(deps: WorkerDeps): Worker {
   };
 
   /** What was claimed but may not start is settled at once; nothing of it was sent. */
-  const refuse = async (runs: readonly ClaimedRun[]): Promise<void> => {
+  const refuse = (runs: readonly ClaimedRun[]): Promise<void> =>
+    settleVerdicts(runs).catch((error: unknown) => onError(error, 'verdicts'));
+
+  const settleVerdicts = async (runs: readonly ClaimedRun[]): Promise<void> => {
     const parked = runs.filter((run) => run.verdict === 'park');
     if (parked.length > 0)
       await queue.park(parked.map((run) => ({ ...claimOf(run), job_id: run.job_id })));
@@ -94,7 +97,13 @@ export function createWorker(deps: WorkerDeps): Worker {
     settings,
     claim: (limit, cursor) => queue.claim({ worker_id: worker_id ?? 0, limit, cursor }),
     begin,
-    refuse: (runs) => void refuse(runs).catch((error: unknown) => onError(error, 'verdicts')),
+    refuse,
+    giveBack: async (runs) =>
+      void (await Promise.all(
+        runs.map((run) =>
+          settling.settle({ ...handBack(run, 'worker_shutdown'), unstarted: true }),
+        ),
+      )),
     onError: (error) => onError(error, 'claim'),
   });
 
@@ -108,7 +117,11 @@ export function createWorker(deps: WorkerDeps): Worker {
         const batch = due.slice(start, start + MARK_BATCH).filter((attempt) => !attempt.finishing);
         if (batch.length > 0)
           await queue.mark(
-            batch.map(({ run }) => ({ ...claimOf(run), started_at: run.claimed_at })),
+            batch.map(({ run, version }) => ({
+              ...claimOf(run),
+              version,
+              started_at: run.claimed_at,
+            })),
           );
       }
     } catch (error) {
@@ -140,13 +153,16 @@ export function createWorker(deps: WorkerDeps): Worker {
 
   /**
    * A claim's answer may be lost after its commit: leases nobody here knows go back, attempt unchanged (the
-   * reaper never would, because this worker is alive). And attempts whose run was canceled are aborted, in case the
+   * reaper never would, because this worker is alive). And attempts whose run was taken away are aborted, in case the
    * notification was lost.
    */
   const reconcile = async (id: number): Promise<void> => {
+    // Known before and after the look: an attempt that ended in between has settled its lease itself.
+    const before = attempts.names();
     const leases = await queue.leases(id);
     const unknown = leases.filter(
-      (lease) => lease.settled && !attempts.has(lease.run_id, lease.claim_seq),
+      ({ run_id, claim_seq, settled }) =>
+        settled && !before.has(`${run_id} ${claim_seq}`) && !attempts.has(run_id, claim_seq),
     );
     if (unknown.length > 0) {
       await queue.settle(
@@ -154,6 +170,7 @@ export function createWorker(deps: WorkerDeps): Worker {
           id: lease.run_id,
           created_at: lease.run_created_at,
           claim_seq: lease.claim_seq,
+          owner: id,
           to: 'queued',
           unstarted: true,
           event: { attempt: lease.attempt, reason: 'claim_reply_lost' },
@@ -164,20 +181,32 @@ export function createWorker(deps: WorkerDeps): Worker {
     const held = new Set(leases.map((lease) => `${lease.run_id} ${lease.claim_seq}`));
     const orphaned = attempts
       .all()
-      .filter(({ run, finishing }) => !finishing && !held.has(`${run.id} ${run.claim_seq}`));
+      .filter(
+        ({ run, finishing }) =>
+          !finishing &&
+          before.has(`${run.id} ${run.claim_seq}`) &&
+          !held.has(`${run.id} ${run.claim_seq}`),
+      );
     if (orphaned.length === 0) return;
-    const canceled = await queue.canceledAmong(orphaned.map(({ run }) => run.id));
-    for (const attempt of orphaned) if (canceled.has(attempt.run.id)) attempt.abort('canceled');
+    const fates = await queue.fates(orphaned.map(({ run }) => run.id));
+    const fateOf = new Map(fates.map((fate) => [fate.id, fate]));
+    for (const attempt of orphaned) {
+      // A run that ended or waits by its own call is left to finish its request; nobody will read the reply.
+      const fate = fateOf.get(attempt.run.id);
+      if (!fate || fate.status === 'canceled' || fate.attempt > attempt.run.attempt)
+        attempt.abort('canceled');
+    }
   };
 
   const drain = async (deadline: AbortSignal): Promise<void> => {
-    claiming.stop();
-    for (const off of unsubscribe) off();
+    const claimed = claiming.stop();
     const patience = AbortSignal.any([deadline, AbortSignal.timeout(settings.drain_timeout_ms)]);
     await Promise.race([attempts.idle(), new Promise((resolve) => whenAborted(patience, resolve))]);
     for (const attempt of attempts.all()) attempt.abort('shutdown');
     await attempts.idle();
+    await claimed;
     await settling.drain();
+    for (const off of unsubscribe) off();
     for (const timer of timers) clearInterval(timer);
     if (worker_id !== undefined)
       await queue.removeWorker(worker_id).catch((error: unknown) => onError(error, 'sign off'));
@@ -193,9 +222,8 @@ export function createWorker(deps: WorkerDeps): Worker {
       lastBeat = deps.clock.monotonic();
       unsubscribe.push(
         deps.listener.on('run_wake', claiming.wake),
-        deps.listener.on('run_abort', (run_id: string) => {
-          for (const attempt of attempts.ofRun(run_id)) attempt.abort('canceled');
-        }),
+        // Names the claim: a restart must not abort the attempt that follows.
+        deps.listener.on('run_abort', (name) => attempts.named(name)?.abort('canceled')),
       );
       timers.push(
         setInterval(() => void beat(), settings.heartbeat_interval_ms),

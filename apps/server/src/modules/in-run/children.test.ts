@@ -158,6 +158,19 @@ test('an awaited dead letter ends the wait, a cancel of the parent ends child an
   assert.equal(await t.status(second.id), 'canceled');
 });
 
+test('a cancel reaches what an ended child left running', async () => {
+  const job = await t.makeJob();
+  const parent = await t.running(job);
+  const child = await t.start((await parent.post('spawn', { job_slug: job })).body.id);
+  const grandchild: string = (await child.post('spawn', { job_slug: job })).body.id;
+  await child.post('complete', { result: {} });
+  assert.equal((await t.call('DELETE', `/v1/runs/${parent.id}`)).status, 200);
+  assert.deepEqual(
+    [await t.status(parent.id), await t.status(child.id), await t.status(grandchild)],
+    ['canceled', 'completed', 'canceled'],
+  );
+});
+
 test('an await past its time ends the parent as timed out', async () => {
   const job = await t.makeJob();
   const parent = await t.running(job);

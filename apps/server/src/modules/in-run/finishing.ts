@@ -4,7 +4,7 @@ import type { FailureCode } from '../../domain/failures.ts';
 import type { Database } from '../../platform/db/database.ts';
 import { Failure } from '../../platform/failure.ts';
 import { cancelWaitsOf } from '../events/index.ts';
-import { decideRetry, policyOf, resolveVersion } from '../executor/index.ts';
+import { decideRetry, policyOf } from '../executor/index.ts';
 import type { Jobs } from '../jobs/index.ts';
 import type { Lease, Queue, RunClaim, Settlement, WaitingVerbs } from '../queue/index.ts';
 import { runDetails, runView } from '../runs/index.ts';
@@ -40,9 +40,6 @@ export function createFinishing({
     if (!run) throw new Failure<FailureCode>('run_not_found');
     return runView(run);
   };
-
-  const configOf = (lease: Lease) =>
-    jobs.executionConfig(lease.job_id, resolveVersion(lease), lease.live_version);
 
   const claimOf = ({ id, created_at, claim_seq, started_at }: Lease) => ({
     id,
@@ -84,7 +81,7 @@ export function createFinishing({
         error_class: 'unknown',
         fingerprint: error,
       },
-      policyOf(lease, await configOf(lease)),
+      policyOf(lease, await jobs.executionConfig(lease)),
       Math.random(),
     );
     const event = { attempt: lease.attempt, error_class };
@@ -119,7 +116,7 @@ export function createFinishing({
       const result_json = result === undefined ? undefined : JSON.stringify(result);
       return fence.attempt(claim, async () => {
         const lease = await fence.look(claim);
-        const config = await configOf(lease);
+        const config = await jobs.executionConfig(lease);
         const details = detailsAt('body.result', jobs.checkResult(config, result ?? null));
         if (details.length > 0) throw new Failure<FailureCode>('result_invalid', { details });
         if (lease.waiting) {

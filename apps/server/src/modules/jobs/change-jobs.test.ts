@@ -145,7 +145,15 @@ describe('changing jobs', () => {
       ['Copy', slug, 1, true, false],
     );
     assert.equal(
-      (await api.jobs.executionConfig(body.id, 1, 1)).signing_secret,
+      (
+        await api.jobs.executionConfig({
+          job_id: body.id,
+          job_version: 1,
+          live_version: 1,
+          version_policy: 'pin',
+          backwards_compatible: false,
+        })
+      ).signing_secret(),
       secrets.endpoint_signing_secret,
     );
     const again = await api.call('POST', `/v1/jobs/${job.id}/clone`, { name: 'Copy', slug });

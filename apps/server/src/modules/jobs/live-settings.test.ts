@@ -2,6 +2,15 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { everything, secrets, startJobsApi, type JobsApi } from './jobs-api.test.ts';
 
+/** A run that stays with its version. */
+const pinned = (job_id: string, job_version: number, live_version: number) => ({
+  job_id,
+  job_version,
+  live_version,
+  version_policy: 'pin',
+  backwards_compatible: false,
+});
+
 describe('jobs as the engine reads them', () => {
   let api: JobsApi;
   before(async () => {
@@ -16,12 +25,12 @@ describe('jobs as the engine reads them', () => {
       endpoint_signing_secret: 'hush-2',
     });
     const [first, second, unknown] = await Promise.all([
-      api.jobs.executionConfig(job.id, 1, 2),
-      api.jobs.executionConfig(job.id, 2, 2),
-      api.jobs.executionConfig(job.id, 77, 2),
+      api.jobs.executionConfig(pinned(job.id, 1, 2)),
+      api.jobs.executionConfig(pinned(job.id, 2, 2)),
+      api.jobs.executionConfig(pinned(job.id, 77, 2)),
     ]);
     assert.deepEqual(
-      [first.version, first.version_id, first.timeout_secs, first.signing_secret],
+      [first.version, first.version_id, first.timeout_secs, first.signing_secret()],
       [1, job.version_id, 60, 'hush-2'],
     );
     assert.deepEqual(
@@ -33,9 +42,9 @@ describe('jobs as the engine reads them', () => {
       [[1, 5, 30], 4, everything.result_schema],
     );
     api.statements.length = 0;
-    assert.equal(await api.jobs.executionConfig(job.id, 1, 2), first);
+    assert.equal(await api.jobs.executionConfig(pinned(job.id, 1, 2)), first);
     assert.equal(api.statements.length, 0, 'cached');
-    await assert.rejects(api.jobs.executionConfig('none', 1, 1), { code: 'job_not_found' });
+    await assert.rejects(api.jobs.executionConfig(pinned('none', 1, 1)), { code: 'job_not_found' });
   });
 
   it('look-ups of one turn share a statement; none is answered from memory', async () => {

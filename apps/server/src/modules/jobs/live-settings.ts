@@ -4,7 +4,7 @@ import type { FailureCode } from '../../domain/failures.ts';
 import type { Database } from '../../platform/db/database.ts';
 import { Failure } from '../../platform/failure.ts';
 import { createLru } from './lru.ts';
-import { isUuid } from './rules.ts';
+import { isUuid, resolveVersion, type VersionedRun } from './rules.ts';
 import type { JobSecrets } from './secrets.ts';
 import * as store from './store.sql.ts';
 import type { JobConfig, TriggerJob } from './types.ts';
@@ -76,15 +76,14 @@ export function createExecutionConfigs(db: Database, secrets: JobSecrets) {
     return Object.freeze({
       ...settings,
       retry_delays_secs: retry_delays_secs ?? [],
-      signing_secret: secrets.openSigningSecret(endpoint_signing_secret_enc, settings),
+      // Opened when something is signed: a secret that does not open must not keep a lost run from being found.
+      signing_secret: once(() => secrets.openSigningSecret(endpoint_signing_secret_enc, settings)),
     });
   }
 
-  return function executionConfig(
-    job_id: string,
-    version: number,
-    live_version: number,
-  ): Promise<JobConfig> {
+  return function executionConfig(run: VersionedRun): Promise<JobConfig> {
+    const { job_id, live_version } = run;
+    const version = resolveVersion(run);
     const key = `${job_id}/${version}/${live_version}`;
     const known = configs.get(key);
     if (known) return known;
@@ -94,4 +93,9 @@ export function createExecutionConfigs(db: Database, secrets: JobSecrets) {
     loading.catch(() => configs.delete(key));
     return loading;
   };
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { cronProblem, isTimeZone } from './cron-expression.ts';
-import { healthScore, settingsProblems } from './rules.ts';
+import { healthScore, resolveVersion, settingsProblems } from './rules.ts';
 import { changesOf, defaultSettings, type JobSettings } from './settings.ts';
 
 const job = (changes: Partial<JobSettings>): JobSettings => ({
@@ -14,6 +14,19 @@ const job = (changes: Partial<JobSettings>): JobSettings => ({
 });
 const fieldsOf = (changes: Partial<JobSettings>) =>
   settingsProblems(job(changes)).map(({ field }) => field);
+
+describe('versions', () => {
+  it('the version policy picks the version', () => {
+    const run = { job_id: 'j', job_version: 2, live_version: 5, backwards_compatible: false };
+    assert.equal(resolveVersion({ ...run, version_policy: 'pin' }), 2);
+    assert.equal(resolveVersion({ ...run, version_policy: 'latest' }), 5);
+    assert.equal(resolveVersion({ ...run, version_policy: 'minor' }), 2);
+    assert.equal(
+      resolveVersion({ ...run, version_policy: 'minor', backwards_compatible: true }),
+      5,
+    );
+  });
+});
 
 describe('cron expressions', () => {
   for (const good of [

@@ -163,3 +163,19 @@ export function healthScore(facts: {
   const stability = avg > 0 ? 30 - penalty : 0;
   return { success_rate, health_score: 0.7 * success_rate + stability };
 }
+
+/** What decides which version of its job a run runs. */
+export interface VersionedRun {
+  readonly job_id: string;
+  readonly job_version: number;
+  readonly live_version: number;
+  readonly version_policy: string;
+  readonly backwards_compatible: boolean;
+}
+
+/** Which version of the job an attempt runs: the run's own, or the live one (engine-semantics §2). */
+export function resolveVersion(run: VersionedRun): number {
+  if (run.version_policy === 'latest') return run.live_version;
+  if (run.version_policy === 'minor' && run.backwards_compatible) return run.live_version;
+  return run.job_version;
+}

@@ -224,7 +224,7 @@ export function createJobs({
     /** The live job by id or slug; look-ups of the same turn of the event loop share one statement. */
     findForTrigger: createTriggerLookup(db),
 
-    /** Settings of `version` (cached), or of the live job when that version is current or was never kept. */
+    /** Settings of the version that the run runs (cached), or of the live job when that one was never kept. */
     executionConfig: createExecutionConfigs(db, secrets),
 
     checkPayload: schemas.checkPayload,

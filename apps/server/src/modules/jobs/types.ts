@@ -48,6 +48,6 @@ export interface JobConfig {
   readonly retry_priority_boost: number;
   readonly poison_pill_threshold: number | null;
   readonly result_schema: unknown;
-  /** Of the live job, whatever the version. */
-  readonly signing_secret: string | null;
+  /** Of the live job, whatever the version. Throws when the secret cannot be opened. */
+  readonly signing_secret: () => string | null;
 }

@@ -105,12 +105,21 @@ export interface Settlement extends Claim {
   readonly level?: 'debug' | 'info' | 'warn' | 'error' | undefined;
   /** The claim never reached the endpoint: no `executing` event is owed. */
   readonly unstarted?: boolean | undefined;
+  /** Only while this worker still owns the lease; a hand-over to the endpoint keeps the claim. */
+  readonly owner?: number | undefined;
 }
 
 export type Queue = ReturnType<typeof createQueue>;
 
-/** `db` is the hot pool: generic plans, no sequential scans (queue-performance §4 rule 4). */
-export function createQueue({ db, settings }: { db: Queryable; settings: QueueSettings }) {
+export interface QueueDependencies {
+  /** The hot pool: generic plans, no sequential scans (queue-performance §4 rule 4). */
+  readonly db: Queryable;
+  /** A connection of its own for the beats, so that no pile-up elsewhere makes a living worker look dead. Default `db`. */
+  readonly beats?: Queryable;
+  readonly settings: QueueSettings;
+}
+
+export function createQueue({ db, beats = db, settings }: QueueDependencies) {
   const enqueueAll = async (target: Queryable, runs: readonly NewRun[]): Promise<Enqueued[]> => {
     const answers: (Enqueued | undefined)[] = Array.from({ length: runs.length });
     const rows = await store.enqueueRuns(target, {
@@ -219,21 +228,21 @@ export function createQueue({ db, settings }: { db: Queryable; settings: QueueSe
       await store.parkRuns(db, {
         ...range(batch),
         claims_json: claimsOf(batch),
+        jobs_json: byId(batch, (run) => run.job_id),
         aging_ms: settings.aging_ms,
       });
     },
 
     /** Copies leases into the wide rows as `executing`; ids of those that still held. */
     mark: async (
-      batch: readonly (Claim & { readonly started_at: string })[],
+      batch: readonly (Claim & Pick<Completion, 'version'> & { readonly started_at: string })[],
     ): Promise<Set<string>> =>
       ids(
         await store.markExecuting(db, {
           ...range(batch),
           claims_json: claimsOf(batch),
-          starts_json: JSON.stringify(
-            Object.fromEntries(batch.map((run) => [run.id, run.started_at])),
-          ),
+          starts_json: byId(batch, (run) => run.started_at),
+          versions_json: byId(batch, (run) => run.version),
         }),
       ),
 
@@ -241,13 +250,12 @@ export function createQueue({ db, settings }: { db: Queryable; settings: QueueSe
       (await store.registerWorker(db, input)).id,
     /** False when the row is gone: this process was taken for dead. */
     beat: async (worker_id: number): Promise<boolean> =>
-      (await store.beatWorker(db, { worker_id })) === 1,
+      (await store.beatWorker(beats, { worker_id })) === 1,
     removeWorker: async (worker_id: number): Promise<void> =>
       void (await store.removeWorker(db, { worker_id })),
-    /** Of these runs, the canceled ones. */
-    canceledAmong: async (run_ids: readonly string[]): Promise<Set<string>> =>
-      ids(await store.listCanceled(db, { run_ids, ...runTimes(run_ids) })),
-    /** Gives the lease to the endpoint for at most `deadline_secs`. False: the claim lost the run. */
+    /** Where these runs stand now. */
+    fates: (run_ids: readonly string[]) => store.listFates(db, { run_ids, ...runTimes(run_ids) }),
+    /** Shows the run as executing and gives the lease to the endpoint for at most `deadline_secs`. False: the claim lost the run. */
     handOver: async (claim: Claim, deadline_secs: number): Promise<boolean> =>
       (await store.handOver(db, {
         run_id: claim.id,
@@ -267,8 +275,13 @@ const isForeignKeyViolation = (error: unknown): boolean =>
 const ids = (rows: readonly { readonly id: string }[]): Set<string> =>
   new Set(rows.map((row) => row.id));
 
-const claimsOf = (batch: readonly Claim[]): string =>
-  JSON.stringify(Object.fromEntries(batch.map((run) => [run.id, run.claim_seq])));
+/** One fact per run as a JSON object; runs without it are left out. */
+const byId = <Item extends Claim>(
+  batch: readonly Item[],
+  factOf: (item: Item) => unknown,
+): string => JSON.stringify(Object.fromEntries(batch.map((run) => [run.id, factOf(run)])));
+
+const claimsOf = (batch: readonly Claim[]): string => byId(batch, (run) => run.claim_seq);
 
 /** The batch's ids and its created_at range, which prunes the partitions the statements look at. */
 function range(batch: readonly Claim[]): {
@@ -313,6 +326,7 @@ function settlementFact(run: Settlement): string {
     d: run.event,
     l: run.level,
     u: run.unstarted ? 1 : undefined,
+    o: run.owner,
   });
   return run.result === undefined ? fact : `${fact.slice(0, -1)},"r":${run.result}}`;
 }

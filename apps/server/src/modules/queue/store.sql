@@ -148,6 +148,7 @@ with gone as (
   update job_runs r
      set status = 'completed', finished_at = strait_now(), expires_at = null, next_retry_at = null,
          error = null, error_class = null,
+         claimed_at = (:facts_json::jsonb -> r.id ->> 's')::timestamptz,
          started_at = coalesce(r.started_at, (:facts_json::jsonb -> r.id ->> 's')::timestamptz),
          result = :facts_json::jsonb -> r.id -> 'r',
          execution_trace = coalesce(:facts_json::jsonb -> r.id -> 't', r.execution_trace),
@@ -179,32 +180,40 @@ select id, (select count(*) from live)::int as "told!" from done;
 -- Every other end of an attempt, as data. :facts is {run id: {c: claim_seq, to: status, s: started_at or absent
 -- to clear it, n: attempt afterwards, p: priority, e: error, ec: error class, r: result, t: trace, m: metadata
 -- patch, v: [version, version_id], d: event data, l: event level, w: delay in ms, u: set when the claim never started
--- it}}. A run that goes back to `queued` gets its place here: run_delayed with a delay, run_queue without.
+-- it, o: only while this worker owns the lease}}. A run that goes back to `queued` gets its place here: run_delayed with a
+-- delay, run_queue without. What goes back without an error of its own keeps the last one; what was never started keeps
+-- its start and its time to live.
 with gone as (
   delete from run_active
    where run_id = any (:run_ids::text[]) and claim_seq = (:facts_json::jsonb -> run_id ->> 'c')::bigint
+     and (:facts_json::jsonb -> run_id ->> 'o' is null or worker_id = (:facts_json::jsonb -> run_id ->> 'o')::int)
   returning run_id, attempt, started_at, marked
 ), done as (
   update job_runs r
      set status = f.to_status,
          attempt = coalesce((f.fact ->> 'n')::int, r.attempt),
          priority = coalesce((f.fact ->> 'p')::int, r.priority),
-         started_at = case when f.fact ->> 's' is not null then coalesce(r.started_at, (f.fact ->> 's')::timestamptz) end,
+         claimed_at = (f.fact ->> 's')::timestamptz,
+         started_at = case when f.goes_back_unstarted then r.started_at
+                           when f.fact ->> 's' is not null then coalesce(r.started_at, (f.fact ->> 's')::timestamptz) end,
          finished_at = case when f.to_status = 'queued' then null else strait_now() end,
          next_retry_at = strait_now() + (f.fact ->> 'w')::float8 * interval '1 ms',
          heartbeat_at = null,
-         expires_at = null,
-         error = f.fact ->> 'e', error_class = f.fact ->> 'ec',
+         expires_at = case when f.goes_back_unstarted then r.expires_at end,
+         error = coalesce(f.fact ->> 'e', case when f.to_status = 'queued' then r.error end),
+         error_class = coalesce(f.fact ->> 'ec', case when f.to_status = 'queued' then r.error_class end),
          result = coalesce(f.fact -> 'r', r.result),
          metadata = r.metadata || coalesce(f.fact -> 'm', '{}'),
          execution_trace = coalesce(f.fact -> 't', r.execution_trace),
          job_version = coalesce((f.fact -> 'v' ->> 0)::int, r.job_version),
          job_version_id = coalesce(f.fact -> 'v' ->> 1, r.job_version_id)
-    from (select k.id, :facts_json::jsonb -> k.id as fact, :facts_json::jsonb -> k.id ->> 'to' as to_status
+    from (select k.id, :facts_json::jsonb -> k.id as fact, :facts_json::jsonb -> k.id ->> 'to' as to_status,
+                 :facts_json::jsonb -> k.id ->> 'to' = 'queued' and :facts_json::jsonb -> k.id ->> 'u' is not null
+                   as goes_back_unstarted
             from unnest(array(select run_id from gone)) as k(id)) f
    where r.id = f.id and r.created_at >= :created_from::timestamptz and r.created_at <= :created_to::timestamptz
      and (r.status = any ('{queued,dequeued,executing}')) is true
-  returning r.id, r.created_at, r.project_id, r.job_id, r.status, r.attempt, r.priority, r.next_retry_at, r.idempotency_key, r.error
+  returning r.id, r.created_at, r.project_id, r.job_id, r.status, r.attempt, r.priority, r.scheduled_at, r.next_retry_at, r.idempotency_key, r.error
 ), later as (
   insert into run_delayed (due_at, project_id, rank, run_id, run_created_at, job_id, attempt)
   select next_retry_at, project_id, (extract(epoch from next_retry_at) * 1000)::bigint - priority * :aging_ms::bigint,
@@ -212,7 +221,8 @@ with gone as (
     from done where status = 'queued' and next_retry_at is not null
 ), ready as (
   insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
-  select project_id, (extract(epoch from created_at) * 1000)::bigint - priority * :aging_ms::bigint, id, created_at, job_id, attempt
+  select project_id, (extract(epoch from greatest(created_at, scheduled_at)) * 1000)::bigint - priority * :aging_ms::bigint,
+         id, created_at, job_id, attempt
     from done where status = 'queued' and next_retry_at is null
 ), told as (
   insert into run_events (run_id, type, level, message, data, created_at)
@@ -240,14 +250,15 @@ select id, created_at, project_id, job_id, status, attempt, next_retry_at as "ne
 -- name: parkRuns :many prepared
 -- across projects: fenced by the lease of exactly this claim.
 -- What a claim took but may not start because its job is paused or disabled: the lease becomes a row of
--- run_parked in its job's lane (made by ensureJobLanes). The run stays `queued`.
+-- run_parked in its job's lane (made by ensureJobLanes; without one the lease stays). The run stays `queued`.
 with gone as (
   delete from run_active
    where run_id = any (:run_ids::text[]) and claim_seq = (:claims_json::jsonb ->> run_id)::bigint
+     and exists (select from lanes l where l.job_id = :jobs_json::jsonb ->> run_id and l.concurrency_key is null)
   returning run_id
 )
 insert into run_parked (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id, root_lane_id)
-select r.project_id, (extract(epoch from r.created_at) * 1000)::bigint - r.priority * :aging_ms::bigint,
+select r.project_id, (extract(epoch from greatest(r.created_at, r.scheduled_at)) * 1000)::bigint - r.priority * :aging_ms::bigint,
        r.id, r.created_at, r.job_id, r.attempt, l.lane_id, l.root_lane_id
   from job_runs r
   join lanes l on l.project_id = r.project_id and l.job_id = r.job_id and l.concurrency_key is null
@@ -279,7 +290,10 @@ with held as materialized (
 ), done as (
   update job_runs r
      set status = 'executing', expires_at = null, next_retry_at = null,
-         started_at = coalesce(r.started_at, (:starts_json::jsonb ->> r.id)::timestamptz)
+         claimed_at = (:starts_json::jsonb ->> r.id)::timestamptz,
+         started_at = coalesce(r.started_at, (:starts_json::jsonb ->> r.id)::timestamptz),
+         job_version = coalesce((:versions_json::jsonb -> r.id ->> 0)::int, r.job_version),
+         job_version_id = coalesce(:versions_json::jsonb -> r.id ->> 1, r.job_version_id)
    where r.id = any (array(select run_id from held))
      and r.created_at >= :created_from::timestamptz and r.created_at <= :created_to::timestamptz
      and (r.status = 'queued') is true
@@ -308,16 +322,34 @@ delete from workers where id = :worker_id;
 select run_id, run_created_at, attempt, claim_seq, started_at < strait_now() - make_interval(secs => 5) as "settled!"
   from run_active where worker_id = :worker_id;
 
--- name: listCanceled :many
--- across projects: a worker asks about runs it was executing.
-select id from job_runs
- where id = any (:run_ids::text[]) and created_at >= :created_from::timestamptz and created_at <= :created_to::timestamptz
-   and (status = 'canceled') is true;
+-- name: listFates :many
+-- across projects: a worker asks about runs whose lease it no longer holds.
+select id, status, attempt from job_runs
+ where id = any (:run_ids::text[]) and created_at >= :created_from::timestamptz and created_at <= :created_to::timestamptz;
 
 -- name: handOver :maybe
 -- across projects: fenced by the lease of exactly this claim.
--- 202 with X-Strait-Async: the endpoint owns the run from here on, beats itself and must finish by the deadline.
-update run_active
-   set worker_id = null, endpoint_beat_at = strait_now(), deadline_at = strait_now() + make_interval(secs => :deadline_secs::float8)
- where run_id = :run_id and claim_seq = :claim_seq
-returning run_id;
+-- 202 with X-Strait-Async: the endpoint owns the run from here on, beats itself and must finish by the deadline. Nobody here
+-- would mark it any more, so this does. Repeating it does no harm.
+with before as materialized (
+  select run_id, marked from run_active where run_id = :run_id and claim_seq = :claim_seq for no key update
+), held as materialized (
+  update run_active
+     set worker_id = null, endpoint_beat_at = strait_now(), marked = true,
+         deadline_at = strait_now() + make_interval(secs => :deadline_secs::float8)
+   where run_id = (select run_id from before) and claim_seq = :claim_seq
+  returning run_id, run_created_at, attempt, started_at
+), done as (
+  update job_runs r
+     set status = 'executing', expires_at = null, next_retry_at = null, claimed_at = (select started_at from held),
+         started_at = coalesce(r.started_at, (select started_at from held))
+   where r.id = (select run_id from held) and r.created_at = (select run_created_at from held)
+     and (r.status = 'queued') is true
+  returning r.id
+), told as (
+  insert into run_events (run_id, type, level, message, data, created_at)
+  select run_id, 'state_change', 'info', 'executing',
+         jsonb_build_object('from', 'queued', 'to', 'executing', 'attempt', attempt), started_at
+    from held where not (select marked from before)
+), live as materialized (select pg_notify('run_live', '') where exists (select from done))
+select run_id, (select count(*) from live)::int as "told!" from held;

@@ -271,6 +271,7 @@ const completeRunsText = `with gone as (
   update job_runs r
      set status = 'completed', finished_at = strait_now(), expires_at = null, next_retry_at = null,
          error = null, error_class = null,
+         claimed_at = ($2::jsonb -> r.id ->> 's')::timestamptz,
          started_at = coalesce(r.started_at, ($2::jsonb -> r.id ->> 's')::timestamptz),
          result = $2::jsonb -> r.id -> 'r',
          execution_trace = coalesce($2::jsonb -> r.id -> 't', r.execution_trace),
@@ -313,7 +314,7 @@ export function completeRuns(db: Queryable, params: CompleteRunsParams): Promise
       params.created_to,
       params.idempotency_retention_secs,
     ],
-    name: 'queue_completeRuns_cf55fbb8',
+    name: 'queue_completeRuns_a570dd94',
   });
 }
 
@@ -340,28 +341,34 @@ export interface SettleRunsRow {
 const settleRunsText = `with gone as (
   delete from run_active
    where run_id = any ($1::text[]) and claim_seq = ($2::jsonb -> run_id ->> 'c')::bigint
+     and ($2::jsonb -> run_id ->> 'o' is null or worker_id = ($2::jsonb -> run_id ->> 'o')::int)
   returning run_id, attempt, started_at, marked
 ), done as (
   update job_runs r
      set status = f.to_status,
          attempt = coalesce((f.fact ->> 'n')::int, r.attempt),
          priority = coalesce((f.fact ->> 'p')::int, r.priority),
-         started_at = case when f.fact ->> 's' is not null then coalesce(r.started_at, (f.fact ->> 's')::timestamptz) end,
+         claimed_at = (f.fact ->> 's')::timestamptz,
+         started_at = case when f.goes_back_unstarted then r.started_at
+                           when f.fact ->> 's' is not null then coalesce(r.started_at, (f.fact ->> 's')::timestamptz) end,
          finished_at = case when f.to_status = 'queued' then null else strait_now() end,
          next_retry_at = strait_now() + (f.fact ->> 'w')::float8 * interval '1 ms',
          heartbeat_at = null,
-         expires_at = null,
-         error = f.fact ->> 'e', error_class = f.fact ->> 'ec',
+         expires_at = case when f.goes_back_unstarted then r.expires_at end,
+         error = coalesce(f.fact ->> 'e', case when f.to_status = 'queued' then r.error end),
+         error_class = coalesce(f.fact ->> 'ec', case when f.to_status = 'queued' then r.error_class end),
          result = coalesce(f.fact -> 'r', r.result),
          metadata = r.metadata || coalesce(f.fact -> 'm', '{}'),
          execution_trace = coalesce(f.fact -> 't', r.execution_trace),
          job_version = coalesce((f.fact -> 'v' ->> 0)::int, r.job_version),
          job_version_id = coalesce(f.fact -> 'v' ->> 1, r.job_version_id)
-    from (select k.id, $2::jsonb -> k.id as fact, $2::jsonb -> k.id ->> 'to' as to_status
+    from (select k.id, $2::jsonb -> k.id as fact, $2::jsonb -> k.id ->> 'to' as to_status,
+                 $2::jsonb -> k.id ->> 'to' = 'queued' and $2::jsonb -> k.id ->> 'u' is not null
+                   as goes_back_unstarted
             from unnest(array(select run_id from gone)) as k(id)) f
    where r.id = f.id and r.created_at >= $3::timestamptz and r.created_at <= $4::timestamptz
      and (r.status = any ('{queued,dequeued,executing}')) is true
-  returning r.id, r.created_at, r.project_id, r.job_id, r.status, r.attempt, r.priority, r.next_retry_at, r.idempotency_key, r.error
+  returning r.id, r.created_at, r.project_id, r.job_id, r.status, r.attempt, r.priority, r.scheduled_at, r.next_retry_at, r.idempotency_key, r.error
 ), later as (
   insert into run_delayed (due_at, project_id, rank, run_id, run_created_at, job_id, attempt)
   select next_retry_at, project_id, (extract(epoch from next_retry_at) * 1000)::bigint - priority * $5::bigint,
@@ -369,7 +376,8 @@ const settleRunsText = `with gone as (
     from done where status = 'queued' and next_retry_at is not null
 ), ready as (
   insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
-  select project_id, (extract(epoch from created_at) * 1000)::bigint - priority * $5::bigint, id, created_at, job_id, attempt
+  select project_id, (extract(epoch from greatest(created_at, scheduled_at)) * 1000)::bigint - priority * $5::bigint,
+         id, created_at, job_id, attempt
     from done where status = 'queued' and next_retry_at is null
 ), told as (
   insert into run_events (run_id, type, level, message, data, created_at)
@@ -399,7 +407,9 @@ select id, created_at, project_id, job_id, status, attempt, next_retry_at as "ne
  * Every other end of an attempt, as data. :facts is {run id: {c: claim_seq, to: status, s: started_at or absent
  * to clear it, n: attempt afterwards, p: priority, e: error, ec: error class, r: result, t: trace, m: metadata
  * patch, v: [version, version_id], d: event data, l: event level, w: delay in ms, u: set when the claim never started
- * it}}. A run that goes back to `queued` gets its place here: run_delayed with a delay, run_queue without.
+ * it, o: only while this worker owns the lease}}. A run that goes back to `queued` gets its place here: run_delayed with a
+ * delay, run_queue without. What goes back without an error of its own keeps the last one; what was never started keeps
+ * its start and its time to live.
  */
 export function settleRuns(db: Queryable, params: SettleRunsParams): Promise<SettleRunsRow[]> {
   return many<SettleRunsRow>(db, {
@@ -412,13 +422,14 @@ export function settleRuns(db: Queryable, params: SettleRunsParams): Promise<Set
       params.aging_ms,
       params.idempotency_retention_secs,
     ],
-    name: 'queue_settleRuns_4119c386',
+    name: 'queue_settleRuns_44d04200',
   });
 }
 
 export interface ParkRunsParams {
   readonly run_ids: readonly (string | null)[];
   readonly claims_json: string;
+  readonly jobs_json: string;
   readonly aging_ms: number;
   readonly created_from: string;
   readonly created_to: string;
@@ -431,21 +442,22 @@ export interface ParkRunsRow {
 const parkRunsText = `with gone as (
   delete from run_active
    where run_id = any ($1::text[]) and claim_seq = ($2::jsonb ->> run_id)::bigint
+     and exists (select from lanes l where l.job_id = $3::jsonb ->> run_id and l.concurrency_key is null)
   returning run_id
 )
 insert into run_parked (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id, root_lane_id)
-select r.project_id, (extract(epoch from r.created_at) * 1000)::bigint - r.priority * $3::bigint,
+select r.project_id, (extract(epoch from greatest(r.created_at, r.scheduled_at)) * 1000)::bigint - r.priority * $4::bigint,
        r.id, r.created_at, r.job_id, r.attempt, l.lane_id, l.root_lane_id
   from job_runs r
   join lanes l on l.project_id = r.project_id and l.job_id = r.job_id and l.concurrency_key is null
  where r.id = any (array(select run_id from gone))
-   and r.created_at >= $4::timestamptz and r.created_at <= $5::timestamptz
+   and r.created_at >= $5::timestamptz and r.created_at <= $6::timestamptz
 returning run_id`;
 
 /**
  * across projects: fenced by the lease of exactly this claim.
  * What a claim took but may not start because its job is paused or disabled: the lease becomes a row of
- * run_parked in its job's lane (made by ensureJobLanes). The run stays `queued`.
+ * run_parked in its job's lane (made by ensureJobLanes; without one the lease stays). The run stays `queued`.
  */
 export function parkRuns(db: Queryable, params: ParkRunsParams): Promise<ParkRunsRow[]> {
   return many<ParkRunsRow>(db, {
@@ -453,11 +465,12 @@ export function parkRuns(db: Queryable, params: ParkRunsParams): Promise<ParkRun
     values: [
       params.run_ids,
       params.claims_json,
+      params.jobs_json,
       params.aging_ms,
       params.created_from,
       params.created_to,
     ],
-    name: 'queue_parkRuns_f37ae873',
+    name: 'queue_parkRuns_99e3e10f',
   });
 }
 
@@ -492,6 +505,7 @@ export interface MarkExecutingParams {
   readonly run_ids: readonly (string | null)[];
   readonly claims_json: string;
   readonly starts_json: string;
+  readonly versions_json: string;
   readonly created_from: string;
   readonly created_to: string;
 }
@@ -508,9 +522,12 @@ const markExecutingText = `with held as materialized (
 ), done as (
   update job_runs r
      set status = 'executing', expires_at = null, next_retry_at = null,
-         started_at = coalesce(r.started_at, ($3::jsonb ->> r.id)::timestamptz)
+         claimed_at = ($3::jsonb ->> r.id)::timestamptz,
+         started_at = coalesce(r.started_at, ($3::jsonb ->> r.id)::timestamptz),
+         job_version = coalesce(($4::jsonb -> r.id ->> 0)::int, r.job_version),
+         job_version_id = coalesce($4::jsonb -> r.id ->> 1, r.job_version_id)
    where r.id = any (array(select run_id from held))
-     and r.created_at >= $4::timestamptz and r.created_at <= $5::timestamptz
+     and r.created_at >= $5::timestamptz and r.created_at <= $6::timestamptz
      and (r.status = 'queued') is true
   returning r.id
 ), told as (
@@ -533,10 +550,11 @@ export function markExecuting(db: Queryable, params: MarkExecutingParams): Promi
       params.run_ids,
       params.claims_json,
       params.starts_json,
+      params.versions_json,
       params.created_from,
       params.created_to,
     ],
-    name: 'queue_markExecuting_a4ce09bf',
+    name: 'queue_markExecuting_afec4cd7',
   });
 }
 
@@ -612,24 +630,25 @@ export function listLeases(db: Queryable, params: ListLeasesParams): Promise<Lis
   });
 }
 
-export interface ListCanceledParams {
+export interface ListFatesParams {
   readonly run_ids: readonly (string | null)[];
   readonly created_from: string;
   readonly created_to: string;
 }
 
-export interface ListCanceledRow {
+export interface ListFatesRow {
   readonly id: string;
+  readonly status: string;
+  readonly attempt: number;
 }
 
-const listCanceledText = `select id from job_runs
- where id = any ($1::text[]) and created_at >= $2::timestamptz and created_at <= $3::timestamptz
-   and (status = 'canceled') is true`;
+const listFatesText = `select id, status, attempt from job_runs
+ where id = any ($1::text[]) and created_at >= $2::timestamptz and created_at <= $3::timestamptz`;
 
-/** across projects: a worker asks about runs it was executing. */
-export function listCanceled(db: Queryable, params: ListCanceledParams): Promise<ListCanceledRow[]> {
-  return many<ListCanceledRow>(db, {
-    text: listCanceledText,
+/** across projects: a worker asks about runs whose lease it no longer holds. */
+export function listFates(db: Queryable, params: ListFatesParams): Promise<ListFatesRow[]> {
+  return many<ListFatesRow>(db, {
+    text: listFatesText,
     values: [
       params.run_ids,
       params.created_from,
@@ -639,31 +658,51 @@ export function listCanceled(db: Queryable, params: ListCanceledParams): Promise
 }
 
 export interface HandOverParams {
-  readonly deadline_secs: number;
   readonly run_id: string;
   readonly claim_seq: number;
+  readonly deadline_secs: number;
 }
 
 export interface HandOverRow {
   readonly run_id: string;
+  readonly told: number;
 }
 
-const handOverText = `update run_active
-   set worker_id = null, endpoint_beat_at = strait_now(), deadline_at = strait_now() + make_interval(secs => $1::float8)
- where run_id = $2 and claim_seq = $3
-returning run_id`;
+const handOverText = `with before as materialized (
+  select run_id, marked from run_active where run_id = $1 and claim_seq = $2 for no key update
+), held as materialized (
+  update run_active
+     set worker_id = null, endpoint_beat_at = strait_now(), marked = true,
+         deadline_at = strait_now() + make_interval(secs => $3::float8)
+   where run_id = (select run_id from before) and claim_seq = $2
+  returning run_id, run_created_at, attempt, started_at
+), done as (
+  update job_runs r
+     set status = 'executing', expires_at = null, next_retry_at = null, claimed_at = (select started_at from held),
+         started_at = coalesce(r.started_at, (select started_at from held))
+   where r.id = (select run_id from held) and r.created_at = (select run_created_at from held)
+     and (r.status = 'queued') is true
+  returning r.id
+), told as (
+  insert into run_events (run_id, type, level, message, data, created_at)
+  select run_id, 'state_change', 'info', 'executing',
+         jsonb_build_object('from', 'queued', 'to', 'executing', 'attempt', attempt), started_at
+    from held where not (select marked from before)
+), live as materialized (select pg_notify('run_live', '') where exists (select from done))
+select run_id, (select count(*) from live)::int as "told" from held`;
 
 /**
  * across projects: fenced by the lease of exactly this claim.
- * 202 with X-Strait-Async: the endpoint owns the run from here on, beats itself and must finish by the deadline.
+ * 202 with X-Strait-Async: the endpoint owns the run from here on, beats itself and must finish by the deadline. Nobody here
+ * would mark it any more, so this does. Repeating it does no harm.
  */
 export function handOver(db: Queryable, params: HandOverParams): Promise<HandOverRow | undefined> {
   return maybe<HandOverRow>(db, {
     text: handOverText,
     values: [
-      params.deadline_secs,
       params.run_id,
       params.claim_seq,
+      params.deadline_secs,
     ],
   });
 }

@@ -7,7 +7,7 @@ import type { ProjectScope } from '../access/index.ts';
 import type { OperatorVerbs, Queue } from '../queue/index.ts';
 import { createBulkRunActions } from './actions/bulk.ts';
 import { actionRoutes } from './actions/routes.ts';
-import { createRunActions } from './actions/single.ts';
+import { createRunActions, type RunVersions } from './actions/single.ts';
 import { batchRoutes } from './batches/routes.ts';
 import { createBatches } from './batches/service.ts';
 import { liveRoutes } from './live/routes.ts';
@@ -28,7 +28,8 @@ export interface RunsDependencies {
   readonly queue: Pick<Queue, 'enqueue' | 'enqueueMany'>;
   readonly operator: OperatorVerbs;
   /** modules/jobs; `get` is the API's view of a job, shown by dry runs. */
-  readonly jobs: TriggerJobs & { get(project: ProjectScope, job: string): Promise<unknown> };
+  readonly jobs: TriggerJobs &
+    RunVersions & { get(project: ProjectScope, job: string): Promise<unknown> };
   readonly clock: Clock;
   readonly settings: RunsSettings;
   /** Failed polls of live streams, which go on. */

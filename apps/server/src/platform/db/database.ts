@@ -3,9 +3,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { Queryable, StatementCall } from './query.ts';
 import { typeParsers } from './types.ts';
-import { DatabaseUnavailable, isDatabaseUnavailable } from './unavailable.ts';
+import {
+  DatabaseUnavailable,
+  isBadData,
+  isDatabaseError,
+  isDatabaseUnavailable,
+} from './unavailable.ts';
 
-export { DatabaseUnavailable, isDatabaseUnavailable };
+export { DatabaseUnavailable, isBadData, isDatabaseError, isDatabaseUnavailable };
 
 /** An open transaction. Valid until the function it was given to returns. */
 export interface Tx extends Queryable {

@@ -34,6 +34,19 @@ const SERVER = /^(08...|57P0[1235]|53300|25P0[34])$/;
 const MESSAGES =
   /^(Connection terminated|timeout exceeded when trying to connect|timeout expired|Client (has encountered a connection error|was closed)|write after end)/;
 
+/**
+ * The database understood the statement and refuses what is in it: the same values will be refused again. Locks, time-outs,
+ * full disks and read-only standbys are none of this: those pass.
+ */
+export function isBadData(error: unknown): boolean {
+  if (error instanceof pg.DatabaseError) return /^(22|23|54)/.test(error.code ?? '');
+  return error instanceof RangeError;
+}
+
+/** Whatever the database says, and anything that keeps us from asking it. */
+export const isDatabaseError = (error: unknown): boolean =>
+  error instanceof pg.DatabaseError || isDatabaseUnavailable(error);
+
 /** Also true for raw errors of pg and the network, and for an AggregateError made of those. */
 export function isDatabaseUnavailable(error: unknown): boolean {
   if (error instanceof DatabaseUnavailable) return true;

@@ -1,4 +1,4 @@
--- Leases of once-per-cluster work.
+-- Leases of once-per-cluster work, and the clock.
 
 -- name: acquireLease :maybe
 -- Takes a free lease or renews our own. No row: somebody else holds it.
@@ -27,3 +27,6 @@ select fence
 update leader_leases
    set expires_at = strait_now()
  where name = :name and holder = :holder and fence = :fence;
+
+-- name: readClock :one
+select (extract(epoch from strait_now()) * 1000)::float8 as "now_ms!";

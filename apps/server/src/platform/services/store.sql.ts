@@ -1,5 +1,5 @@
 // Generated from store.sql by `npm run generate`. Do not edit.
-import { count, maybe, type Queryable } from '../db/query.ts';
+import { count, maybe, one, type Queryable } from '../db/query.ts';
 
 export interface AcquireLeaseParams {
   readonly name: string;
@@ -84,5 +84,18 @@ export function releaseLease(db: Queryable, params: ReleaseLeaseParams): Promise
       params.holder,
       params.fence,
     ],
+  });
+}
+
+export interface ReadClockRow {
+  readonly now_ms: number;
+}
+
+const readClockText = `select (extract(epoch from strait_now()) * 1000)::float8 as "now_ms"`;
+
+export function readClock(db: Queryable): Promise<ReadClockRow> {
+  return one<ReadClockRow>(db, {
+    text: readClockText,
+    values: [],
   });
 }

@@ -9,7 +9,7 @@ with mine as materialized (
 ), q as (delete from run_queue where run_id = any (array(select id from mine)) returning run_id),
    p as (delete from run_parked where run_id = any (array(select id from mine)) returning run_id),
    d as (delete from run_delayed where run_id = any (array(select id from mine)) returning run_id),
-   a as (delete from run_active where run_id = any (array(select id from mine)) returning run_id, started_at),
+   a as (delete from run_active where run_id = any (array(select id from mine)) returning run_id, claim_seq, started_at),
    w as (delete from run_waiting where run_id = any (array(select id from mine)) returning run_id),
 before as materialized (
   select r.id, r.status from job_runs r
@@ -38,14 +38,14 @@ before as materialized (
 ), live as materialized (
   select pg_notify('run_live', '') where exists (select from done)
   union all
-  select pg_notify('run_abort', a.run_id) from a
+  select pg_notify('run_abort', a.run_id || ' ' || a.claim_seq) from a
 )
 select id, (select count(*) from live)::int as "told!" from done;
 
 -- name: listChildIds :many
-select id, created_at from job_runs
- where parent_run_id = any (:parent_ids::text[]) and project_id = :project_id
-   and status = any ('{delayed,queued,dequeued,executing,waiting}');
+-- Ended ones too: what they spawned may still live.
+select id, status = any ('{delayed,queued,dequeued,executing,waiting}') as "live!" from job_runs
+ where parent_run_id = any (:parent_ids::text[]) and project_id = :project_id;
 
 -- name: replayDeadLetters :many
 -- dead_letter → queued, the same run from attempt 1. `_replays` in the metadata counts and fences the token
@@ -80,12 +80,12 @@ with done as (
 select id, (select count(*) from woken)::int as "woken!" from done;
 
 -- name: restartRun :maybe
--- executing or waiting → queued, next attempt. No row: neither, or no attempt left.
+-- executing or waiting → queued, next attempt. No row: neither, or no attempt left (:max_attempts of the run's version).
 with mine as materialized (
-  select r.id, r.created_at from job_runs r join jobs j on j.id = r.job_id
+  select r.id, r.created_at from job_runs r
    where r.id = :run_id and r.created_at = strait_id_time(:run_id) and r.project_id = :project_id
-     and r.attempt < coalesce(r.max_attempts_override, j.max_attempts)
-), a as (delete from run_active where run_id = any (array(select id from mine)) returning run_id, attempt),
+     and r.attempt < coalesce(r.max_attempts_override, :max_attempts::int)
+), a as (delete from run_active where run_id = any (array(select id from mine)) returning run_id, attempt, claim_seq),
    w as (delete from run_waiting where run_id = any (array(select id from mine)) returning run_id, attempt),
 done as (
   update job_runs r
@@ -93,10 +93,12 @@ done as (
          expires_at = null, next_retry_at = null, error = :reason
    where r.id = any (array(select run_id from a union all select run_id from w)) and r.created_at = strait_id_time(:run_id)
      and (r.status = any ('{queued,dequeued,executing,waiting}')) is true
-  returning r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority
+  returning r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.scheduled_at
 ), ready as (
   insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
-  select project_id, (extract(epoch from created_at) * 1000)::bigint - priority * :aging_ms::bigint, id, created_at, job_id, attempt from done
+  select project_id, (extract(epoch from greatest(created_at, scheduled_at)) * 1000)::bigint - priority * :aging_ms::bigint,
+         id, created_at, job_id, attempt
+    from done
 ), told as (
   insert into run_events (run_id, type, level, message, data)
   select id, 'state_change', 'warn', :reason,
@@ -105,7 +107,7 @@ done as (
 ), woken as materialized (
   select pg_notify('run_wake', 'ready') where exists (select from done)
   union all select pg_notify('run_live', '') where exists (select from done)
-  union all select pg_notify('run_abort', a.run_id) from a
+  union all select pg_notify('run_abort', a.run_id || ' ' || a.claim_seq) from a
 )
 select id, (select count(*) from woken)::int as "woken!" from done;
 

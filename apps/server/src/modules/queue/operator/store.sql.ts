@@ -22,7 +22,7 @@ const cancelRunsText = `with mine as materialized (
 ), q as (delete from run_queue where run_id = any (array(select id from mine)) returning run_id),
    p as (delete from run_parked where run_id = any (array(select id from mine)) returning run_id),
    d as (delete from run_delayed where run_id = any (array(select id from mine)) returning run_id),
-   a as (delete from run_active where run_id = any (array(select id from mine)) returning run_id, started_at),
+   a as (delete from run_active where run_id = any (array(select id from mine)) returning run_id, claim_seq, started_at),
    w as (delete from run_waiting where run_id = any (array(select id from mine)) returning run_id),
 before as materialized (
   select r.id, r.status from job_runs r
@@ -51,7 +51,7 @@ before as materialized (
 ), live as materialized (
   select pg_notify('run_live', '') where exists (select from done)
   union all
-  select pg_notify('run_abort', a.run_id) from a
+  select pg_notify('run_abort', a.run_id || ' ' || a.claim_seq) from a
 )
 select id, (select count(*) from live)::int as "told" from done`;
 
@@ -77,13 +77,13 @@ export interface ListChildIdsParams {
 
 export interface ListChildIdsRow {
   readonly id: string;
-  readonly created_at: string;
+  readonly live: boolean;
 }
 
-const listChildIdsText = `select id, created_at from job_runs
- where parent_run_id = any ($1::text[]) and project_id = $2
-   and status = any ('{delayed,queued,dequeued,executing,waiting}')`;
+const listChildIdsText = `select id, status = any ('{delayed,queued,dequeued,executing,waiting}') as "live" from job_runs
+ where parent_run_id = any ($1::text[]) and project_id = $2`;
 
+/** Ended ones too: what they spawned may still live. */
 export function listChildIds(db: Queryable, params: ListChildIdsParams): Promise<ListChildIdsRow[]> {
   return many<ListChildIdsRow>(db, {
     text: listChildIdsText,
@@ -160,6 +160,7 @@ export function replayDeadLetters(db: Queryable, params: ReplayDeadLettersParams
 export interface RestartRunParams {
   readonly run_id: string;
   readonly project_id: string;
+  readonly max_attempts: number;
   readonly reason: string;
   readonly aging_ms: number;
   readonly actor_id: string;
@@ -171,40 +172,43 @@ export interface RestartRunRow {
 }
 
 const restartRunText = `with mine as materialized (
-  select r.id, r.created_at from job_runs r join jobs j on j.id = r.job_id
+  select r.id, r.created_at from job_runs r
    where r.id = $1 and r.created_at = strait_id_time($1) and r.project_id = $2
-     and r.attempt < coalesce(r.max_attempts_override, j.max_attempts)
-), a as (delete from run_active where run_id = any (array(select id from mine)) returning run_id, attempt),
+     and r.attempt < coalesce(r.max_attempts_override, $3::int)
+), a as (delete from run_active where run_id = any (array(select id from mine)) returning run_id, attempt, claim_seq),
    w as (delete from run_waiting where run_id = any (array(select id from mine)) returning run_id, attempt),
 done as (
   update job_runs r
      set status = 'queued', attempt = r.attempt + 1, started_at = null, finished_at = null, heartbeat_at = null,
-         expires_at = null, next_retry_at = null, error = $3
+         expires_at = null, next_retry_at = null, error = $4
    where r.id = any (array(select run_id from a union all select run_id from w)) and r.created_at = strait_id_time($1)
      and (r.status = any ('{queued,dequeued,executing,waiting}')) is true
-  returning r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority
+  returning r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.scheduled_at
 ), ready as (
   insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
-  select project_id, (extract(epoch from created_at) * 1000)::bigint - priority * $4::bigint, id, created_at, job_id, attempt from done
+  select project_id, (extract(epoch from greatest(created_at, scheduled_at)) * 1000)::bigint - priority * $5::bigint,
+         id, created_at, job_id, attempt
+    from done
 ), told as (
   insert into run_events (run_id, type, level, message, data)
-  select id, 'state_change', 'warn', $3,
+  select id, 'state_change', 'warn', $4,
          jsonb_build_object('from', case when exists (select from w) then 'waiting' else 'executing' end,
-                            'to', 'queued', 'attempt', attempt, 'by', $5::text) from done
+                            'to', 'queued', 'attempt', attempt, 'by', $6::text) from done
 ), woken as materialized (
   select pg_notify('run_wake', 'ready') where exists (select from done)
   union all select pg_notify('run_live', '') where exists (select from done)
-  union all select pg_notify('run_abort', a.run_id) from a
+  union all select pg_notify('run_abort', a.run_id || ' ' || a.claim_seq) from a
 )
 select id, (select count(*) from woken)::int as "woken" from done`;
 
-/** executing or waiting → queued, next attempt. No row: neither, or no attempt left. */
+/** executing or waiting → queued, next attempt. No row: neither, or no attempt left (:max_attempts of the run's version). */
 export function restartRun(db: Queryable, params: RestartRunParams): Promise<RestartRunRow | undefined> {
   return maybe<RestartRunRow>(db, {
     text: restartRunText,
     values: [
       params.run_id,
       params.project_id,
+      params.max_attempts,
       params.reason,
       params.aging_ms,
       params.actor_id,

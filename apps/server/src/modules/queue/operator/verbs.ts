@@ -84,20 +84,22 @@ export function createOperatorVerbs(
       const descendants: string[] = [];
       let parents: readonly string[] = canceled;
       for (let level = 0; level < CASCADE_LEVELS && parents.length > 0; level++) {
-        const children = (
-          await store.listChildIds(tx, { parent_ids: parents, project_id: input.project_id })
-        ).map((row) => row.id);
-        for (let start = 0; start < children.length; start += CASCADE_CHUNK) {
+        const children = await store.listChildIds(tx, {
+          parent_ids: parents,
+          project_id: input.project_id,
+        });
+        const live = children.filter((child) => child.live).map(({ id }) => id);
+        for (let start = 0; start < live.length; start += CASCADE_CHUNK) {
           descendants.push(
             ...(await cancelOnly(
               tx,
               input.project_id,
-              children.slice(start, start + CASCADE_CHUNK),
+              live.slice(start, start + CASCADE_CHUNK),
               input.child_reason,
             )),
           );
         }
-        parents = children;
+        parents = children.map(({ id }) => id);
       }
       await left(tx, input.project_id, [...canceled, ...descendants], input.reason);
       return { canceled, descendants };
@@ -120,7 +122,13 @@ export function createOperatorVerbs(
     /** executing or waiting → queued with the next attempt; the running request is aborted. False: refused. */
     restart: async (
       tx: Queryable,
-      input: { project_id: string; run_id: string; reason: string; actor_id: string },
+      input: {
+        project_id: string;
+        run_id: string;
+        reason: string;
+        actor_id: string;
+        max_attempts: number;
+      },
     ): Promise<boolean> => {
       if ((await store.restartRun(tx, { ...input, aging_ms })) === undefined) return false;
       await left(tx, input.project_id, [input.run_id], input.reason);

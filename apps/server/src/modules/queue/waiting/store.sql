@@ -11,7 +11,8 @@ with gone as (
   select run_id, run_created_at, attempt, claim_seq from gone
 ), done as (
   update job_runs r
-     set status = 'waiting', started_at = (select started_at from gone), expires_at = null, next_retry_at = null, heartbeat_at = null
+     set status = 'waiting', claimed_at = (select started_at from gone),
+         started_at = coalesce(r.started_at, (select started_at from gone)), expires_at = null, next_retry_at = null, heartbeat_at = null
    where r.id = (select run_id from gone) and r.created_at = (select run_created_at from gone)
      and r.project_id = :project_id and (r.status = any ('{queued,dequeued,executing}')) is true
   returning r.id, r.attempt
@@ -33,10 +34,12 @@ with gone as (
   update job_runs r set status = 'queued'
    where r.id = (select run_id from gone) and r.created_at = (select run_created_at from gone)
      and r.project_id = :project_id and (r.status = 'waiting') is true
-  returning r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority
+  returning r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.scheduled_at
 ), ready as (
   insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
-  select project_id, (extract(epoch from created_at) * 1000)::bigint - priority * :aging_ms::bigint, id, created_at, job_id, attempt from done
+  select project_id, (extract(epoch from greatest(created_at, scheduled_at)) * 1000)::bigint - priority * :aging_ms::bigint,
+         id, created_at, job_id, attempt
+    from done
 ), told as (
   insert into run_events (run_id, type, level, message, data)
   select id, 'state_change', 'info', 'queued',

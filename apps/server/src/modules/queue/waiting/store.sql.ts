@@ -21,7 +21,8 @@ const waitRunText = `with gone as (
   select run_id, run_created_at, attempt, claim_seq from gone
 ), done as (
   update job_runs r
-     set status = 'waiting', started_at = (select started_at from gone), expires_at = null, next_retry_at = null, heartbeat_at = null
+     set status = 'waiting', claimed_at = (select started_at from gone),
+         started_at = coalesce(r.started_at, (select started_at from gone)), expires_at = null, next_retry_at = null, heartbeat_at = null
    where r.id = (select run_id from gone) and r.created_at = (select run_created_at from gone)
      and r.project_id = $3 and (r.status = any ('{queued,dequeued,executing}')) is true
   returning r.id, r.attempt
@@ -45,7 +46,7 @@ export function waitRun(db: Queryable, params: WaitRunParams): Promise<WaitRunRo
       params.project_id,
       params.event_key,
     ],
-    name: 'queue_waiting_waitRun_c134c7d1',
+    name: 'queue_waiting_waitRun_27af69ae',
   });
 }
 
@@ -67,10 +68,12 @@ const resumeRunText = `with gone as (
   update job_runs r set status = 'queued'
    where r.id = (select run_id from gone) and r.created_at = (select run_created_at from gone)
      and r.project_id = $2 and (r.status = 'waiting') is true
-  returning r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority
+  returning r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.scheduled_at
 ), ready as (
   insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
-  select project_id, (extract(epoch from created_at) * 1000)::bigint - priority * $3::bigint, id, created_at, job_id, attempt from done
+  select project_id, (extract(epoch from greatest(created_at, scheduled_at)) * 1000)::bigint - priority * $3::bigint,
+         id, created_at, job_id, attempt
+    from done
 ), told as (
   insert into run_events (run_id, type, level, message, data)
   select id, 'state_change', 'info', 'queued',
@@ -91,7 +94,7 @@ export function resumeRun(db: Queryable, params: ResumeRunParams): Promise<Resum
       params.aging_ms,
       params.reason,
     ],
-    name: 'queue_waiting_resumeRun_3ef2a653',
+    name: 'queue_waiting_resumeRun_f561c7b0',
   });
 }
 

@@ -96,6 +96,19 @@ describe('other actions', () => {
     assert.match(refused.body.error, /no attempt is left/);
   });
 
+  test('restarting counts the attempts of the version the run runs', async () => {
+    for (const [mine, live, status] of [
+      [1, 5, 409],
+      [5, 1, 200],
+    ] as const) {
+      const job = await on.makeJob({ max_attempts: mine });
+      const id = await on.run(job);
+      assert.equal((await on.call('PATCH', `/v1/jobs/${job}`, { max_attempts: live })).status, 200);
+      await on.claim(id);
+      assert.equal((await on.post(id, 'restart')).status, status);
+    }
+  });
+
   test('a freed idempotency key makes a new run', async () => {
     const job = await on.makeJob();
     const id = await on.run(job, { idempotency_key: 'k' });

@@ -6,6 +6,7 @@ import { Failure } from '../../../platform/failure.ts';
 import type { FailureCode } from '../../../domain/failures.ts';
 import type { ProjectScope } from '../../access/index.ts';
 import { recordAudit, type AuditSource } from '../../audit/index.ts';
+import type { Jobs } from '../../jobs/index.ts';
 import { isRunId, type OperatorVerbs, type Queue } from '../../queue/index.ts';
 import { findRun } from '../reads/store.sql.ts';
 import { preparePayload, refusal } from '../trigger/prepare.ts';
@@ -19,10 +20,13 @@ export interface RunActionDependencies {
   readonly db: Database;
   readonly operator: OperatorVerbs;
   readonly queue: Pick<Queue, 'enqueueMany'>;
-  readonly jobs: TriggerJobs;
+  readonly jobs: TriggerJobs & RunVersions;
   readonly clock: Clock;
   readonly settings: { readonly max_payload_bytes: number };
 }
+
+/** Settings of the version that a run runs. */
+export type RunVersions = Pick<Jobs, 'executionConfig'>;
 
 /** Who acts, where, on which run. */
 export interface RunTarget {
@@ -122,16 +126,23 @@ export function createRunActions({
       }),
 
     /** @throws run_not_found, run_not_restartable */
-    restart: (target: RunTarget) =>
-      act(target, {
+    restart: async (target: RunTarget) => {
+      // Attempts are counted by the version the run runs, which is not always the live one.
+      const standing = await db.tenant(target.project.project_id, (tx) =>
+        requireStanding(tx, target),
+      );
+      const { max_attempts } = await jobs.executionConfig(standing);
+      return act(target, {
         action: 'run.restarted',
         code: 'run_not_restartable',
-        change: (tx, key) => operator.restart(tx, { ...key, reason: 'restarted by user' }),
+        change: (tx, key) =>
+          operator.restart(tx, { ...key, reason: 'restarted by user', max_attempts }),
         cannot: ({ status }) =>
           status === 'executing' || status === 'waiting'
             ? 'become queued: no attempt is left'
             : 'become queued; only executing and waiting can',
-      }),
+      });
+    },
 
     /** Pausing twice is no error. @throws run_not_found, run_not_pausable */
     pause: (target: RunTarget): Promise<JobRun> =>

@@ -5,8 +5,10 @@
 select case when r.status = 'queued' and exists (select from run_active a where a.run_id = r.id) then 'executing'
             else r.status end as "status!",
        exists (select from run_parked p where p.run_id = r.id and p.lane_id = 0) as "held!",
-       r.job_id, r.idempotency_key
+       r.job_id, r.idempotency_key, r.job_version,
+       j.version as live_version, j.version_policy, j.backwards_compatible
   from job_runs r
+  join jobs j on j.id = r.job_id
  where r.id = :run_id and r.created_at = strait_id_time(:run_id) and r.project_id = :project_id;
 
 -- name: listRuns :many

@@ -12,13 +12,19 @@ export interface FindStandingRow {
   readonly held: boolean;
   readonly job_id: string;
   readonly idempotency_key: string | null;
+  readonly job_version: number;
+  readonly live_version: number;
+  readonly version_policy: string;
+  readonly backwards_compatible: boolean;
 }
 
 const findStandingText = `select case when r.status = 'queued' and exists (select from run_active a where a.run_id = r.id) then 'executing'
             else r.status end as "status",
        exists (select from run_parked p where p.run_id = r.id and p.lane_id = 0) as "held",
-       r.job_id, r.idempotency_key
+       r.job_id, r.idempotency_key, r.job_version,
+       j.version as live_version, j.version_policy, j.backwards_compatible
   from job_runs r
+  join jobs j on j.id = r.job_id
  where r.id = $1 and r.created_at = strait_id_time($1) and r.project_id = $2`;
 
 /** Where a run stands right now. A lease that is not yet in the wide row counts as executing. */
