@@ -6,6 +6,7 @@ import { globSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 import { createDatabase } from '../apps/server/src/platform/db/database.ts';
+import { guardTransitions } from '../apps/server/test/state-guard.ts';
 import { migrate } from '../apps/server/src/platform/db/migrate.ts';
 import { secureTenantTables } from '../apps/server/src/platform/db/tenant-role.ts';
 import { startLocalPostgres } from '../packages/local-postgres/src/index.ts';
@@ -50,6 +51,7 @@ try {
   await migrate(url, { directory: path.join(root, 'apps/server/migrations') });
   const prepared = createDatabase({ url, application_name: 'strait-tests', max: 1 });
   const tenantRole = await prepared.transaction((tx) => secureTenantTables(tx));
+  await guardTransitions(prepared);
   await prepared.close();
 
   const env = {

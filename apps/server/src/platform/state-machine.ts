@@ -1,4 +1,4 @@
-// A transition table as data: the one source for guards in SQL (`into`), for tests and for diagrams.
+// A transition table as data: guards in SQL take it by `into`, or are held to it by the tests (test/state-guard.ts).
 
 /** A change of state that the table does not allow. It is a bug, never an answer to a caller. */
 export class InvalidTransition extends Error {
