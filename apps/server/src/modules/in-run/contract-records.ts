@@ -92,6 +92,10 @@ export const reportResources = operation({
       memory_percent: percent,
       cpu_percent: percent,
     })
+    .refine(
+      (sample) => Object.values(sample).some((figure) => figure !== undefined),
+      'needs at least one of memory_mb, memory_percent and cpu_percent',
+    )
     .meta({ id: 'SDKResourcesRequest' }),
   replies: { 201: StatusOK },
   failures: tokenFailures,

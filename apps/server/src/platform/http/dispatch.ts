@@ -259,7 +259,9 @@ export function createDispatcher<Caller, Project extends { readonly project_id: 
     errorAnswer,
 
     async dispatch({ operation, handle }, arrival) {
-      const headers: Record<string, string> = {};
+      const headers: Record<string, string> = {
+        ...operation.reply_headers?.(arrival.request.headers),
+      };
       const controller = new AbortController();
       const { signal } = controller;
       const gone = () => controller.abort(clientGone);
