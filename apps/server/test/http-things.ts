@@ -148,6 +148,7 @@ const catalogue = {
   route_not_found: { status: 404, message: 'no route', retryable: false },
   method_not_allowed: { status: 405, message: 'no method', retryable: false },
   body_too_large: { status: 413, message: 'too large', retryable: false },
+  headers_too_large: { status: 431, message: 'too much', retryable: false },
   rate_limited: { status: 429, message: 'slow down', retryable: true },
   too_many_streams: { status: 429, message: 'too many streams', retryable: true },
   internal: { status: 500, message: 'internal error', retryable: true },

@@ -105,8 +105,8 @@ const Annotations = z
   .record(
     z
       .string()
-      .min(1)
-      .max(128)
+      .min(1, 'a key has 1 to 128 characters')
+      .max(128, 'a key has 1 to 128 characters')
       .refine((key) => !key.startsWith('_'), { message: 'keys starting with _ are reserved' }),
     z.string().max(1024),
   )

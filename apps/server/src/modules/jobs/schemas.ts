@@ -12,13 +12,21 @@ const seconds = count;
 const text = (max: number) => z.string().max(max);
 const json = z.unknown();
 
+const keyUpTo = (length: number) => {
+  const rule = `a key has 1 to ${length} characters`;
+  return z.string().min(1, rule).max(length, rule);
+};
+
 export const Tags = z
-  .record(z.string().min(1).max(64), z.string().max(256))
+  .record(keyUpTo(64), z.string().max(256))
   .refine((tags) => Object.keys(tags).length <= 20, 'at most 20 tags')
   .meta({ maxProperties: 20 });
 
 const RunMetadata = z
-  .record(z.string().min(1).max(128), z.string().max(1024))
+  .record(
+    keyUpTo(128).refine((key) => !key.startsWith('_'), 'keys starting with _ are reserved'),
+    z.string().max(1024),
+  )
   .refine((metadata) => Object.keys(metadata).length <= 50, 'at most 50 members');
 
 export const RateLimitKey = z

@@ -29,7 +29,12 @@ export const replayRun = operation({
   path: '/v1/runs/:runID/replay',
   summary: 'Run again as a new run, from the start or from a checkpoint',
   query: z.object({
-    from_checkpoint: z.coerce.number().int().min(1).max(2_147_483_647).optional(),
+    from_checkpoint: z.coerce
+      .number('must be a whole number')
+      .int('must be a whole number')
+      .min(1, 'must be at least 1')
+      .max(2_147_483_647)
+      .optional(),
   }),
   replies: { 201: JobRun },
   failures: ['run_not_found', 'run_not_replayable', 'checkpoint_not_found', 'job_disabled'],

@@ -11,9 +11,14 @@ export const limits = { ttl_secs: 2_592_000, key: 256, bulk_items: 500 } as cons
 const atMost = (count: number, what: string) => (map: Readonly<Record<string, string>>) =>
   Object.keys(map).length <= count ? undefined : `has more than ${count} ${what}`;
 
+const keyUpTo = (length: number) => {
+  const rule = `a key has 1 to ${length} characters`;
+  return z.string().min(1, rule).max(length, rule);
+};
+
 const stringMap = (limit: { count: number; key: number; value: number; what: string }) =>
   z
-    .record(z.string().min(1).max(limit.key), z.string().max(limit.value))
+    .record(keyUpTo(limit.key), z.string().max(limit.value))
     .superRefine((map, context) => {
       const problem = atMost(limit.count, limit.what)(map);
       if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
