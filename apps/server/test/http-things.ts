@@ -38,6 +38,7 @@ const access: AccessControl<Who, Where> = {
     [named.query, named.body].every((name) => name === undefined || name === 'p')
       ? { project_id: 'p' }
       : refuse('project_mismatch'),
+  admit: () => undefined,
   throttle: () => undefined,
   bucketOf: (who) => who.may.join(),
 };

@@ -28,6 +28,7 @@ export const failures = {
   unauthorized: refuse(401, 'missing or invalid credentials'),
   forbidden: refuse(403, 'the credentials do not allow this'),
   project_mismatch: refuse(403, 'the credentials do not belong to this project'),
+  project_not_found: refuse(404, 'project not found'),
   route_not_found: refuse(404, 'there is no such route'),
   method_not_allowed: refuse(405, 'the route does not support this method'),
   body_too_large: refuse(413, 'the body is too large'),
@@ -44,9 +45,9 @@ export const failures = {
   scope_not_held: refuse(403, 'only scopes the caller holds can be granted'),
   run_token_mismatch: refuse(403, 'the run token belongs to another run'),
   api_key_not_found: refuse(404, 'API key not found'),
+  api_key_revoked: refuse(409, 'the API key is already revoked'),
   api_key_not_rotatable: refuse(409, 'the API key is revoked or already rotated'),
-  project_not_found: refuse(404, 'project not found'),
-  project_exists: refuse(409, 'the project exists under another organization'),
+  project_exists: refuse(409, 'a project with this id exists already'),
   environment_not_found: refuse(404, 'environment not found'),
 
   // jobs
@@ -125,6 +126,7 @@ export const commonFailures = [
   'unauthorized',
   'forbidden',
   'project_mismatch',
+  'project_not_found',
   'route_not_found',
   'method_not_allowed',
   'body_too_large',

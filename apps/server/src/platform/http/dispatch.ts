@@ -138,6 +138,7 @@ export function createDispatcher<Caller, Project extends { readonly project_id: 
       if (!authorized) {
         await access.authorize(caller, permission, { project_id: project?.project_id, params });
       }
+      if (project && operation.project !== 'none') await access.admit(caller, project);
     }
 
     const context: RequestContext<unknown, unknown> = {

@@ -191,7 +191,9 @@ function commonOf(operation: OperationSpec, common: readonly string[]): string[]
   if (is_public && !operation.body && !operation.query && !operation.params)
     never.add('invalid_request');
   if (is_public) for (const code of ['unauthorized', 'forbidden']) never.add(code);
-  if (!has_project) for (const code of ['project_required', 'project_mismatch']) never.add(code);
+  if (!has_project)
+    for (const code of ['project_required', 'project_mismatch', 'project_not_found'])
+      never.add(code);
   if (operation.method === 'GET') never.add('overloaded');
   if (operation.stream) never.add('request_timeout');
   return common.filter((code) => !never.has(code));
