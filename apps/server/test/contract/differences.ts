@@ -181,7 +181,6 @@ export const differences: readonly Difference[] = [
       'postSdkV1RunsByRunIDContinue: body may be missing',
       'RescheduleRunRequest.scheduled_at: minLength 1 → none',
       'UpdateJobRequest.retry_strategy: values *',
-      'DryRunValidationResult.job: type object → any',
       'BulkCancelAllRequest: minProperties 1 → none',
       'RotateAPIKeyResponse.expires_at: optional → omitted when empty',
       'CreateAPIKeyRequest.scopes[]: values * → "any"',

@@ -2,7 +2,9 @@
 
 import { z } from 'zod';
 import { operation } from '../../access/index.ts';
+import type { DeepReadonly } from '../../../platform/http/define-api.ts';
 import { omitEmpty } from '../../../platform/http/json-reply.ts';
+import { Job } from '../../jobs/index.ts';
 import { RunStatus } from '../views.ts';
 
 /** Values that the job or a later check limits further are in rules.ts. */
@@ -73,7 +75,7 @@ export type TriggerResponse = z.input<typeof TriggerResponse>;
 
 export const DryRunValidationResult = z
   .object({
-    job: z.unknown(),
+    job: Job,
     payload_hash: z.string(),
     payload: z.unknown().optional(),
     scheduled_at: omitEmpty(z.string()),
@@ -81,7 +83,7 @@ export const DryRunValidationResult = z
     validation_warnings: omitEmpty(z.array(z.string())),
   })
   .meta({ id: 'DryRunValidationResult' });
-export type DryRunValidationResult = z.input<typeof DryRunValidationResult>;
+export type DryRunValidationResult = DeepReadonly<z.input<typeof DryRunValidationResult>>;
 
 export const triggerJob = operation({
   id: 'postV1JobsByJobIDTrigger',
