@@ -137,7 +137,7 @@ select r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.payl
 
 -- name: completeRuns :many prepared
 -- across projects: fenced by the lease of exactly this claim.
--- A resumed or handed-back attempt keeps its first started_at.
+-- A resumed or handed-back attempt keeps its first started_at. A trace is always that of the attempt that ends.
 -- :facts is {run id: {c: claim_seq, s: started_at, r: result, t: execution trace, v: [version, version_id],
 -- d: event data}}. Ids missing in the answer were fenced off: somebody else owns the run now.
 with gone as (
@@ -150,7 +150,7 @@ with gone as (
          error = null, error_class = null,
          started_at = coalesce(r.started_at, (:facts_json::jsonb -> r.id ->> 's')::timestamptz),
          result = :facts_json::jsonb -> r.id -> 'r',
-         execution_trace = coalesce(:facts_json::jsonb -> r.id -> 't', r.execution_trace),
+         execution_trace = :facts_json::jsonb -> r.id -> 't',
          job_version = coalesce((:facts_json::jsonb -> r.id -> 'v' ->> 0)::int, r.job_version),
          job_version_id = coalesce(:facts_json::jsonb -> r.id -> 'v' ->> 1, r.job_version_id)
    where r.id = any (array(select run_id from gone))
@@ -197,7 +197,7 @@ with gone as (
          error = f.fact ->> 'e', error_class = f.fact ->> 'ec',
          result = coalesce(f.fact -> 'r', r.result),
          metadata = r.metadata || coalesce(f.fact -> 'm', '{}'),
-         execution_trace = coalesce(f.fact -> 't', r.execution_trace),
+         execution_trace = case when f.fact ->> 'u' is null then f.fact -> 't' else r.execution_trace end,
          job_version = coalesce((f.fact -> 'v' ->> 0)::int, r.job_version),
          job_version_id = coalesce(f.fact -> 'v' ->> 1, r.job_version_id)
     from (select k.id, :facts_json::jsonb -> k.id as fact, :facts_json::jsonb -> k.id ->> 'to' as to_status
@@ -278,7 +278,7 @@ with held as materialized (
   returning run_id, attempt, started_at
 ), done as (
   update job_runs r
-     set status = 'executing', expires_at = null, next_retry_at = null,
+     set status = 'executing', expires_at = null, next_retry_at = null, execution_trace = null,
          started_at = coalesce(r.started_at, (:starts_json::jsonb ->> r.id)::timestamptz)
    where r.id = any (array(select run_id from held))
      and r.created_at >= :created_from::timestamptz and r.created_at <= :created_to::timestamptz

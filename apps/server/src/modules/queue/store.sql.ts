@@ -273,7 +273,7 @@ const completeRunsText = `with gone as (
          error = null, error_class = null,
          started_at = coalesce(r.started_at, ($2::jsonb -> r.id ->> 's')::timestamptz),
          result = $2::jsonb -> r.id -> 'r',
-         execution_trace = coalesce($2::jsonb -> r.id -> 't', r.execution_trace),
+         execution_trace = $2::jsonb -> r.id -> 't',
          job_version = coalesce(($2::jsonb -> r.id -> 'v' ->> 0)::int, r.job_version),
          job_version_id = coalesce($2::jsonb -> r.id -> 'v' ->> 1, r.job_version_id)
    where r.id = any (array(select run_id from gone))
@@ -299,7 +299,7 @@ select id, (select count(*) from live)::int as "told" from done`;
 
 /**
  * across projects: fenced by the lease of exactly this claim.
- * A resumed or handed-back attempt keeps its first started_at.
+ * A resumed or handed-back attempt keeps its first started_at. A trace is always that of the attempt that ends.
  * :facts is {run id: {c: claim_seq, s: started_at, r: result, t: execution trace, v: [version, version_id],
  * d: event data}}. Ids missing in the answer were fenced off: somebody else owns the run now.
  */
@@ -313,7 +313,7 @@ export function completeRuns(db: Queryable, params: CompleteRunsParams): Promise
       params.created_to,
       params.idempotency_retention_secs,
     ],
-    name: 'queue_completeRuns_cf55fbb8',
+    name: 'queue_completeRuns_0507a521',
   });
 }
 
@@ -354,7 +354,7 @@ const settleRunsText = `with gone as (
          error = f.fact ->> 'e', error_class = f.fact ->> 'ec',
          result = coalesce(f.fact -> 'r', r.result),
          metadata = r.metadata || coalesce(f.fact -> 'm', '{}'),
-         execution_trace = coalesce(f.fact -> 't', r.execution_trace),
+         execution_trace = case when f.fact ->> 'u' is null then f.fact -> 't' else r.execution_trace end,
          job_version = coalesce((f.fact -> 'v' ->> 0)::int, r.job_version),
          job_version_id = coalesce(f.fact -> 'v' ->> 1, r.job_version_id)
     from (select k.id, $2::jsonb -> k.id as fact, $2::jsonb -> k.id ->> 'to' as to_status
@@ -412,7 +412,7 @@ export function settleRuns(db: Queryable, params: SettleRunsParams): Promise<Set
       params.aging_ms,
       params.idempotency_retention_secs,
     ],
-    name: 'queue_settleRuns_4119c386',
+    name: 'queue_settleRuns_be53913e',
   });
 }
 
@@ -507,7 +507,7 @@ const markExecutingText = `with held as materialized (
   returning run_id, attempt, started_at
 ), done as (
   update job_runs r
-     set status = 'executing', expires_at = null, next_retry_at = null,
+     set status = 'executing', expires_at = null, next_retry_at = null, execution_trace = null,
          started_at = coalesce(r.started_at, ($3::jsonb ->> r.id)::timestamptz)
    where r.id = any (array(select run_id from held))
      and r.created_at >= $4::timestamptz and r.created_at <= $5::timestamptz
@@ -536,7 +536,7 @@ export function markExecuting(db: Queryable, params: MarkExecutingParams): Promi
       params.created_from,
       params.created_to,
     ],
-    name: 'queue_markExecuting_a4ce09bf',
+    name: 'queue_markExecuting_ffaf3f4e',
   });
 }
 

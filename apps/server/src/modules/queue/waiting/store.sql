@@ -11,7 +11,8 @@ with gone as (
   select run_id, run_created_at, attempt, claim_seq from gone
 ), done as (
   update job_runs r
-     set status = 'waiting', started_at = (select started_at from gone), expires_at = null, next_retry_at = null, heartbeat_at = null
+     set status = 'waiting', started_at = (select started_at from gone), expires_at = null, next_retry_at = null, heartbeat_at = null,
+         execution_trace = null
    where r.id = (select run_id from gone) and r.created_at = (select run_created_at from gone)
      and r.project_id = :project_id and (r.status = any ('{queued,dequeued,executing}')) is true
   returning r.id, r.attempt

@@ -21,7 +21,8 @@ const waitRunText = `with gone as (
   select run_id, run_created_at, attempt, claim_seq from gone
 ), done as (
   update job_runs r
-     set status = 'waiting', started_at = (select started_at from gone), expires_at = null, next_retry_at = null, heartbeat_at = null
+     set status = 'waiting', started_at = (select started_at from gone), expires_at = null, next_retry_at = null, heartbeat_at = null,
+         execution_trace = null
    where r.id = (select run_id from gone) and r.created_at = (select run_created_at from gone)
      and r.project_id = $3 and (r.status = any ('{queued,dequeued,executing}')) is true
   returning r.id, r.attempt
@@ -45,7 +46,7 @@ export function waitRun(db: Queryable, params: WaitRunParams): Promise<WaitRunRo
       params.project_id,
       params.event_key,
     ],
-    name: 'queue_waiting_waitRun_c134c7d1',
+    name: 'queue_waiting_waitRun_234d4cf9',
   });
 }
 

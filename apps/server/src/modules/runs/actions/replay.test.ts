@@ -50,6 +50,15 @@ describe('replaying', () => {
     assert.deepEqual((await on.audits('run.replayed', original))[0]?.details, { new_run_id: id });
   });
 
+  test('starts with the priority the trigger gave, not the one retries made of it', async () => {
+    const original = await on.ended(await on.makeJob(), 'failed', { priority: 2 });
+    await on.app.sql(
+      `update job_runs set priority = 9, metadata = metadata || '{"_priority":"2"}' where id = $1`,
+      original,
+    );
+    assert.equal((await on.post(original, 'replay')).body.priority, 2);
+  });
+
   test('a pinned job repeats the version of the run, others the live one', async () => {
     for (const [version_policy, expected] of [
       ['pin', 1],

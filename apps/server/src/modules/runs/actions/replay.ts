@@ -2,7 +2,13 @@
 
 import type { Tx } from '../../../platform/db/database.ts';
 import type { ProjectScope } from '../../access/index.ts';
-import { runTimes, type Enqueued, type NewRun, type Queue } from '../../queue/index.ts';
+import {
+  givenPriority,
+  runTimes,
+  type Enqueued,
+  type NewRun,
+  type Queue,
+} from '../../queue/index.ts';
 import * as store from './store.sql.ts';
 
 /** A completed run has nothing to repeat, a dead letter is replayed as itself. */
@@ -44,7 +50,7 @@ export function replayOf(
     ...project,
     job_id: source.job_id,
     payload: checkpoint?.state_json ?? source.payload_json,
-    priority: source.priority,
+    priority: givenPriority(source),
     extra: {
       triggered_by: 'manual',
       created_by,
