@@ -131,6 +131,8 @@ export const differences: readonly Difference[] = [
       'JobHealthResponse.*: added',
       'JobRun.claimed_at: added',
       'JobRun.error_class: added',
+      'JobRun.held: added',
+      'deleteV1RunsByRunIDIdempotencyKey reply 200.had_key: added',
       'QueueStats.waiting: added',
       'StatusOK.cancel_requested: added',
       'postV1RunsBulkCancelAll reply 200.has_more: added',
@@ -197,6 +199,9 @@ export const differences: readonly Difference[] = [
   {
     because: 'Closed lists where the reference took any text and clients only ever send these.',
     lines: [
+      'BulkCancelAllRequest.triggered_by: values "any" → *',
+      'getV1Runs.query.triggered_by: values "any" → *',
+      'getV1RunsByRunIDEvents.query.*: values "any" → *',
       'SDKLogRequest.level: values "any" → *',
       'SDKLogRequest.type: values "any" → *',
       'SDKOutputRequest.schema: type any → object',

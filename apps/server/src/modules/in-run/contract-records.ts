@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { operation } from '../access/index.ts';
 import {
+  EventLevel,
   JobRun,
   runDetailLimits,
   RunCheckpoint,
@@ -48,7 +49,7 @@ export const logRun = operation({
   body: z
     .strictObject({
       type: z.enum(['log', 'state_change', 'error', 'progress', 'resource_sample']).default('log'),
-      level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+      level: EventLevel.default('info'),
       message,
       data: z.unknown().optional(),
     })

@@ -4,6 +4,7 @@ import type { Tx } from '../../../platform/db/database.ts';
 import type { ProjectScope } from '../../access/index.ts';
 import {
   givenPriority,
+  isTerminal,
   runTimes,
   type Enqueued,
   type NewRun,
@@ -22,6 +23,13 @@ const REPLAYABLE = new Set([
 ]);
 
 export const isReplayable = (status: string): boolean => REPLAYABLE.has(status);
+
+export function whyNotReplayable(status: string): string {
+  if (status === 'dead_letter') return 'the run is dead_letter: dlq-replay queues it again';
+  return isTerminal(status)
+    ? `the run is ${status}: it has nothing to repeat`
+    : `the run is still ${status}; only finished runs can be replayed`;
+}
 
 export type ReplaySource = store.ListReplaySourcesRow;
 
