@@ -34,6 +34,13 @@ export const differences: readonly Difference[] = [
     lines: ['CreateJobRequest.*: nullable', 'UpdateJobRequest.*: nullable'],
   },
   {
+    because: '0 means the default on update as well, as it always did on create.',
+    lines: [
+      'UpdateJobRequest.max_attempts: minimum 1 → 0',
+      'UpdateJobRequest.timeout_secs: minimum 1 → 0',
+    ],
+  },
+  {
     because: 'Settings that the reference stored on jobs, and answered with, can be set as well.',
     lines: [
       'CreateJobRequest.*: added',

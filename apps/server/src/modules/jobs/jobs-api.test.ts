@@ -13,7 +13,7 @@ import { createJobs, jobRoutes } from './index.ts';
 interface Problem {
   readonly index: number;
   readonly code: string;
-  readonly details: readonly { readonly path: string }[];
+  readonly details: readonly { readonly path: string; readonly message: string }[];
 }
 
 /** What replies about jobs may hold; which of it is there is for the test to say. */

@@ -101,6 +101,9 @@ const settings = {
 const name = z.string().min(1).max(255);
 const slug = z.string().min(1).max(128);
 const endpoint_url = z.string().min(1).max(2048);
+// 0 is the default, as in the reference.
+const max_attempts = z.int().min(0).max(100).nullish();
+const timeout_secs = z.int().min(0).max(86_400).nullish();
 
 export const CreateJobRequest = z
   .strictObject({
@@ -109,8 +112,8 @@ export const CreateJobRequest = z
     slug,
     endpoint_url,
     enabled: z.boolean().optional(),
-    max_attempts: z.int().min(0).max(100).nullish(),
-    timeout_secs: z.int().min(0).max(86_400).nullish(),
+    max_attempts,
+    timeout_secs,
     ...settings,
   })
   .meta({ id: 'CreateJobRequest' });
@@ -121,8 +124,8 @@ export const UpdateJobRequest = z
     slug: slug.optional(),
     endpoint_url: endpoint_url.optional(),
     enabled: z.boolean().optional(),
-    max_attempts: z.int().min(1).max(100).nullish(),
-    timeout_secs: z.int().min(1).max(86_400).nullish(),
+    max_attempts,
+    timeout_secs,
     ...settings,
     version_id: z.string().max(64).optional().meta({
       description: 'The version the change was made for; another one by now is a conflict.',
