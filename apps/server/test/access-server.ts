@@ -120,7 +120,13 @@ export async function openAccess() {
     ...more,
   });
   const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
+  /** Registers the project unless it is known. */
+  async function projectOf(id: string): Promise<void> {
+    const made = await call('POST', '/v1/projects', internal(), { id, name: `Project ${id}` });
+    assert.ok([201, 409].includes(made.status), JSON.stringify(made.body));
+  }
   async function keyOf(project: string, body: object = {}): Promise<{ id: string; key: string }> {
+    await projectOf(project);
     const made = await call('POST', '/v1/api-keys', internal(project), { name: 'k', ...body });
     assert.equal(made.status, 201, JSON.stringify(made.body));
     return made.body as unknown as { id: string; key: string };
@@ -133,7 +139,19 @@ export async function openAccess() {
     await flushUsage();
     await database.drop();
   };
-  return { database, statements, sql, call, internal, bearer, keyOf, who, flushUsage, close };
+  return {
+    database,
+    statements,
+    sql,
+    call,
+    internal,
+    bearer,
+    keyOf,
+    projectOf,
+    who,
+    flushUsage,
+    close,
+  };
 }
 
 export type OpenAccess = Awaited<ReturnType<typeof openAccess>>;

@@ -38,6 +38,7 @@ const access: AccessControl<Who, Where> = {
     [named.query, named.body].every((name) => name === undefined || name === 'p')
       ? { project_id: 'p' }
       : refuse('project_mismatch'),
+  admit: () => undefined,
   throttle: () => undefined,
   bucketOf: (who) => who.may.join(),
 };
@@ -148,6 +149,7 @@ const catalogue = {
   route_not_found: { status: 404, message: 'no route', retryable: false },
   method_not_allowed: { status: 405, message: 'no method', retryable: false },
   body_too_large: { status: 413, message: 'too large', retryable: false },
+  headers_too_large: { status: 431, message: 'too much', retryable: false },
   rate_limited: { status: 429, message: 'slow down', retryable: true },
   too_many_streams: { status: 429, message: 'too many streams', retryable: true },
   internal: { status: 500, message: 'internal error', retryable: true },

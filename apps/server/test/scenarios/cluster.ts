@@ -70,7 +70,7 @@ const SECRETS = {
   JWT_SIGNING_KEY: 'j'.repeat(48),
   ENCRYPTION_KEY: 'e'.repeat(64),
 };
-const PROJECT = 'scenario';
+const PROJECT = 'default';
 const SETTINGS: Readonly<Record<string, string>> = {
   ...SECRETS,
   HOST: '127.0.0.1',

@@ -10,6 +10,7 @@ import type { Database } from '../../platform/db/database.ts';
 import { Failure } from '../../platform/failure.ts';
 import type { AccessControl, Credentials } from '../../platform/http/access-control.ts';
 import type { LimitState } from '../../platform/http/rate-limit.ts';
+import type { Projects } from '../projects/index.ts';
 import type { KeyLookup } from './key-lookup.ts';
 import { projectScope } from './project-scope.ts';
 import { hashKey, looksLikeKey } from './rules.ts';
@@ -20,6 +21,7 @@ export interface AccessControlDeps {
   readonly db: Database;
   readonly findKey: KeyLookup;
   readonly usage: UsageRecorder;
+  readonly projects: Pick<Projects, 'exists'>;
   /** One, or two while it is being replaced. */
   readonly internal_secrets: readonly string[];
   /** Keys run tokens may be signed with. */
@@ -80,6 +82,12 @@ export function createAccessControl(
       return projectScope(project_id);
     },
 
+    // A key is proof that its project is there; the internal secret opens whatever id is named.
+    admit: (caller, { project_id }) =>
+      caller.kind === 'api_key' || caller.kind === 'run'
+        ? undefined
+        : requireProject(deps, project_id),
+
     throttle(caller) {
       const limit = caller.kind === 'api_key' ? caller.rate_limit : undefined;
       return limit && deps.hitWindow(limit.bucket, limit.requests, limit.window_secs);
@@ -90,6 +98,10 @@ export function createAccessControl(
       return caller.kind === 'user' ? `user:${caller.actor_id}` : caller.actor_id;
     },
   };
+}
+
+async function requireProject({ projects }: AccessControlDeps, project_id: string): Promise<void> {
+  if (!(await projects.exists(project_id))) throw failure('project_not_found');
 }
 
 /** What the caller holds in the project; `['*']` for the internal secret. */

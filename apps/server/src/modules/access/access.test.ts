@@ -10,12 +10,14 @@ describe('callers', () => {
   let internal: OpenAccess['internal'];
   let bearer: OpenAccess['bearer'];
   let keyOf: OpenAccess['keyOf'];
+  let projectOf: OpenAccess['projectOf'];
   let who: OpenAccess['who'];
   let flushUsage: OpenAccess['flushUsage'];
   let close: OpenAccess['close'];
 
   before(async () => {
-    ({ sql, call, internal, bearer, keyOf, who, flushUsage, close } = await openAccess());
+    ({ sql, call, internal, bearer, keyOf, projectOf, who, flushUsage, close } =
+      await openAccess());
   });
   after(() => close());
 
@@ -100,6 +102,7 @@ describe('callers', () => {
   });
 
   it('accepts both internal secrets, needs a project where one is needed, and checks its name', async () => {
+    await projectOf('p-x');
     assert.equal(
       (await who({ 'x-internal-secret': old_secret, 'x-project-id': 'p-x' })).status,
       200,
@@ -113,6 +116,20 @@ describe('callers', () => {
     assert.match(String(missing.body['error']), /X-Project-Id/);
     assert.equal((await who(internal('p-x'), { project_id: 'p-y' })).status, 403);
     assert.equal((await who(internal(), { project_id: 'has space' })).status, 400);
+    assert.equal((await who(internal('default'))).status, 200);
+  });
+
+  it('lets the internal secret into no project that does not exist, and makes none', async () => {
+    for (const unknown of [
+      await who(internal('p-nope')),
+      await who(internal(), { project_id: 'p-nope' }),
+      await call('GET', '/v1/api-keys?project_id=p-nope', internal()),
+      await call('POST', '/v1/api-keys', internal(), { project_id: 'p-nope', name: 'k' }),
+    ]) {
+      assert.deepEqual([unknown.status, unknown.body['code']], [404, 'project_not_found']);
+    }
+    assert.deepEqual(await sql(`select from projects where id = 'p-nope'`), []);
+    assert.deepEqual(await sql(`select from api_keys where project_id = 'p-nope'`), []);
   });
 
   it('gives a named user what his role and its parents allow, no more', async () => {
@@ -169,14 +186,10 @@ describe('callers', () => {
       call('POST', '/v1/projects', headers, body);
     const made = await create({ id: 'p-new', org_id: 'o1', name: 'New' });
     assert.deepEqual([made.status, made.body['org_id']], [201, 'o1']);
-    assert.equal(
-      (await create({ id: 'p-new', org_id: 'o1', name: 'Newer' })).body['name'],
-      'Newer',
-    );
-    assert.deepEqual(
-      (await create({ id: 'p-new', org_id: 'o2', name: 'Stolen' })).body['code'],
-      'project_exists',
-    );
+    for (const org_id of ['o1', 'o2']) {
+      const again = await create({ id: 'p-new', org_id, name: 'Newer' });
+      assert.deepEqual([again.status, again.body['code']], [409, 'project_exists']);
+    }
     assert.equal((await create({ name: 'x' })).status, 400);
     const { key } = await keyOf('p-new');
     assert.equal((await create({ name: 'By key' }, bearer(key) as never)).status, 403);
@@ -185,7 +198,7 @@ describe('callers', () => {
       (seen.body['data'] as { id: string }[]).map(({ id }) => id),
       ['p-new'],
     );
-    assert.equal((await call('GET', '/v1/projects/p-new', bearer(key))).body['name'], 'Newer');
+    assert.equal((await call('GET', '/v1/projects/p-new', bearer(key))).body['name'], 'New');
     assert.equal((await call('GET', '/v1/projects/p-a', bearer(key))).status, 404);
     assert.equal((await call('GET', '/v1/projects/p-a', internal())).status, 200);
     assert.ok(

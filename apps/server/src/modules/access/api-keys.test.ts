@@ -12,17 +12,30 @@ describe('API keys', () => {
   let internal: OpenAccess['internal'];
   let bearer: OpenAccess['bearer'];
   let keyOf: OpenAccess['keyOf'];
+  let projectOf: OpenAccess['projectOf'];
   let who: OpenAccess['who'];
   let flushUsage: OpenAccess['flushUsage'];
   let close: OpenAccess['close'];
 
   before(async () => {
-    ({ database, statements, sql, call, internal, bearer, keyOf, who, flushUsage, close } =
-      await openAccess());
+    ({
+      database,
+      statements,
+      sql,
+      call,
+      internal,
+      bearer,
+      keyOf,
+      projectOf,
+      who,
+      flushUsage,
+      close,
+    } = await openAccess());
   });
   after(() => close());
 
   it('stores a key as hash only and shows it once', async () => {
+    await projectOf('p-store');
     const made = await call('POST', '/v1/api-keys', internal(), {
       project_id: 'p-store',
       name: 'ci',
@@ -80,8 +93,12 @@ describe('API keys', () => {
     const old = await keyOf('p-rotate', { scopes: ['jobs:read'], rate_limit_requests: 1000 });
     const rotate = (body?: object) =>
       call('POST', `/v1/api-keys/${old.id}/rotate`, internal('p-rotate'), body);
-    assert.equal((await rotate({ grace_period_minutes: 10_081 })).status, 400);
-    const answers = await Promise.all([rotate({ grace_period_minutes: 0 }), rotate(), rotate()]);
+    for (const grace_period_minutes of [10_081, -1]) {
+      const refused = await rotate({ grace_period_minutes });
+      assert.equal(refused.status, 400);
+      assert.match(String(refused.body['error']), /^body\.grace_period_minutes: /);
+    }
+    const answers = await Promise.all([rotate(), rotate(), rotate()]);
     assert.deepEqual(answers.map(({ status }) => status).toSorted(), [201, 409, 409]);
     const made = answers.find(({ status }) => status === 201)?.body ?? {};
     assert.equal(made['name'], 'k (rotated)');
@@ -106,9 +123,22 @@ describe('API keys', () => {
       (await call('POST', '/v1/api-keys/nope/rotate', internal('p-rotate'))).status,
       404,
     );
+    await projectOf('p-other');
     assert.equal(
       (await call('POST', `/v1/api-keys/${old.id}/rotate`, internal('p-other'))).status,
       404,
+    );
+  });
+
+  it('ends the old key at once when the grace period is 0', async () => {
+    const old = await keyOf('p-now', { scopes: ['jobs:read'] });
+    const made = await call('POST', `/v1/api-keys/${old.id}/rotate`, internal('p-now'), {
+      grace_period_minutes: 0,
+    });
+    assert.equal(made.status, 201);
+    assert.deepEqual(
+      [(await who(bearer(old.key))).status, (await who(bearer(String(made.body['key'])))).status],
+      [401, 200],
     );
   });
 
@@ -120,7 +150,10 @@ describe('API keys', () => {
     const revoke = () => call('DELETE', `/v1/api-keys/${id}`, bearer(key));
     assert.deepEqual((await revoke()).body, { status: 'revoked' });
     assert.equal((await who(bearer(key))).status, 401);
-    assert.equal((await call('DELETE', `/v1/api-keys/${id}`, internal('p-revoke'))).status, 404);
+    const again = await call('DELETE', `/v1/api-keys/${id}`, internal('p-revoke'));
+    assert.deepEqual([again.status, again.body['code']], [409, 'api_key_revoked']);
+    const elsewhere = await call('DELETE', `/v1/api-keys/${id}`, internal('p-else'));
+    assert.deepEqual([elsewhere.status, elsewhere.body['code']], [404, 'api_key_not_found']);
     const list = await call('GET', '/v1/api-keys', internal('p-revoke'));
     assert.deepEqual(list.body, { data: [], has_more: false });
   });

@@ -8,14 +8,12 @@ import { page } from '../../platform/http/pagination.ts';
 import type { Cursor } from '../../platform/http/pagination.ts';
 import { recordAudit } from '../audit/index.ts';
 import type { AuditSource } from '../audit/index.ts';
-import type { Projects } from '../projects/index.ts';
 import { heldScopes } from './access-control.ts';
 import { makeKey, scopeBeyond, scopesToGrant } from './rules.ts';
 import * as store from './store.sql.ts';
 
 export interface ApiKeysDeps {
   readonly db: Database;
-  readonly projects: Pick<Projects, 'ensure'>;
   /** Whether the project has this environment. */
   readonly environmentExists: (project: ProjectScope, environment_id: string) => Promise<boolean>;
 }
@@ -35,7 +33,7 @@ export type ApiKeys = ReturnType<typeof createApiKeys>;
 
 const defaultGraceMinutes = 60;
 
-export function createApiKeys({ db, projects, environmentExists }: ApiKeysDeps) {
+export function createApiKeys({ db, environmentExists }: ApiKeysDeps) {
   return {
     async create(project: ProjectScope, creator: Caller, source: AuditSource, asked: NewApiKey) {
       const decision = scopesToGrant(
@@ -49,7 +47,6 @@ export function createApiKeys({ db, projects, environmentExists }: ApiKeysDeps) 
       }
       const { key, ...stored } = makeKey();
       const row = await db.tenant(project.project_id, async (tx) => {
-        await projects.ensure(tx, project.project_id);
         const created = await store.insertKey(tx, {
           ...project,
           ...stored,
@@ -94,10 +91,9 @@ export function createApiKeys({ db, projects, environmentExists }: ApiKeysDeps) 
       caller: Caller,
       source: AuditSource,
       key_id: string,
-      grace_period_minutes = 0,
+      grace_minutes = defaultGraceMinutes,
     ) {
       const held = await heldScopes(db, caller, project.project_id);
-      const grace_minutes = grace_period_minutes > 0 ? grace_period_minutes : defaultGraceMinutes;
       const { key, ...stored } = makeKey();
       return db.tenant(project.project_id, async (tx) => {
         const old = await store.lockKey(tx, { ...project, key_id });
@@ -129,7 +125,10 @@ export function createApiKeys({ db, projects, environmentExists }: ApiKeysDeps) 
     revoke: (project: ProjectScope, source: AuditSource, key_id: string) =>
       db.tenant(project.project_id, async (tx) => {
         const revoked = await store.revokeKey(tx, { ...project, key_id });
-        if (!revoked) throw new Failure<FailureCode>('api_key_not_found');
+        if (!revoked) {
+          const known = await store.lockKey(tx, { ...project, key_id });
+          throw new Failure<FailureCode>(known ? 'api_key_revoked' : 'api_key_not_found');
+        }
         await recordAudit(tx, project, source, {
           action: 'api_key.revoke',
           resource_type: 'api_key',

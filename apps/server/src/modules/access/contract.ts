@@ -56,7 +56,14 @@ const CreateAPIKeyResponse = z
   .meta({ id: 'CreateAPIKeyResponse' });
 
 const RotateAPIKeyRequest = z
-  .strictObject({ grace_period_minutes: z.int().max(10_080).optional() })
+  .strictObject({
+    grace_period_minutes: z
+      .int()
+      .min(0)
+      .max(10_080)
+      .optional()
+      .meta({ description: 'How long the old key still works; 0 = not at all. Default: 60' }),
+  })
   .meta({ id: 'RotateAPIKeyRequest' });
 
 const RotateAPIKeyResponse = z
@@ -127,5 +134,5 @@ export const revokeApiKey = operation({
   summary: 'Revoke a key at once',
   params,
   replies: { 200: z.object({ status: z.literal('revoked') }) },
-  failures: ['api_key_not_found'],
+  failures: ['api_key_not_found', 'api_key_revoked'],
 });

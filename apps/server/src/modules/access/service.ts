@@ -20,7 +20,7 @@ export interface AccessDeps extends Pick<
   'internal_secrets' | 'run_token_keys' | 'hitWindow'
 > {
   readonly db: Database;
-  readonly projects: Pick<Projects, 'ensure'>;
+  readonly projects: Pick<Projects, 'exists'>;
   readonly now?: () => number;
   /** Default: no project has any. */
   readonly environmentExists?: ApiKeysDeps['environmentExists'];
@@ -40,13 +40,14 @@ export function createAccess({ db, projects, now = Date.now, ...deps }: AccessDe
     control: createAccessControl({
       db,
       usage,
+      projects,
       now,
       findKey: createKeyLookup(db),
       internal_secrets: deps.internal_secrets.filter((secret) => secret !== ''),
       run_token_keys: deps.run_token_keys,
       hitWindow: deps.hitWindow,
     }),
-    keys: createApiKeys({ db, projects, environmentExists }),
+    keys: createApiKeys({ db, environmentExists }),
     service: {
       name: 'access',
       start: async () => usage.start(),

@@ -5,7 +5,7 @@ import type { Queryable } from '../../platform/db/query.ts';
 import type { Listener } from '../../platform/db/listen.ts';
 import { streamReply, type StreamReply } from '../../platform/http/sse.ts';
 import * as store from './store.sql.ts';
-import { triggerView, type TriggerRow } from './view.ts';
+import { triggerEvent, type TriggerRow } from './view.ts';
 
 /** The end of a wait always wakes `run_live`, as its run changes; this is for notifications that got lost. */
 const BACKSTOP_MS = 5_000;
@@ -20,7 +20,7 @@ export function createTriggerStream(
     await stream.send({
       id: `${first.id}:${first.status}`,
       event: 'status',
-      data: triggerView(first),
+      data: triggerEvent(first),
     });
     if (first.status !== 'waiting') return;
     let wake = (): void => undefined;

@@ -210,6 +210,7 @@ test('a watcher sees the wait and its end, then the stream closes; a wait that e
   const response = await watch();
   assert.equal(response.headers.get('content-type'), 'text/event-stream; charset=utf-8');
   const whole = response.text();
+  const read = await t.event('GET', 'watched');
   assert.equal((await t.event('POST', 'watched', '/send', { payload: 1 })).status, 200);
   t.wake();
   const events = (await whole).split('\n\n').filter((text) => text.includes('data: '));
@@ -219,6 +220,7 @@ test('a watcher sees the wait and its end, then the stream closes; a wait that e
   );
   const [first, last] = events.map((text) => JSON.parse(/^data: (.*)$/m.exec(text)?.[1] ?? ''));
   assert.deepEqual([first.status, first.job_run_id], ['waiting', run.id]);
+  assert.deepEqual(first, read.body);
   assert.equal(last.status, 'received');
   assert.deepEqual(Object.keys(last).toSorted(), [
     'error',

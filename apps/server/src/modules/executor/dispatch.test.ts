@@ -117,6 +117,29 @@ describe('an attempt', () => {
     });
   }
 
+  test('in debug mode shows its headers, without secrets, on its event and in the bundle', async () => {
+    await using endpoint = await scriptedEndpoint({
+      status: 404,
+      headers: { 'x-served-by': 'b7', 'set-cookie': 'session=1', 'x-long': 'y'.repeat(3000) },
+    });
+    const slug = await job(endpoint.url, { endpoint_signing_secret: 'a-secret-of-sixteen-bytes' });
+    const at = new Date(Date.now() + 1000).toISOString();
+    const id = await trigger(slug, { scheduled_at: at });
+    await call('POST', `/v1/runs/${id}/debug`, { debug_mode: true });
+    await ended(id, 'dead_letter');
+    const { body } = await call('GET', `/v1/runs/${id}/debug-bundle`);
+    const { data } = body.events.find((event: { level: string }) => event.level === 'error');
+    assert.equal(data.request_headers['x-run-id'], id);
+    assert.equal(data.response_headers['x-served-by'], 'b7');
+    assert.equal(data.response_headers['x-long'].length, 1024);
+    assert.equal(data.headers_truncated, true);
+    const names = Object.keys({ ...data.request_headers, ...data.response_headers });
+    for (const secret of ['x-run-token', 'x-strait-signature', 'set-cookie'])
+      assert.ok(!names.includes(secret), secret);
+    assert.ok(Buffer.byteLength(JSON.stringify(data)) <= 8_192);
+    assert.equal(body.run.debug_mode, true);
+  });
+
   test('shows as executing while it lasts', async () => {
     await using endpoint = await scriptedEndpoint({ delay_ms: 400 });
     const id = await trigger(await job(endpoint.url));
@@ -159,6 +182,31 @@ describe('a failing attempt', () => {
     assert.equal((await call('POST', `/v1/runs/${id}/dlq-replay`)).status, 200);
     const run = await ended(id, 'completed');
     assert.deepEqual([run.attempt, run.result, run.error], [1, { ok: true }, undefined]);
+  });
+
+  test('raises the priority of its retries, not that of a replay, and leaves no trace behind', async () => {
+    await using endpoint = await scriptedEndpoint([
+      { status: 500 },
+      { status: 500 },
+      { status: 500 },
+      { status: 200 },
+      { status: 200 },
+    ]);
+    const settings = { max_attempts: 2, retry_priority_boost: 3 };
+    const slug = await job(endpoint.url, settings);
+    const id = await trigger(slug, { priority: 4 });
+    const dead = await ended(id, 'dead_letter');
+    assert.equal(dead.priority, 7);
+    assert.ok(dead.execution_trace, 'the last attempt failed');
+    await call('POST', `/v1/jobs/${slug}/pause`);
+    const { body: replayed } = await call('POST', `/v1/runs/${id}/dlq-replay`);
+    assert.deepEqual(
+      [replayed.priority, replayed.execution_trace, replayed.metadata],
+      [4, undefined, { _replays: '1' }],
+    );
+    await call('POST', `/v1/jobs/${slug}/resume`);
+    const run = await ended(id, 'completed');
+    assert.deepEqual([run.attempt, run.priority, run.execution_trace], [2, 7, undefined]);
   });
 
   test('is not repeated when repeating is useless', async () => {

@@ -6,6 +6,7 @@ import { isDatabaseError } from '../../platform/db/database.ts';
 import type { OutboundClient, OutboundReply } from '../../platform/outbound/client.ts';
 import type { JobConfig, Jobs } from '../jobs/index.ts';
 import type { ClaimedRun, Completion, Settlement } from '../queue/index.ts';
+import { debugHeaders } from './debug-headers.ts';
 import { buildRequest, type DispatchRequest, type ResumeFacts } from './request.ts';
 import {
   decideRetry,
@@ -115,6 +116,13 @@ export function createDispatcher(deps: DispatcherDeps) {
     const wanted =
       deps.traceMode === 'full' || run.debug_mode || (deps.traceMode === 'errors' && !outcome.ok);
     const trace = wanted ? traceOf(run, reply, duration_ms) : undefined;
+    const event = {
+      duration_ms: Math.round(duration_ms),
+      status_code: outcome.status_code,
+      ...(run.debug_mode
+        ? debugHeaders(request.headers, reply.ok ? reply.headers : undefined)
+        : {}),
+    };
     if (outcome.ok) {
       await settling.complete({
         ...claimOf(run),
@@ -122,11 +130,11 @@ export function createDispatcher(deps: DispatcherDeps) {
         result: outcome.result,
         trace,
         version,
-        event: { duration_ms: Math.round(duration_ms), status_code: outcome.status_code },
+        event,
       });
       return;
     }
-    await settling.settle(settlementOf(run, job, outcome, duration_ms, trace, version));
+    await settling.settle(settlementOf(run, job, outcome, event, trace, version));
   };
 
   const readReply = (reply: OutboundReply, job: JobConfig): AttemptOutcome => {
@@ -191,7 +199,7 @@ function settlementOf(
   run: ClaimedRun,
   job: JobConfig,
   outcome: Extract<AttemptOutcome, { ok: false }>,
-  duration_ms: number,
+  exchange: Readonly<Record<string, unknown>>,
   trace: unknown,
   version: Settlement['version'],
 ): Settlement {
@@ -210,8 +218,7 @@ function settlementOf(
   const event = {
     attempt: run.attempt,
     error_class: outcome.error_class,
-    status_code: outcome.status_code,
-    duration_ms: Math.round(duration_ms),
+    ...exchange,
   };
   const shared = {
     ...claimOf(run),

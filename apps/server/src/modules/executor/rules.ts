@@ -1,6 +1,7 @@
 // Pure decisions about attempts: what a reply means, whether to try again and when (engine-semantics §§7.4, 8).
 
 import { createHash } from 'node:crypto';
+import { GIVEN_PRIORITY } from '../queue/index.ts';
 import { storableJson } from './storable-json.ts';
 
 export type ErrorClass =
@@ -192,16 +193,20 @@ export function decideRetry(
   const poison =
     policy.poison_pill_threshold !== null &&
     Number(metadata['_error_hash_count'] ?? 0) >= policy.poison_pill_threshold;
+  const priority = Math.max(
+    failure.priority,
+    Math.min(failure.priority + policy.retry_priority_boost, 10),
+  );
   if (!poison && failure.attempt < policy.max_attempts && isRetryable(failure.error_class)) {
     return {
       to: 'queued',
       attempt: failure.attempt + 1,
-      priority: Math.max(
-        failure.priority,
-        Math.min(failure.priority + policy.retry_priority_boost, 10),
-      ),
+      priority,
       delay_ms: retryDelayMs(policy, failure.attempt, failure.retry_after_ms, random),
-      metadata,
+      metadata:
+        priority > failure.priority && !Object.hasOwn(failure.metadata, GIVEN_PRIORITY)
+          ? { ...metadata, [GIVEN_PRIORITY]: String(failure.priority) }
+          : metadata,
     };
   }
   return { to: poison ? 'dead_letter' : exhausted(failure.error_class), metadata, poison };

@@ -9,6 +9,7 @@ import type { AnyCaller } from '../access/index.ts';
 import { awaitKey, openWait } from '../events/index.ts';
 import type { Jobs, TriggerJob } from '../jobs/index.ts';
 import {
+  givenPriority,
   leases,
   type Lease,
   type NewRun,
@@ -211,7 +212,7 @@ export function createChildren({
           job_id: job.id,
           project_id,
           payload: given ?? canonicalJson(run.payload ?? {}),
-          priority: run.priority,
+          priority: givenPriority(run),
           extra: {
             triggered_by: 'continuation',
             created_by: `run:${run.id}`,

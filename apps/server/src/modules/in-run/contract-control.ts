@@ -33,10 +33,14 @@ export const streamChunk = operation({
   summary: 'Pass a chunk of output to whoever watches the run; it is not stored',
   body: z
     .strictObject({
-      chunk: z.string().max(limits.chunk_chars).default(''),
+      chunk: z.string().max(limits.chunk_chars).optional(),
       stream_id: z.string().min(1).max(128).default('default'),
       done: z.boolean().default(false),
     })
+    .refine(
+      ({ chunk, done }) => chunk !== undefined || done,
+      'needs a chunk, or done to end the stream',
+    )
     .meta({ id: 'SDKStreamChunkRequest' }),
   replies: { 200: StatusOK },
   failures: tokenFailures,

@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { operation } from '../access/index.ts';
 import {
+  EventLevel,
   JobRun,
   runDetailLimits,
   RunCheckpoint,
@@ -48,7 +49,7 @@ export const logRun = operation({
   body: z
     .strictObject({
       type: z.enum(['log', 'state_change', 'error', 'progress', 'resource_sample']).default('log'),
-      level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+      level: EventLevel.default('info'),
       message,
       data: z.unknown().optional(),
     })
@@ -92,6 +93,10 @@ export const reportResources = operation({
       memory_percent: percent,
       cpu_percent: percent,
     })
+    .refine(
+      (sample) => Object.values(sample).some((figure) => figure !== undefined),
+      'needs at least one of memory_mb, memory_percent and cpu_percent',
+    )
     .meta({ id: 'SDKResourcesRequest' }),
   replies: { 201: StatusOK },
   failures: tokenFailures,
@@ -101,8 +106,8 @@ const Annotations = z
   .record(
     z
       .string()
-      .min(1)
-      .max(128)
+      .min(1, 'a key has 1 to 128 characters')
+      .max(128, 'a key has 1 to 128 characters')
       .refine((key) => !key.startsWith('_'), { message: 'keys starting with _ are reserved' }),
     z.string().max(1024),
   )

@@ -1,7 +1,9 @@
 // What every operation of the in-run API shares, and the bodies that need explaining.
 
+import type { IncomingHttpHeaders } from 'node:http';
 import { z } from 'zod';
 import type { FailureCode } from '../../domain/failures.ts';
+import { sdkHeaders } from './handshake.ts';
 
 /** Every answer to a token whose run, attempt or claim has passed. */
 export const tokenFailures = [
@@ -16,6 +18,7 @@ export const shared = {
   permission: 'run_token',
   params: z.object({ runID: z.string() }),
   headers: z.object({ 'x-sdk-version': z.string().max(200).optional() }),
+  reply_headers: (request: IncomingHttpHeaders) => sdkHeaders(request['x-sdk-version']),
 } as const;
 
 export const limits = {

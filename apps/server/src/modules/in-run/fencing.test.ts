@@ -9,7 +9,7 @@ after(() => t.close());
 const writes = [
   ['POST', 'log', { message: 'm' }],
   ['POST', 'progress', { message: 'm' }],
-  ['POST', 'resources', {}],
+  ['POST', 'resources', { memory_mb: 1 }],
   ['POST', 'annotate', { a: 'b' }],
   ['POST', 'checkpoint', { state: {} }],
   ['POST', 'usage', { provider: 'p', model: 'm' }],

@@ -55,6 +55,42 @@ test('log, progress and resources become events, and replies name the SDK versio
   }
 });
 
+test('every answer says what SDKs may rely on: raw payloads, empty ones and refusals too', async () => {
+  const run = await running();
+  for (const [method, path, status] of [
+    ['GET', 'payload', 200],
+    ['DELETE', 'state/k', 204],
+    ['GET', 'state/k', 404],
+    ['POST', 'log', 400],
+  ] as const) {
+    const answer = await run.call(method, path, undefined, { 'x-sdk-version': 'v3.1' });
+    assert.deepEqual(
+      [
+        answer.status,
+        answer.headers['x-sdk-version-accepted'],
+        answer.headers['x-sdk-capabilities'],
+      ],
+      [status, 'v3.1', 'progress,checkpoint,usage'],
+    );
+  }
+  const stranger = await t.request('GET', `/sdk/v1/runs/${run.id}/payload`, 'nonsense');
+  assert.deepEqual([stranger.status, stranger.headers['x-sdk-version-accepted']], [401, 'legacy']);
+});
+
+test('a chunk or a sample with nothing in it is refused', async () => {
+  const run = await running();
+  for (const [path, body] of [
+    ['stream', {}],
+    ['stream', { stream_id: 'x', done: false }],
+    ['resources', {}],
+  ] as const) {
+    const refused = await run.post(path, body);
+    assert.deepEqual([refused.status, refused.body.code], [400, 'invalid_request'], path);
+  }
+  for (const body of [{ done: true }, { chunk: '' }])
+    assert.equal((await run.post('stream', body)).status, 200);
+});
+
 test('messages and data have limits, unknown members and forged state changes are refused', async () => {
   const run = await running();
   for (const body of [

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { cutToBytes, resourceLevel, sdkHeaders, splitChunk } from './rules.ts';
+import { sdkHeaders } from './handshake.ts';
+import { cutToBytes, resourceLevel, splitChunk } from './rules.ts';
 
 const chunk = {
   run_id: '019a0000-0000-7000-8000-000000000000',

@@ -10,16 +10,6 @@ export function resourceLevel(memory_percent: number | undefined): 'error' | 'wa
   return memory_percent >= 90 ? 'error' : 'warn';
 }
 
-/** Answer to the version a client says it is; advisory only. */
-export function sdkHeaders(version: string | undefined): Record<string, string> {
-  const given = version !== undefined && /^[\x21-\x7e]{1,64}$/.test(version) ? version : undefined;
-  const major = Number(/^v?(\d{1,9})/.exec(given ?? '')?.[1] ?? 0);
-  return {
-    'x-sdk-version-accepted': given ?? 'legacy',
-    'x-sdk-capabilities': major >= 2 ? 'progress,checkpoint,usage' : 'none',
-  };
-}
-
 /** A run may log what it likes, but not an event that streams would take for a change of its own state. */
 export const forgesTransition = (type: string, data: unknown): boolean =>
   type === 'state_change' &&

@@ -1,5 +1,6 @@
 // Many jobs in one call, each judged for itself.
 import type { FailureDetail } from '../../platform/failure.ts';
+import { parseValue } from '../../platform/http/parse-input.ts';
 import type { ProjectScope } from '../access/index.ts';
 import type { AuditSource } from '../audit/index.ts';
 import { createAll, type Creating, type NewJob } from './create-jobs.ts';
@@ -57,15 +58,9 @@ function readItem(
   item: Readonly<Record<string, unknown>>,
   at: string,
 ): NewJob | { readonly refusal: Refusal } {
-  const parsed = CreateJobRequest.safeParse(item);
-  if (!parsed.success) {
-    const details = parsed.error.issues.slice(0, 20).flatMap((issue): FailureDetail[] => {
-      const path = `${at}${issue.path.map((step) => (typeof step === 'number' ? `[${step}]` : `.${String(step)}`)).join('')}`;
-      if (issue.code !== 'unrecognized_keys') return [{ path, message: issue.message }];
-      return issue.keys
-        .slice(0, 20)
-        .map((key) => ({ path: `${path}.${key.slice(0, 100)}`, message: 'unknown member' }));
-    });
+  const parsed = parseValue(CreateJobRequest, item, at);
+  if ('problems' in parsed) {
+    const details = parsed.problems.slice(0, 20);
     const [first] = details;
     const message = `${first?.path ?? at}: ${first?.message ?? 'is not valid'}`;
     return { refusal: { code: 'invalid_request', message, details } };

@@ -103,6 +103,15 @@ describe('changing jobs', () => {
     );
   });
 
+  it('0 attempts or seconds are the default, on update as on creation', async () => {
+    const zero = { max_attempts: 0, timeout_secs: 0 };
+    const made = await api.create(zero);
+    const job = await api.create({ max_attempts: 7, timeout_secs: 8 });
+    const updated = await api.call('PATCH', `/v1/jobs/${job.id}`, zero);
+    for (const { max_attempts, timeout_secs } of [made, updated.body])
+      assert.deepEqual([max_attempts, timeout_secs], [3, 300]);
+  });
+
   it('an update is judged by what the job becomes, not by what it says', async () => {
     const job = await api.create({ debounce_window_secs: 5 });
     const answer = await api.call('PATCH', `/v1/jobs/${job.id}`, { batch_window_secs: 5 });

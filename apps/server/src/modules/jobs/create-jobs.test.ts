@@ -112,6 +112,48 @@ describe('creating and listing jobs', () => {
     assert.deepEqual(await api.sql(`select id from jobs where slug = 'refused'`), []);
   });
 
+  it('refusals say the rule in plain words', async () => {
+    const job = { name: 'Job', slug: 'worded', endpoint_url: 'https://example.com' };
+    const key_rule = /^a key has 1 to 64 characters$/;
+    const is_private = /private .*ALLOW_PRIVATE_ENDPOINTS/;
+    for (const [fields, path, message] of [
+      [{ slug: '..' }, 'body.slug', /^must not be \. or \.\.$/],
+      [{ slug: 'a/b' }, 'body.slug', /white space/],
+      [{ name: undefined }, 'body.name', /^is required$/],
+      [
+        { rate_limit_keys: [{ max: 1, window_secs: 1 }] },
+        'body.rate_limit_keys[0].name',
+        /^is required$/,
+      ],
+      [{ max_attempts: 1.5 }, 'body.max_attempts', /^must be a whole number$/],
+      [{ tags: { ['k'.repeat(65)]: 'v' } }, `body.tags.${'k'.repeat(65)}`, key_rule],
+      [{ tags: { '': 'v' } }, 'body.tags.', key_rule],
+      [
+        { default_run_metadata: { _x: '1' } },
+        'body.default_run_metadata._x',
+        /^keys starting with _ are reserved$/,
+      ],
+      [{ endpoint_url: 'http://127.0.0.1/' }, 'body.endpoint_url', is_private],
+      [{ endpoint_url: 'http://localhost/' }, 'body.endpoint_url', is_private],
+      [{ endpoint_url: 'https://inside.example.com/' }, 'body.endpoint_url', is_private],
+      [
+        { endpoint_url: 'https://example.com:22/' },
+        'body.endpoint_url',
+        /^port 22 is not allowed$/,
+      ],
+    ] as const) {
+      const { status, body } = await api.call('POST', '/v1/jobs', { ...job, ...fields });
+      assert.equal(status, 400);
+      assert.deepEqual(
+        body.details.map((detail) => detail.path),
+        [path],
+      );
+      assert.match(body.details[0]?.message ?? '', message);
+    }
+    const batch = await api.call('POST', '/v1/jobs/batch', { jobs: [{ ...job, name: undefined }] });
+    assert.match(JSON.stringify(batch.body), /body\.jobs\[0\]\.name: is required/);
+  });
+
   it('URLs that point inside are refused, by name, address and what the name resolves to', async () => {
     for (const url of [
       'http://127.0.0.1/',

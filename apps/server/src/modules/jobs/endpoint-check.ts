@@ -18,6 +18,8 @@ export interface EndpointCheck {
 
 const lookupTimeoutMs = 2_000;
 
+const privateHint = 'it is private or reserved, and ALLOW_PRIVATE_ENDPOINTS is not set';
+
 export const resolveName: ResolveName = (name) => lookup(name, { all: true });
 
 const urlFields = ['endpoint_url', 'fallback_endpoint_url', 'webhook_url'] as const;
@@ -44,14 +46,14 @@ async function urlProblem(
   resolve: ResolveName,
 ): Promise<string | undefined> {
   const checked = checkUrl(text, policy);
-  if (!checked.ok) return checked.reason;
+  if (!checked.ok) return checked.is_private ? `${checked.reason}: ${privateHint}` : checked.reason;
   const host = checked.url.hostname;
   if (policy.allow_private !== 'none' || isIP(host.replace(/^\[|\]$/g, '')) !== 0) return undefined;
 
   const addresses = await within(lookupTimeoutMs, resolve(host)).catch(() => []);
   if (addresses.length === 0) return 'host name cannot be resolved';
   return addresses.some(({ address }) => isForbiddenAddress(address, policy.allow_private))
-    ? 'host name resolves to an address that is not allowed'
+    ? `host name resolves to an address that is not allowed: ${privateHint}`
     : undefined;
 }
 

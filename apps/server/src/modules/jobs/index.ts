@@ -4,5 +4,7 @@
 
 export { createJobs, type Jobs, type JobsDependencies } from './service.ts';
 export { jobRoutes } from './routes.ts';
+export { Job } from './schemas.ts';
+export type { JobView } from './view.ts';
 export type { JobConfig, TriggerJob } from './types.ts';
 export type { HealthFacts, JobHistory, JobKey } from './history.ts';

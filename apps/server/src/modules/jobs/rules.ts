@@ -60,7 +60,8 @@ function identityProblems({ name, slug }: JobSettings): Problem[] {
   if (name.trim() === '') problems.push(invalid('name', 'must not be empty'));
   if (slug === '') problems.push(invalid('slug', 'must not be empty'));
   else if (isUuid(slug)) problems.push(invalid('slug', 'must not look like an id (UUID)'));
-  else if (unfitForPath.test(slug) || slug === '.' || slug === '..') {
+  else if (slug === '.' || slug === '..') problems.push(invalid('slug', 'must not be . or ..'));
+  else if (unfitForPath.test(slug)) {
     problems.push(
       invalid('slug', 'must not contain white space, control characters or any of / \\ ? # %'),
     );

@@ -12,13 +12,21 @@ const seconds = count;
 const text = (max: number) => z.string().max(max);
 const json = z.unknown();
 
+const keyUpTo = (length: number) => {
+  const rule = `a key has 1 to ${length} characters`;
+  return z.string().min(1, rule).max(length, rule);
+};
+
 export const Tags = z
-  .record(z.string().min(1).max(64), z.string().max(256))
+  .record(keyUpTo(64), z.string().max(256))
   .refine((tags) => Object.keys(tags).length <= 20, 'at most 20 tags')
   .meta({ maxProperties: 20 });
 
 const RunMetadata = z
-  .record(z.string().min(1).max(128), z.string().max(1024))
+  .record(
+    keyUpTo(128).refine((key) => !key.startsWith('_'), 'keys starting with _ are reserved'),
+    z.string().max(1024),
+  )
   .refine((metadata) => Object.keys(metadata).length <= 50, 'at most 50 members');
 
 export const RateLimitKey = z
@@ -93,6 +101,9 @@ const settings = {
 const name = z.string().min(1).max(255);
 const slug = z.string().min(1).max(128);
 const endpoint_url = z.string().min(1).max(2048);
+// 0 is the default, as in the reference.
+const max_attempts = z.int().min(0).max(100).nullish();
+const timeout_secs = z.int().min(0).max(86_400).nullish();
 
 export const CreateJobRequest = z
   .strictObject({
@@ -101,8 +112,8 @@ export const CreateJobRequest = z
     slug,
     endpoint_url,
     enabled: z.boolean().optional(),
-    max_attempts: z.int().min(0).max(100).nullish(),
-    timeout_secs: z.int().min(0).max(86_400).nullish(),
+    max_attempts,
+    timeout_secs,
     ...settings,
   })
   .meta({ id: 'CreateJobRequest' });
@@ -113,8 +124,8 @@ export const UpdateJobRequest = z
     slug: slug.optional(),
     endpoint_url: endpoint_url.optional(),
     enabled: z.boolean().optional(),
-    max_attempts: z.int().min(1).max(100).nullish(),
-    timeout_secs: z.int().min(1).max(86_400).nullish(),
+    max_attempts,
+    timeout_secs,
     ...settings,
     version_id: z.string().max(64).optional().meta({
       description: 'The version the change was made for; another one by now is a conflict.',

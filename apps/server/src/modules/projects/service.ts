@@ -14,20 +14,40 @@ export interface ProjectsDeps {
 
 export type Projects = ReturnType<typeof createProjects>;
 
-export function createProjects({ db, onCreated }: ProjectsDeps) {
-  return {
-    create: (project: { readonly id?: string; readonly org_id?: string; readonly name: string }) =>
-      db.transaction(async (tx) => {
-        const { id = null, org_id = null, name } = project;
-        const row = await store.upsertProject(tx, { id, org_id, name });
-        if (!row) throw new Failure<FailureCode>('project_exists');
-        if (row.created) await onCreated(tx, row.id);
-        return row;
-      }),
+/** Every installation has this one: whoever starts with a single project need not register it. */
+const first = { id: 'default', org_id: null, name: 'Default' } as const;
 
-    /** Makes sure the directory knows a project that is used for the first time. */
-    async ensure(tx: Tx, project_id: string): Promise<void> {
-      if ((await store.ensureProject(tx, { project_id })) > 0) await onCreated(tx, project_id);
+export function createProjects({ db, onCreated }: ProjectsDeps) {
+  /** Undefined: the id is taken. */
+  const insert = (project: {
+    readonly id: string | null;
+    readonly org_id: string | null;
+    readonly name: string;
+  }) =>
+    db.transaction(async (tx) => {
+      const row = await store.insertProject(tx, project);
+      if (row) await onCreated(tx, row.id);
+      return row;
+    });
+
+  return {
+    /** @throws project_exists */
+    async create(project: {
+      readonly id?: string;
+      readonly org_id?: string;
+      readonly name: string;
+    }) {
+      const { id = null, org_id = null, name } = project;
+      const row = await insert({ id, org_id, name });
+      if (!row) throw new Failure<FailureCode>('project_exists');
+      return row;
+    },
+
+    /** Whether there is such a project; the first one comes into being when it is first asked for. */
+    async exists(id: string): Promise<boolean> {
+      const known = async () => (await store.findProject(db, { id })) !== undefined;
+      if (await known()) return true;
+      return id === first.id && ((await insert(first)) !== undefined || known());
     },
 
     async list(

@@ -1,51 +1,33 @@
 // Generated from store.sql by `npm run generate`. Do not edit.
-import { count, many, maybe, type Queryable } from '../../platform/db/query.ts';
+import { many, maybe, type Queryable } from '../../platform/db/query.ts';
 
-export interface UpsertProjectParams {
+export interface InsertProjectParams {
   readonly id: string | null;
   readonly org_id: string | null;
   readonly name: string;
 }
 
-export interface UpsertProjectRow {
+export interface InsertProjectRow {
   readonly id: string;
   readonly org_id: string | null;
   readonly name: string | null;
   readonly created_at: string;
-  readonly created: boolean;
 }
 
-const upsertProjectText = `insert into projects as p (id, org_id, name)
+const insertProjectText = `insert into projects (id, org_id, name)
 values (coalesce($1, uuidv7()::text), $2, $3)
-on conflict (id) do update
-   set name = excluded.name, org_id = coalesce(p.org_id, excluded.org_id)
- where p.deleted_at is null
-   and (p.org_id is null or p.org_id = coalesce(excluded.org_id, p.org_id))
-returning id, org_id, name, created_at, (xmax = 0) as "created"`;
+on conflict (id) do nothing
+returning id, org_id, name, created_at`;
 
-/** No row: the id belongs to another organization, or to a deleted project. */
-export function upsertProject(db: Queryable, params: UpsertProjectParams): Promise<UpsertProjectRow | undefined> {
-  return maybe<UpsertProjectRow>(db, {
-    text: upsertProjectText,
+/** No row: the id is taken, be it by a deleted project. */
+export function insertProject(db: Queryable, params: InsertProjectParams): Promise<InsertProjectRow | undefined> {
+  return maybe<InsertProjectRow>(db, {
+    text: insertProjectText,
     values: [
       params.id,
       params.org_id,
       params.name,
     ],
-  });
-}
-
-export interface EnsureProjectParams {
-  readonly project_id: string;
-}
-
-const ensureProjectText = `insert into projects (id) values ($1) on conflict (id) do nothing`;
-
-/** 1 when the project was not known before. */
-export function ensureProject(db: Queryable, params: EnsureProjectParams): Promise<number> {
-  return count(db, {
-    text: ensureProjectText,
-    values: [params.project_id],
   });
 }
 

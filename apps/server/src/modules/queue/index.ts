@@ -20,6 +20,7 @@ export { leases, leaseState, type Lease, type LeaseState, type RunClaim } from '
 export { createWaitingVerbs, type WaitingVerbs } from './waiting/verbs.ts';
 export { createRetention, type Retention, type RetentionSettings } from './retention/retention.ts';
 export { createRunHistory } from './history/history.ts';
+export { GIVEN_PRIORITY, givenPriority } from './given-priority.ts';
 export { isRunId, runTime, runTimes } from './run-id.ts';
 export {
   isTerminal,

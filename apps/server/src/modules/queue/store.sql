@@ -137,7 +137,7 @@ select r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.payl
 
 -- name: completeRuns :many prepared
 -- across projects: fenced by the lease of exactly this claim.
--- A resumed or handed-back attempt keeps its first started_at.
+-- A resumed or handed-back attempt keeps its first started_at. A trace is always that of the attempt that ends.
 -- :facts is {run id: {c: claim_seq, s: started_at, r: result, t: execution trace, v: [version, version_id],
 -- d: event data}}. Ids missing in the answer were fenced off: somebody else owns the run now.
 with gone as (
@@ -151,7 +151,7 @@ with gone as (
          claimed_at = (:facts_json::jsonb -> r.id ->> 's')::timestamptz,
          started_at = coalesce(r.started_at, (:facts_json::jsonb -> r.id ->> 's')::timestamptz),
          result = :facts_json::jsonb -> r.id -> 'r',
-         execution_trace = coalesce(:facts_json::jsonb -> r.id -> 't', r.execution_trace),
+         execution_trace = :facts_json::jsonb -> r.id -> 't',
          job_version = coalesce((:facts_json::jsonb -> r.id -> 'v' ->> 0)::int, r.job_version),
          job_version_id = coalesce(:facts_json::jsonb -> r.id -> 'v' ->> 1, r.job_version_id)
    where r.id = any (array(select run_id from gone))
@@ -204,7 +204,7 @@ with gone as (
          error_class = coalesce(f.fact ->> 'ec', case when f.to_status = 'queued' then r.error_class end),
          result = coalesce(f.fact -> 'r', r.result),
          metadata = r.metadata || coalesce(f.fact -> 'm', '{}'),
-         execution_trace = coalesce(f.fact -> 't', r.execution_trace),
+         execution_trace = case when f.fact ->> 'u' is null then f.fact -> 't' else r.execution_trace end,
          job_version = coalesce((f.fact -> 'v' ->> 0)::int, r.job_version),
          job_version_id = coalesce(f.fact -> 'v' ->> 1, r.job_version_id)
     from (select k.id, :facts_json::jsonb -> k.id as fact, :facts_json::jsonb -> k.id ->> 'to' as to_status,
@@ -289,7 +289,7 @@ with held as materialized (
   returning run_id, attempt, started_at
 ), done as (
   update job_runs r
-     set status = 'executing', expires_at = null, next_retry_at = null,
+     set status = 'executing', expires_at = null, next_retry_at = null, execution_trace = null,
          claimed_at = (:starts_json::jsonb ->> r.id)::timestamptz,
          started_at = coalesce(r.started_at, (:starts_json::jsonb ->> r.id)::timestamptz),
          job_version = coalesce((:versions_json::jsonb -> r.id ->> 0)::int, r.job_version),
@@ -341,7 +341,8 @@ with before as materialized (
   returning run_id, run_created_at, attempt, started_at
 ), done as (
   update job_runs r
-     set status = 'executing', expires_at = null, next_retry_at = null, claimed_at = (select started_at from held),
+     set status = 'executing', expires_at = null, next_retry_at = null, execution_trace = null,
+         claimed_at = (select started_at from held),
          started_at = coalesce(r.started_at, (select started_at from held))
    where r.id = (select run_id from held) and r.created_at = (select run_created_at from held)
      and (r.status = 'queued') is true

@@ -274,7 +274,7 @@ const completeRunsText = `with gone as (
          claimed_at = ($2::jsonb -> r.id ->> 's')::timestamptz,
          started_at = coalesce(r.started_at, ($2::jsonb -> r.id ->> 's')::timestamptz),
          result = $2::jsonb -> r.id -> 'r',
-         execution_trace = coalesce($2::jsonb -> r.id -> 't', r.execution_trace),
+         execution_trace = $2::jsonb -> r.id -> 't',
          job_version = coalesce(($2::jsonb -> r.id -> 'v' ->> 0)::int, r.job_version),
          job_version_id = coalesce($2::jsonb -> r.id -> 'v' ->> 1, r.job_version_id)
    where r.id = any (array(select run_id from gone))
@@ -300,7 +300,7 @@ select id, (select count(*) from live)::int as "told" from done`;
 
 /**
  * across projects: fenced by the lease of exactly this claim.
- * A resumed or handed-back attempt keeps its first started_at.
+ * A resumed or handed-back attempt keeps its first started_at. A trace is always that of the attempt that ends.
  * :facts is {run id: {c: claim_seq, s: started_at, r: result, t: execution trace, v: [version, version_id],
  * d: event data}}. Ids missing in the answer were fenced off: somebody else owns the run now.
  */
@@ -314,7 +314,7 @@ export function completeRuns(db: Queryable, params: CompleteRunsParams): Promise
       params.created_to,
       params.idempotency_retention_secs,
     ],
-    name: 'queue_completeRuns_a570dd94',
+    name: 'queue_completeRuns_888e5fd3',
   });
 }
 
@@ -359,7 +359,7 @@ const settleRunsText = `with gone as (
          error_class = coalesce(f.fact ->> 'ec', case when f.to_status = 'queued' then r.error_class end),
          result = coalesce(f.fact -> 'r', r.result),
          metadata = r.metadata || coalesce(f.fact -> 'm', '{}'),
-         execution_trace = coalesce(f.fact -> 't', r.execution_trace),
+         execution_trace = case when f.fact ->> 'u' is null then f.fact -> 't' else r.execution_trace end,
          job_version = coalesce((f.fact -> 'v' ->> 0)::int, r.job_version),
          job_version_id = coalesce(f.fact -> 'v' ->> 1, r.job_version_id)
     from (select k.id, $2::jsonb -> k.id as fact, $2::jsonb -> k.id ->> 'to' as to_status,
@@ -422,7 +422,7 @@ export function settleRuns(db: Queryable, params: SettleRunsParams): Promise<Set
       params.aging_ms,
       params.idempotency_retention_secs,
     ],
-    name: 'queue_settleRuns_44d04200',
+    name: 'queue_settleRuns_d88ad9ce',
   });
 }
 
@@ -521,7 +521,7 @@ const markExecutingText = `with held as materialized (
   returning run_id, attempt, started_at
 ), done as (
   update job_runs r
-     set status = 'executing', expires_at = null, next_retry_at = null,
+     set status = 'executing', expires_at = null, next_retry_at = null, execution_trace = null,
          claimed_at = ($3::jsonb ->> r.id)::timestamptz,
          started_at = coalesce(r.started_at, ($3::jsonb ->> r.id)::timestamptz),
          job_version = coalesce(($4::jsonb -> r.id ->> 0)::int, r.job_version),
@@ -554,7 +554,7 @@ export function markExecuting(db: Queryable, params: MarkExecutingParams): Promi
       params.created_from,
       params.created_to,
     ],
-    name: 'queue_markExecuting_afec4cd7',
+    name: 'queue_markExecuting_609f9ace',
   });
 }
 
@@ -678,7 +678,8 @@ const handOverText = `with before as materialized (
   returning run_id, run_created_at, attempt, started_at
 ), done as (
   update job_runs r
-     set status = 'executing', expires_at = null, next_retry_at = null, claimed_at = (select started_at from held),
+     set status = 'executing', expires_at = null, next_retry_at = null, execution_trace = null,
+         claimed_at = (select started_at from held),
          started_at = coalesce(r.started_at, (select started_at from held))
    where r.id = (select run_id from held) and r.created_at = (select run_created_at from held)
      and (r.status = 'queued') is true

@@ -18,6 +18,7 @@ export type { BulkRunActions } from './actions/bulk.ts';
 export type { RunActions } from './actions/single.ts';
 export type { RunLive } from './live/run-live.ts';
 export {
+  EventLevel,
   JobRun,
   JobRunPage,
   RunCheckpoint,

@@ -4,6 +4,7 @@ import type { Clock } from '../../platform/clock.ts';
 import type { Database } from '../../platform/db/database.ts';
 import type { Listener } from '../../platform/db/listen.ts';
 import type { ProjectScope } from '../access/index.ts';
+import type { JobView } from '../jobs/index.ts';
 import type { OperatorVerbs, Queue } from '../queue/index.ts';
 import { createBulkRunActions } from './actions/bulk.ts';
 import { actionRoutes } from './actions/routes.ts';
@@ -29,7 +30,7 @@ export interface RunsDependencies {
   readonly operator: OperatorVerbs;
   /** modules/jobs; `get` is the API's view of a job, shown by dry runs. */
   readonly jobs: TriggerJobs &
-    RunVersions & { get(project: ProjectScope, job: string): Promise<unknown> };
+    RunVersions & { get(project: ProjectScope, job: string): Promise<JobView> };
   readonly clock: Clock;
   readonly settings: RunsSettings;
   /** Failed polls of live streams, which go on. */

@@ -7,6 +7,34 @@ import { runStates } from '../queue/index.ts';
 
 export const RunStatus = z.enum(runStates.states).meta({ id: 'RunStatus' });
 
+export const EventLevel = z.enum(['debug', 'info', 'warn', 'error']);
+
+/** What filters may ask for: types that runs and the product write, and those of other execution modes. */
+export const EventType = z.enum([
+  'log',
+  'state_change',
+  'error',
+  'progress',
+  'resource_sample',
+  'budget_warning',
+  'container_crash_log',
+  'container_oom',
+]);
+
+export const TriggeredBy = z.enum([
+  'manual',
+  'cron',
+  'spawn',
+  'continuation',
+  'workflow',
+  'retry',
+  'debounce',
+  'batch',
+  'event',
+  'job_completion',
+  'job_failure',
+]);
+
 const time = z.string().meta({ format: 'date-time' });
 const stringMap = z.record(z.string(), z.string());
 const json = z.unknown();
@@ -59,6 +87,9 @@ export const JobRun = z
     retry_max_delay_secs: omitEmpty(z.int()),
     execution_trace: omitEmpty(ExecutionTrace),
     debug_mode: z.boolean(),
+    held: omitEmpty(
+      z.boolean().meta({ description: 'Paused, until it is resumed. Lists do not say it' }),
+    ),
     continuation_of: omitEmpty(z.string()),
     lineage_depth: z.int(),
     created_by: omitEmpty(z.string()),

@@ -33,6 +33,8 @@ export interface AccessControl<Caller, Project extends { readonly project_id: st
   authorize(caller: Caller, permission: string, target: Target): Promise<boolean>;
   /** Throws when the request names a project that is not the caller's, or two different ones. */
   project(caller: Caller, named: NamedProject): Project | undefined;
+  /** Throws when the caller may work in any project, but there is none of this id. */
+  admit(caller: Caller, project: Project): Promise<void> | undefined;
   /** Counts one call against the caller's own limit, if it has one. */
   throttle(caller: Caller): Promise<LimitState | undefined> | undefined;
   /** What a route's own limit counts by; undefined = exempt. */

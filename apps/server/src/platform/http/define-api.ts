@@ -50,6 +50,8 @@ export interface OperationSpec<Permission extends string = string, Code extends 
    * anonymous callers, unless `always_on`.
    */
   readonly rate_limit?: RateLimitRule & { readonly always_on?: boolean };
+  /** Headers of every answer of the operation, refusals included. */
+  readonly reply_headers?: (request: IncomingHttpHeaders) => Readonly<Record<string, string>>;
   /** The handler answers `streamReply(…)`; no request timeout. */
   readonly stream?: boolean;
   /** Accepts `?token=` as credential when no credential header is sent. */

@@ -138,6 +138,7 @@ export function createDispatcher<Caller, Project extends { readonly project_id: 
       if (!authorized) {
         await access.authorize(caller, permission, { project_id: project?.project_id, params });
       }
+      if (project && operation.project !== 'none') await access.admit(caller, project);
     }
 
     const context: RequestContext<unknown, unknown> = {
@@ -259,7 +260,9 @@ export function createDispatcher<Caller, Project extends { readonly project_id: 
     errorAnswer,
 
     async dispatch({ operation, handle }, arrival) {
-      const headers: Record<string, string> = {};
+      const headers: Record<string, string> = {
+        ...operation.reply_headers?.(arrival.request.headers),
+      };
       const controller = new AbortController();
       const { signal } = controller;
       const gone = () => controller.abort(clientGone);

@@ -29,6 +29,7 @@ const reasons: Readonly<Record<number, string>> = {
   413: 'Content Too Large',
   422: 'Unprocessable Content',
   429: 'Too Many Requests',
+  431: 'Request Header Fields Too Large',
   500: 'Internal Server Error',
   503: 'Service Unavailable',
   504: 'Gateway Timeout',
@@ -186,9 +187,13 @@ function commonOf(operation: OperationSpec, common: readonly string[]): string[]
   const never = new Set<string>(['route_not_found', 'method_not_allowed']);
   if (!operation.body)
     for (const code of ['invalid_json', 'body_required', 'body_too_large']) never.add(code);
-  if (!operation.body && !operation.query && !operation.params) never.add('invalid_request');
+  // What is not public refuses query parameters that it does not know.
+  if (is_public && !operation.body && !operation.query && !operation.params)
+    never.add('invalid_request');
   if (is_public) for (const code of ['unauthorized', 'forbidden']) never.add(code);
-  if (!has_project) for (const code of ['project_required', 'project_mismatch']) never.add(code);
+  if (!has_project)
+    for (const code of ['project_required', 'project_mismatch', 'project_not_found'])
+      never.add(code);
   if (operation.method === 'GET') never.add('overloaded');
   if (operation.stream) never.add('request_timeout');
   return common.filter((code) => !never.has(code));

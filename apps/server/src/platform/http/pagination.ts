@@ -62,9 +62,9 @@ function timestampOf(text: string): string | undefined {
 }
 
 const limit = z.coerce
-  .number()
-  .int()
-  .min(1)
+  .number('must be a whole number')
+  .int('must be a whole number')
+  .min(1, 'must be at least 1')
   .transform((value) => Math.min(value, maxPageLimit))
   .default(defaultPageLimit)
   .meta({ description: `How many, at most ${maxPageLimit} (larger values count as that)` });

@@ -60,6 +60,7 @@ export function parseInput(operation: OperationSpec, raw: RawInput): ParsedInput
     headers: parsePart(operation.headers, raw.headers, 'header', problems),
     body: parseBody(operation, raw.body, problems),
   };
+  problems.push(...unknownParameters(operation, raw.query));
   const [first] = problems;
   if (first) {
     const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : '';
@@ -87,10 +88,29 @@ function parsePart(
   problems: FailureDetail[],
 ): unknown {
   if (!schema) return undefined;
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  for (const issue of result.error.issues) problems.push(...detailsOf(issue, part));
+  const result = parseValue(schema, value, part);
+  if ('data' in result) return result.data;
+  problems.push(...result.problems);
   return undefined;
+}
+
+/** The value as its schema has it, or everything that is wrong with it, under the path `at`. */
+export function parseValue<Schema extends z.ZodType>(
+  schema: Schema,
+  value: unknown,
+  at: string,
+): { readonly data: z.output<Schema> } | { readonly problems: readonly FailureDetail[] } {
+  const result = schema.safeParse(value, { error: explain });
+  if (result.success) return { data: result.data };
+  return { problems: result.error.issues.flatMap((issue) => detailsOf(issue, at)) };
+}
+
+/** What the library says about types is for programmers; messages of a schema itself come first. */
+function explain({ code, input, ...issue }: z.core.$ZodRawIssue): string | undefined {
+  if (input === undefined) return 'is required';
+  return code === 'invalid_type' && issue['expected'] === 'int'
+    ? 'must be a whole number'
+    : undefined;
 }
 
 function detailsOf(issue: z.core.$ZodIssue, part: string): FailureDetail[] {
@@ -100,6 +120,9 @@ function detailsOf(issue: z.core.$ZodIssue, part: string): FailureDetail[] {
       path: `${path}.${key.slice(0, 100)}`,
       message: 'unknown member',
     }));
+  }
+  if (issue.code === 'invalid_key') {
+    return [{ path, message: issue.issues.map(({ message }) => message).join('; ') }];
   }
   return [{ path, message: issue.message }];
 }
@@ -128,6 +151,21 @@ function queryFor(
     else query[name] = values[0];
   }
   return query;
+}
+
+/**
+ * A misspelt filter must not widen a list silently. `project_id` names the project anywhere; what is public is
+ * also called by probes and proxies that add to URLs.
+ */
+function unknownParameters(operation: OperationSpec, raw: RawQuery): FailureDetail[] {
+  if (operation.permission === 'public') return [];
+  const known = new Set(operation.query ? listMembers(operation.query).named : []).add(
+    'project_id',
+  );
+  if (operation.token_in_query) known.add('token');
+  return Object.keys(raw)
+    .filter((name) => !known.has(name))
+    .map((name) => ({ path: `query.${name.slice(0, 100)}`, message: 'unknown query parameter' }));
 }
 
 interface QueryMembers {

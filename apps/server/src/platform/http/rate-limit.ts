@@ -8,6 +8,8 @@ export interface LimitState {
   readonly remaining: number;
   /** Seconds until it is worth trying again; 0 while allowed. */
   readonly retry_after_secs: number;
+  /** Unix seconds at which the current window ends, where that is known. */
+  readonly reset_at_secs?: number;
 }
 
 export interface SlidingWindow {
@@ -49,9 +51,10 @@ export function slidingWindow({ requests, window_secs }: RateLimitRule): Sliding
     const before = previous.get(bucket) ?? 0;
     const weight = 1 - (now - start) / width;
     const total = used + before * weight;
+    const reset_at_secs = Math.ceil((start + width) / 1000);
     if (total + 1 > requests) {
       const retry_after_secs = Math.max(1, Math.ceil(secondsUntilFree(used, before, now)));
-      return { allowed: false, limit: requests, remaining: 0, retry_after_secs };
+      return { allowed: false, limit: requests, remaining: 0, retry_after_secs, reset_at_secs };
     }
     if (count) current.set(bucket, used + 1);
     return {
@@ -59,6 +62,7 @@ export function slidingWindow({ requests, window_secs }: RateLimitRule): Sliding
       limit: requests,
       remaining: Math.max(0, Math.floor(requests - total - count)),
       retry_after_secs: 0,
+      reset_at_secs,
     };
   };
 
@@ -83,6 +87,9 @@ export function limitHeaders(state: LimitState): Record<string, string> {
   return {
     'x-ratelimit-limit': String(state.limit),
     'x-ratelimit-remaining': String(state.remaining),
+    ...(state.reset_at_secs === undefined
+      ? {}
+      : { 'x-ratelimit-reset': String(state.reset_at_secs) }),
     ...(state.allowed ? {} : { 'retry-after': String(state.retry_after_secs) }),
   };
 }

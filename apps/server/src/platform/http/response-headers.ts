@@ -35,6 +35,7 @@ const exposedHeaders = [
   'Retry-After',
   'X-RateLimit-Limit',
   'X-RateLimit-Remaining',
+  'X-RateLimit-Reset',
 ].join(', ');
 
 /** Throws when any origin would be let in with credentials. */

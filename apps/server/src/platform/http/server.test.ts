@@ -17,7 +17,7 @@ describe('http server', () => {
 
   it('decodes path and query, accepts a trailing slash and drops empty fields', async () => {
     const { status, body } = await call(
-      post('/v1/things/a%2Fb%3Ac%20d/echo/?limit=7&tag=x&tag=y+z&unknown=1&limit=', {
+      post('/v1/things/a%2Fb%3Ac%20d/echo/?limit=7&tag=x&tag=y+z&project_id=p&limit=', {
         name: 'n',
         payload: { '': null },
       }),
@@ -58,6 +58,26 @@ describe('http server', () => {
       (body?.['details'] as { path: string }[] | undefined)?.map(({ path }) => path),
       ['query.limit', 'body.name', 'body.nam', 'body.__proto'],
     );
+  });
+
+  it('refuses query parameters it does not know, except where anybody may ask', async () => {
+    const { status, body } = await call(
+      post('/v1/things/x/act?limt=1&project_id=p&kind=nothing', undefined),
+    );
+    assert.equal(status, 400);
+    assert.deepEqual(body?.['details'], [
+      { path: 'query.limt', message: 'unknown query parameter' },
+      { path: 'query.kind', message: 'unknown query parameter' },
+    ]);
+    assert.equal((await call('/health?probe=1')).status, 200);
+  });
+
+  it('says in plain words what is missing, not whole, or wrong with a key', async () => {
+    const { body } = await call(post('/v1/things/x/echo', { nested: {} }));
+    assert.deepEqual((body?.['details'] as unknown[] | undefined)?.[0], {
+      path: 'body.name',
+      message: 'is required',
+    });
   });
 
   it('answers malformed requests with 4xx and the envelope', async () => {
@@ -158,7 +178,10 @@ describe('http server', () => {
       });
       assert.equal(refused.status, 400);
     }
-    assert.deepEqual([(await drop()).status, (await drop()).status], [204, 204]);
+    const [first, second] = [await drop(), await drop()];
+    assert.deepEqual([first.status, second.status], [204, 204]);
+    const reset = Number(first.headers['x-ratelimit-reset']) - Date.now() / 1000;
+    assert.ok(reset > -1 && reset <= 61, String(first.headers['x-ratelimit-reset']));
     const third = await drop();
     assert.equal(third.status, 429);
     assert.equal(third.body?.['retry_after_secs'], Number(third.headers['retry-after']));
@@ -173,6 +196,16 @@ describe('http server', () => {
     for (let i = 0; i < 7; i++)
       statuses.push(await status('1.1.1.1', {}, i % 2 ? '/nothing' : undefined));
     assert.deepEqual(statuses, [401, 404, 401, 404, 401, 429, 429]);
+    const { headers } = await strict.inject({
+      url: '/nothing',
+      headers: { 'x-forwarded-for': '3.3.3.3', origin: 'https://a.example' },
+    });
+    const exposed = String(headers['access-control-expose-headers']).toLowerCase();
+    for (const name of ['x-ratelimit-limit', 'x-ratelimit-remaining', 'x-ratelimit-reset']) {
+      assert.match(String(headers[name]), /^\d+$/, name);
+      assert.ok(exposed.includes(name), name);
+    }
+    assert.ok(exposed.includes('retry-after'));
     const wrong: number[] = [];
     for (let i = 0; i < 4; i++)
       wrong.push(await status('2.2.2.2', { authorization: 'Bearer bad' }));

@@ -17,6 +17,7 @@ import type { FailureCatalogue } from './error-reply.ts';
 import { referenceOperations } from './reference.ts';
 import { createStreams, defaultStreamLimits } from './sse.ts';
 import type { StreamLimits } from './sse.ts';
+import { failureOfUnreadable, rawResponse } from './unreadable-request.ts';
 import { systemOperations } from './system-operations.ts';
 import type { HealthCheck } from './system-operations.ts';
 
@@ -233,6 +234,8 @@ export function createHttpServer<Caller, Project extends { readonly project_id: 
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     exposeHeadRoutes: false,
+    // Node would answer such a request by itself, with nothing in it; the first hook below does.
+    http: { requireHostHeader: false },
     routerOptions: {
       ignoreTrailingSlash: true,
       maxParamLength,
@@ -247,23 +250,27 @@ export function createHttpServer<Caller, Project extends { readonly project_id: 
     },
     clientErrorHandler(error, socket) {
       if (!socket.writable) return socket.destroy();
-      const message = 'the request is not valid HTTP';
-      const refused = dispatcher.errorAnswer(
-        new Failure('invalid_request', { message }),
-        'unknown',
-        requestIdOf(undefined),
-      );
-      log.debug({ err: error }, message);
-      const body = refused.body ?? '';
-      socket.end(
-        `HTTP/1.1 400 Bad Request\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
-      );
+      const failure = failureOfUnreadable(error);
+      const request_id = requestIdOf(undefined);
+      const { status, headers, body } = dispatcher.errorAnswer(failure, 'unknown', request_id);
+      log.debug({ err: error, request_id }, failure.message);
+      const common = headersFor({
+        request_id,
+        https: false,
+        origin: undefined,
+        preflight: false,
+      });
+      socket.end(rawResponse(status, { ...common, ...headers }, body ?? ''));
     },
   });
   register(app, bindings, serve);
   const methodsAt = allowedMethods(operations);
   // A hook, because Fastify reads the body before it calls a handler for unknown routes.
   app.addHook('onRequest', async (request, reply) => {
+    if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
+      const message = 'a Host header is required';
+      return refuse(request, reply, new Failure('invalid_request', { message }));
+    }
     if (!request.is404) return;
     const allowed = methodsAt((request.raw.url ?? '').split('?', 1)[0] ?? '');
     if (allowed.length > 0) reply.header('allow', [...allowed, 'OPTIONS'].join(', '));

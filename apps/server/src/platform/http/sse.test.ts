@@ -4,6 +4,28 @@ import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { auth, serverWith } from '../../../test/http-things.ts';
 
+/** Sends bytes as they are; reads one answer. */
+async function exchange(url: string, bytes: string) {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  try {
+    const arrived = new Promise<string>((resolve) =>
+      socket.once('data', (data) => resolve(String(data))),
+    );
+    socket.write(bytes);
+    const [head = '', body = ''] = (await arrived).split('\r\n\r\n');
+    const [first = '', ...lines] = head.split('\r\n');
+    return {
+      status: Number(first.split(' ')[1]),
+      headers: Object.fromEntries(
+        lines.map((line) => [line.split(':')[0]?.toLowerCase(), line.split(': ')[1]]),
+      ) as Record<string, string | undefined>,
+      body: JSON.parse(body) as Record<string, unknown>,
+    };
+  } finally {
+    socket.destroy();
+  }
+}
+
 describe('event streams', () => {
   it('stream events, report errors, take the token of the query and end when the server stops', async () => {
     const server = serverWith({ streams: { per_project: 2 } });
@@ -40,13 +62,26 @@ describe('event streams', () => {
   it('finish the requests under way when stopping, and answer garbage politely', async () => {
     const server = serverWith({ request_timeout_ms: 200 });
     await server.start();
-    const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
-    const garbage = new Promise<string>((resolve) =>
-      socket.once('data', (data) => resolve(String(data))),
-    );
-    socket.write('NOT HTTP\r\n\r\n');
-    assert.match(await garbage, /^HTTP\/1.1 400 .*"code":"invalid_request"/s);
-    socket.destroy();
+    for (const [sent, status, message] of [
+      ['NOT HTTP\r\n\r\n', 400, 'the request is not valid HTTP'],
+      ['GET /v1/things HTTP/1.1\r\n\r\n', 400, 'a Host header is required'],
+      [
+        `GET /v1/things?${'x'.repeat(20_000)} HTTP/1.1\r\nhost: x\r\n\r\n`,
+        431,
+        'the URL and the headers together are larger than 16384 bytes',
+      ],
+      [
+        `GET /v1/things HTTP/1.1\r\nhost: x\r\nx: ${'x'.repeat(20_000)}\r\n\r\n`,
+        431,
+        'the URL and the headers together are larger than 16384 bytes',
+      ],
+    ] as const) {
+      const answer = await exchange(server.url, sent);
+      assert.equal(answer.status, status, sent.slice(0, 40));
+      assert.equal(answer.body['error'], message);
+      assert.equal(answer.headers['x-request-id'], answer.body['request_id']);
+      assert.equal(answer.headers['x-content-type-options'], 'nosniff');
+    }
     const slow = fetch(`${server.url}/v1/things/x/act`, {
       method: 'POST',
       headers: auth,

@@ -14,7 +14,12 @@ export interface AddressPolicy {
 
 export type UrlCheck =
   | { readonly ok: true; readonly url: URL }
-  | { readonly ok: false; readonly reason: string };
+  | {
+      readonly ok: false;
+      readonly reason: string;
+      /** Refused only because it is private: `allow_private: 'all'` would let it pass. */
+      readonly is_private: boolean;
+    };
 
 /** Ports where something other than an HTTP endpoint answers, and answering could do harm. */
 export const INFRASTRUCTURE_PORTS: readonly number[] = [
@@ -58,8 +63,10 @@ export function checkUrl(text: string, policy: AddressPolicy): UrlCheck {
   if (port < 1 || policy.forbidden_ports.includes(port))
     return refuse(`port ${port} is not allowed`);
 
-  const reason = checkHost(authority.replace(/:\d*$/, ''), url.hostname, policy.allow_private);
-  return reason === undefined ? { ok: true, url } : refuse(reason);
+  const written = authority.replace(/:\d*$/, '');
+  const reason = checkHost(written, url.hostname, policy.allow_private);
+  if (reason === undefined) return { ok: true, url };
+  return { ...refuse(reason), is_private: checkHost(written, url.hostname, 'all') === undefined };
 }
 
 /** `written` is the host as the user spelled it, `parsed` what the URL parser made of it. */
@@ -81,7 +88,7 @@ function checkHost(written: string, parsed: string, allow: AllowPrivate): string
 
 const isUnder = (name: string, domain: string) => name === domain || name.endsWith(`.${domain}`);
 
-const refuse = (reason: string): UrlCheck => ({ ok: false, reason });
+const refuse = (reason: string) => ({ ok: false, reason, is_private: false }) as const;
 
 function hasUnsafeCharacter(text: string): boolean {
   for (let at = 0; at < text.length; at += 1) {

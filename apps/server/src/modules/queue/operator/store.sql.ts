@@ -112,9 +112,10 @@ export interface ReplayDeadLettersRow {
 const replayDeadLettersText = `with done as (
   update job_runs r
      set status = 'queued', attempt = 1, error = null, error_class = null, started_at = null, finished_at = null,
-         heartbeat_at = null, next_retry_at = null,
+         heartbeat_at = null, next_retry_at = null, execution_trace = null,
+         priority = case when r.metadata ->> '_priority' ~ '^(\\d|10)$' then (r.metadata ->> '_priority')::int else r.priority end,
          expires_at = strait_now() + make_interval(secs => coalesce(nullif(j.run_ttl_secs, 0), nullif($1::int, 0))),
-         metadata = (r.metadata - '{_error_hash,_error_hash_count,_snooze_count}'::text[])
+         metadata = (r.metadata - '{_error_hash,_error_hash_count,_snooze_count,_priority}'::text[])
                     || jsonb_build_object('_replays', (coalesce((r.metadata ->> '_replays')::int, 0) + 1)::text)
     from jobs j
    where j.id = r.job_id and r.id = any ($2::text[]) and r.project_id = $3
@@ -140,7 +141,7 @@ select id, (select count(*) from woken)::int as "woken" from done`;
 
 /**
  * dead_letter → queued, the same run from attempt 1. `_replays` in the metadata counts and fences the token
- * the first trigger was answered with.
+ * the first trigger was answered with; `_priority` is what retries raised (given-priority.ts).
  */
 export function replayDeadLetters(db: Queryable, params: ReplayDeadLettersParams): Promise<ReplayDeadLettersRow[]> {
   return many<ReplayDeadLettersRow>(db, {

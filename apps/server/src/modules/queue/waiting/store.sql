@@ -12,7 +12,8 @@ with gone as (
 ), done as (
   update job_runs r
      set status = 'waiting', claimed_at = (select started_at from gone),
-         started_at = coalesce(r.started_at, (select started_at from gone)), expires_at = null, next_retry_at = null, heartbeat_at = null
+         started_at = coalesce(r.started_at, (select started_at from gone)), expires_at = null, next_retry_at = null, heartbeat_at = null,
+         execution_trace = null
    where r.id = (select run_id from gone) and r.created_at = (select run_created_at from gone)
      and r.project_id = :project_id and (r.status = any ('{queued,dequeued,executing}')) is true
   returning r.id, r.attempt

@@ -22,7 +22,8 @@ const waitRunText = `with gone as (
 ), done as (
   update job_runs r
      set status = 'waiting', claimed_at = (select started_at from gone),
-         started_at = coalesce(r.started_at, (select started_at from gone)), expires_at = null, next_retry_at = null, heartbeat_at = null
+         started_at = coalesce(r.started_at, (select started_at from gone)), expires_at = null, next_retry_at = null, heartbeat_at = null,
+         execution_trace = null
    where r.id = (select run_id from gone) and r.created_at = (select run_created_at from gone)
      and r.project_id = $3 and (r.status = any ('{queued,dequeued,executing}')) is true
   returning r.id, r.attempt
@@ -46,7 +47,7 @@ export function waitRun(db: Queryable, params: WaitRunParams): Promise<WaitRunRo
       params.project_id,
       params.event_key,
     ],
-    name: 'queue_waiting_waitRun_27af69ae',
+    name: 'queue_waiting_waitRun_20b844d6',
   });
 }
 

@@ -30,13 +30,16 @@ describe('other actions', () => {
   test('a held run is not claimed until it is resumed', async () => {
     const job = await on.makeJob();
     const id = await on.run(job);
-    assert.equal((await on.post(id, 'pause')).body.status, 'queued');
+    const paused = await on.post(id, 'pause');
+    assert.deepEqual([paused.body.status, paused.body.held], ['queued', true]);
     assert.equal((await on.post(id, 'pause')).status, 200);
+    assert.equal((await on.read(id)).held, true);
     assert.equal(
       (await on.app.sql('select run_id from run_queue where run_id = $1', id)).length,
       0,
     );
-    assert.equal((await on.post(id, 'resume')).status, 200);
+    const resumed = await on.post(id, 'resume');
+    assert.deepEqual([resumed.status, 'held' in resumed.body], [200, false]);
     assert.equal((await on.post(id, 'resume')).body.code, 'run_not_resumable');
     await on.claim(id);
     const refused = await on.post(id, 'pause');
@@ -115,7 +118,10 @@ describe('other actions', () => {
     assert.deepEqual((await on.call('DELETE', `/v1/runs/${id}/idempotency-key`)).body, {
       status: 'reset',
       run_id: id,
+      had_key: true,
     });
+    const again = await on.call('DELETE', `/v1/runs/${id}/idempotency-key`);
+    assert.deepEqual([again.status, again.body.had_key], [200, false]);
     const next = await on.run(job, { idempotency_key: 'k' });
     assert.notEqual(next, id);
     await on.claim(next);

@@ -12,6 +12,7 @@ import {
   isReplayable,
   replayOf,
   replaySources,
+  whyNotReplayable,
   type ReplaySource,
 } from './replay.ts';
 import type { RunActionDependencies } from './single.ts';
@@ -70,10 +71,11 @@ export function createBulkRunActions({ db, operator, queue, jobs }: RunActionDep
   };
 
   return {
-    /** Every id gets its answer; runs that had ended are `failed`. */
+    /** Every id gets one answer, however often it is named; runs that had ended are `failed`. */
     cancel: ({ project, source }: BulkTarget, run_ids: readonly string[]) =>
       db.tenant(project.project_id, async (tx) => {
-        const valid = [...new Set(run_ids.filter(isRunId))];
+        const named = [...new Set(run_ids)];
+        const valid = named.filter(isRunId);
         const input = {
           ...project,
           run_ids: valid,
@@ -84,7 +86,7 @@ export function createBulkRunActions({ db, operator, queue, jobs }: RunActionDep
           valid.length === 0 ? [] : (await operator.cancel(tx, input)).canceled,
         );
         const statuses = await statusesOf(tx, project, valid);
-        const results = run_ids.map((id) => {
+        const results = named.map((id) => {
           if (canceled.has(id)) return { id, status: 'canceled' as const };
           const status = statuses.get(id);
           const error =
@@ -187,7 +189,7 @@ export function createBulkRunActions({ db, operator, queue, jobs }: RunActionDep
             return {
               original_run_id,
               status: 'skipped' as const,
-              error: `the run is ${run.status}: it cannot be replayed`,
+              error: whyNotReplayable(run.status),
             };
           if (answered.has(run.id))
             return { original_run_id, status: 'skipped' as const, error: 'named twice' };

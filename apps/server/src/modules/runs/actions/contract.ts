@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { operation } from '../../access/index.ts';
 import { omitEmpty } from '../../../platform/http/json-reply.ts';
-import { JobRun, RunStatus } from '../views.ts';
+import { JobRun, RunStatus, TriggeredBy } from '../views.ts';
 import { scheduledAt } from '../trigger/contract.ts';
 
 const params = z.object({ runID: z.string() });
@@ -29,7 +29,12 @@ export const replayRun = operation({
   path: '/v1/runs/:runID/replay',
   summary: 'Run again as a new run, from the start or from a checkpoint',
   query: z.object({
-    from_checkpoint: z.coerce.number().int().min(1).max(2_147_483_647).optional(),
+    from_checkpoint: z.coerce
+      .number('must be a whole number')
+      .int('must be a whole number')
+      .min(1, 'must be at least 1')
+      .max(2_147_483_647)
+      .optional(),
   }),
   replies: { 201: JobRun },
   failures: ['run_not_found', 'run_not_replayable', 'checkpoint_not_found', 'job_disabled'],
@@ -119,7 +124,13 @@ export const resetIdempotencyKey = operation({
   method: 'DELETE',
   path: '/v1/runs/:runID/idempotency-key',
   summary: 'Free the idempotency key of a run that does not execute',
-  replies: { 200: z.object({ status: z.literal('reset'), run_id: z.string() }) },
+  replies: {
+    200: z.object({
+      status: z.literal('reset'),
+      run_id: z.string(),
+      had_key: z.boolean().meta({ description: 'False: there was nothing to free' }),
+    }),
+  },
   failures: ['run_not_found', 'idempotency_key_in_use'],
 });
 
@@ -165,7 +176,7 @@ export const bulkCancelAll = operation({
     .strictObject({
       job_id: z.string().max(1024).optional(),
       batch_id: z.string().max(1024).optional(),
-      triggered_by: z.string().max(1024).optional(),
+      triggered_by: TriggeredBy.optional(),
       status: RunStatus.optional(),
     })
     .meta({ id: 'BulkCancelAllRequest' }),
@@ -211,6 +222,7 @@ export const bulkReplayDeadLetters = operation({
   sdk: 'runs.bulkDlqReplay',
   path: '/v1/runs/bulk-dlq-replay',
   summary: 'Queue dead-lettered runs again: those named, or the oldest of the project',
+  description: 'Either `run_ids`, or `project_id` or `limit` (default 100) for the oldest.',
   body: z
     .strictObject({
       run_ids: runIds(500).optional(),
@@ -218,8 +230,13 @@ export const bulkReplayDeadLetters = operation({
       limit: z.int().min(1).max(500).optional(),
     })
     .refine(
-      (body) => (body.run_ids === undefined) !== (body.project_id === undefined),
-      'needs either run_ids or project_id',
+      (body) => body.run_ids === undefined || body.project_id === undefined,
+      'give run_ids or project_id, not both',
+    )
+    // Nothing at all is more likely a mistake than a wish to replay what is there.
+    .refine(
+      (body) => Object.values(body).some((given) => given !== undefined),
+      'give run_ids, or project_id or limit for the oldest of the project',
     )
     .meta({ id: 'BulkDLQReplayRequest' }),
   replies: {

@@ -2,7 +2,14 @@
 
 import type { Tx } from '../../../platform/db/database.ts';
 import type { ProjectScope } from '../../access/index.ts';
-import { runTimes, type Enqueued, type NewRun, type Queue } from '../../queue/index.ts';
+import {
+  givenPriority,
+  isTerminal,
+  runTimes,
+  type Enqueued,
+  type NewRun,
+  type Queue,
+} from '../../queue/index.ts';
 import * as store from './store.sql.ts';
 
 /** A completed run has nothing to repeat, a dead letter is replayed as itself. */
@@ -16,6 +23,13 @@ const REPLAYABLE = new Set([
 ]);
 
 export const isReplayable = (status: string): boolean => REPLAYABLE.has(status);
+
+export function whyNotReplayable(status: string): string {
+  if (status === 'dead_letter') return 'the run is dead_letter: dlq-replay queues it again';
+  return isTerminal(status)
+    ? `the run is ${status}: it has nothing to repeat`
+    : `the run is still ${status}; only finished runs can be replayed`;
+}
 
 export type ReplaySource = store.ListReplaySourcesRow;
 
@@ -44,7 +58,7 @@ export function replayOf(
     ...project,
     job_id: source.job_id,
     payload: checkpoint?.state_json ?? source.payload_json,
-    priority: source.priority,
+    priority: givenPriority(source),
     extra: {
       triggered_by: 'manual',
       created_by,

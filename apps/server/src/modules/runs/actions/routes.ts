@@ -43,8 +43,8 @@ export const actionRoutes = (runs: RunActions, bulk: BulkRunActions) => [
     return { status: 'ok' } as const;
   }),
   bind(resetIdempotencyKey, async (context, { params }) => {
-    await runs.resetIdempotencyKey(one(context, params));
-    return { status: 'reset', run_id: params.runID } as const;
+    const { had_key } = await runs.resetIdempotencyKey(one(context, params));
+    return { status: 'reset', run_id: params.runID, had_key } as const;
   }),
   bind(bulkCancel, (context, { body }) => bulk.cancel(many(context), body.run_ids)),
   bind(bulkCancelAll, (context, { body }) => bulk.cancelAll(many(context), body, context.signal)),

@@ -13,7 +13,13 @@ import { preparePayload, refusal } from '../trigger/prepare.ts';
 import { scheduleProblem } from '../trigger/rules.ts';
 import type { TriggerJobs } from '../trigger/trigger.ts';
 import { runView, type JobRun } from '../views.ts';
-import { enqueueReplays, isReplayable, replayOf, replaySources } from './replay.ts';
+import {
+  enqueueReplays,
+  isReplayable,
+  replayOf,
+  replaySources,
+  whyNotReplayable,
+} from './replay.ts';
 import * as store from './store.sql.ts';
 
 export interface RunActionDependencies {
@@ -208,13 +214,18 @@ export function createRunActions({
       }),
 
     /** @throws run_not_found, idempotency_key_in_use */
-    resetIdempotencyKey: async (target: RunTarget): Promise<void> => {
+    resetIdempotencyKey: async (target: RunTarget): Promise<{ readonly had_key: boolean }> => {
+      let had_key = false;
       await act(target, {
         action: 'run.idempotency_key_reset',
         code: 'idempotency_key_in_use',
-        change: (tx, key) => operator.clearIdempotencyKey(tx, key),
+        change: async (tx, key) => {
+          had_key = (await requireStanding(tx, target)).idempotency_key !== null;
+          return operator.clearIdempotencyKey(tx, key);
+        },
         cannot: () => 'lose its idempotency key now',
       });
+      return { had_key };
     },
 
     /** The new run. @throws run_not_found, run_not_replayable, checkpoint_not_found, job_disabled */
@@ -222,12 +233,8 @@ export function createRunActions({
       db.tenant(target.project.project_id, async (tx) => {
         const { project, source, run_id } = target;
         const { status } = await requireStanding(tx, target);
-        if (!isReplayable(status)) {
-          const instead = status === 'dead_letter' ? ': use dlq-replay' : '';
-          throw new Failure('run_not_replayable', {
-            message: `the run is ${status}: it cannot be replayed as a queued one${instead}`,
-          });
-        }
+        if (!isReplayable(status))
+          throw new Failure('run_not_replayable', { message: whyNotReplayable(status) });
         const checkpoint =
           from_checkpoint === undefined
             ? undefined

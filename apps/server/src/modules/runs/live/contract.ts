@@ -58,7 +58,8 @@ export const streamRun = operation({
   summary: "Stream a run's state changes and events until it ends",
   description:
     'Begins with the newest state change, or after the event named by `Last-Event-ID` (`0` = with the first). ' +
-    'A run that has ended is only replayed: without `Last-Event-ID` the answer is 410.',
+    'A run that has ended is only replayed: without `Last-Event-ID` the answer is 410. ' +
+    'Before its first state a run has none: there `from` repeats `to`.',
   headers: z.object({ 'last-event-id': z.string().max(64).optional() }),
   replies: { 200: z.union([RunStatusChangeEvent, RunLogStreamEvent]) },
   failures: ['run_not_found', 'run_stream_ended', 'too_many_streams'],

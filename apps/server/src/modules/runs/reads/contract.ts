@@ -4,6 +4,8 @@ import { z } from 'zod';
 import { operation } from '../../access/index.ts';
 import { ascendingPageQuery, pageQuery } from '../../../platform/http/pagination.ts';
 import {
+  EventLevel,
+  EventType,
   JobRun,
   JobRunPage,
   RunCheckpoint,
@@ -76,8 +78,8 @@ export const listRunEvents = operation({
   summary: "List a run's events, oldest first",
   query: z.object({
     ...ascendingPageQuery,
-    level: z.string().max(64).optional(),
-    type: z.string().max(64).optional(),
+    level: EventLevel.optional(),
+    type: EventType.optional(),
   }),
   replies: { 200: RunEventPage },
 });

@@ -5,6 +5,7 @@ import { refuseUnstorable } from '../../../platform/http/json-body.ts';
 import { Failure } from '../../../platform/failure.ts';
 import { pageQuery } from '../../../platform/http/pagination.ts';
 import { runStates, type RunStatus } from '../../queue/index.ts';
+import { TriggeredBy } from '../views.ts';
 
 const time = z.iso.datetime({ offset: true }).optional();
 const text = z.string().max(1024).optional();
@@ -60,7 +61,7 @@ export const runFilters = {
   metadata_key: text,
   metadata_value: text,
   metadata: stringMap,
-  triggered_by: text,
+  triggered_by: TriggeredBy.optional(),
   error_class: text,
   batch_id: text,
   parent_run_id: text,

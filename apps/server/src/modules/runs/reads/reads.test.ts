@@ -116,6 +116,14 @@ describe('the list of runs', () => {
     assert.deepEqual(ids(await get(`/v1/runs?job_id=${job_id}&metadata_key=customer`)).length, 2);
     assert.equal(ids(await get('/v1/runs?metadata_key=customer&metadata_value=7')).length, 2);
     assert.deepEqual(ids(await get('/v1/runs?job_id=filtered&triggered_by=cron')), []);
+    for (const query of ['triggered_by=magic', 'status=odd', 'stauts=failed', 'limit=abc']) {
+      const refused = await get(`/v1/runs?${query}`);
+      assert.deepEqual([refused.status, refused.body.code], [400, 'invalid_request'], query);
+    }
+    assert.equal(
+      (await get('/v1/runs?limit=abc')).body.error,
+      'query.limit: must be a whole number',
+    );
     assert.deepEqual(ids(await get('/v1/runs?job_id=filtered&error_class=timeout')), []);
     assert.deepEqual(ids(await get('/v1/runs?job_id=unknown')), []);
     const { created_at } = (await get(`/v1/runs/${wanted}`)).body;
@@ -216,6 +224,8 @@ describe('one run and what hangs off it', () => {
       ['queued', 'info log', 'error log', 'info progress'],
     );
     assert.equal((await get(`/v1/runs/${id}/events?level=error`)).body.data.length, 1);
+    for (const query of ['level=loud', 'type=gossip'])
+      assert.equal((await get(`/v1/runs/${id}/events?${query}`)).status, 400, query);
     assert.equal((await get(`/v1/runs/${id}/events?type=log`)).body.data.length, 2);
     assert.deepEqual(
       await pages(`/v1/runs/${id}/events`, 1),

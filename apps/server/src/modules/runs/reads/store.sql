@@ -3,7 +3,9 @@
 -- job_runs has no index (project, time), so a project's runs are merged from the 13 states' own orders.
 
 -- name: findRun :maybe
-select r.* from job_runs r
+-- `held`: parked in the reserved lane 0, until somebody resumes it.
+select r.*, exists (select from run_parked p where p.run_id = r.id and p.lane_id = 0) as "held!"
+  from job_runs r
  where r.id = :run_id and r.created_at = strait_id_time(:run_id) and r.project_id = :project_id;
 
 -- name: findRunRef :maybe

@@ -49,11 +49,14 @@ export interface FindRunRow {
   readonly concurrency_key: string | null;
   readonly execution_mode: string;
   readonly machine_id: string | null;
+  readonly held: boolean;
 }
 
-const findRunText = `select r.* from job_runs r
+const findRunText = `select r.*, exists (select from run_parked p where p.run_id = r.id and p.lane_id = 0) as "held"
+  from job_runs r
  where r.id = $1 and r.created_at = strait_id_time($1) and r.project_id = $2`;
 
+/** `held`: parked in the reserved lane 0, until somebody resumes it. */
 export function findRun(db: Queryable, params: FindRunParams): Promise<FindRunRow | undefined> {
   return maybe<FindRunRow>(db, {
     text: findRunText,

@@ -2,7 +2,9 @@
 
 import { z } from 'zod';
 import { operation } from '../../access/index.ts';
+import type { DeepReadonly } from '../../../platform/http/define-api.ts';
 import { omitEmpty } from '../../../platform/http/json-reply.ts';
+import { Job } from '../../jobs/index.ts';
 import { RunStatus } from '../views.ts';
 
 /** Values that the job or a later check limits further are in rules.ts. */
@@ -11,9 +13,14 @@ export const limits = { ttl_secs: 2_592_000, key: 256, bulk_items: 500 } as cons
 const atMost = (count: number, what: string) => (map: Readonly<Record<string, string>>) =>
   Object.keys(map).length <= count ? undefined : `has more than ${count} ${what}`;
 
+const keyUpTo = (length: number) => {
+  const rule = `a key has 1 to ${length} characters`;
+  return z.string().min(1, rule).max(length, rule);
+};
+
 const stringMap = (limit: { count: number; key: number; value: number; what: string }) =>
   z
-    .record(z.string().min(1).max(limit.key), z.string().max(limit.value))
+    .record(keyUpTo(limit.key), z.string().max(limit.value))
     .superRefine((map, context) => {
       const problem = atMost(limit.count, limit.what)(map);
       if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
@@ -68,7 +75,7 @@ export type TriggerResponse = z.input<typeof TriggerResponse>;
 
 export const DryRunValidationResult = z
   .object({
-    job: z.unknown(),
+    job: Job,
     payload_hash: z.string(),
     payload: z.unknown().optional(),
     scheduled_at: omitEmpty(z.string()),
@@ -76,7 +83,7 @@ export const DryRunValidationResult = z
     validation_warnings: omitEmpty(z.array(z.string())),
   })
   .meta({ id: 'DryRunValidationResult' });
-export type DryRunValidationResult = z.input<typeof DryRunValidationResult>;
+export type DryRunValidationResult = DeepReadonly<z.input<typeof DryRunValidationResult>>;
 
 export const triggerJob = operation({
   id: 'postV1JobsByJobIDTrigger',

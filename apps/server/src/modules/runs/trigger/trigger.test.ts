@@ -226,7 +226,8 @@ describe('a dry run', () => {
     const job = await makeJob();
     const dry = await trigger(job.slug, { dry_run: true, payload: { b: 1, a: 2 }, ttl_secs: 100 });
     assert.equal(dry.status, 200, JSON.stringify(dry.body));
-    assert.equal(dry.body.job.id, job.id);
+    const read = await app.call('GET', `/v1/jobs/${job.slug}`, { key: project.api_key });
+    assert.deepEqual(dry.body.job, read.body);
     assert.deepEqual(dry.body.payload, { a: 2, b: 1 });
     assert.equal(Math.round((Date.parse(dry.body.expires_at) - Date.now()) / 10_000), 10);
     assert.equal(await runsOf(job.id), 0);

@@ -5,7 +5,7 @@ import type { Clock } from '../../../platform/clock.ts';
 import type { Database } from '../../../platform/db/database.ts';
 import { Failure } from '../../../platform/failure.ts';
 import type { ProjectScope } from '../../access/index.ts';
-import type { TriggerJob } from '../../jobs/index.ts';
+import type { JobView, TriggerJob } from '../../jobs/index.ts';
 import type { Enqueued, NewRun, Queue, RunStatus } from '../../queue/index.ts';
 import type { DryRunValidationResult, TriggerItem, TriggerResponse } from './contract.ts';
 import { prepareRun, type PayloadCheck, type PreparedRun } from './prepare.ts';
@@ -34,7 +34,7 @@ export interface TriggerDependencies {
   readonly queue: Pick<Queue, 'enqueue' | 'enqueueMany'>;
   readonly jobs: TriggerJobs;
   /** The API's view of a job, for dry runs. */
-  readonly describeJob: (project: ProjectScope, job_id: string) => Promise<unknown>;
+  readonly describeJob: (project: ProjectScope, job_id: string) => Promise<JobView>;
   readonly clock: Clock;
   readonly settings: TriggerSettings;
 }
