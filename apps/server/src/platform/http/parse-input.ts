@@ -158,12 +158,13 @@ function queryFor(
  * also called by probes and proxies that add to URLs.
  */
 function unknownParameters(operation: OperationSpec, raw: RawQuery): FailureDetail[] {
-  if (operation.permission === 'public') return [];
+  const given = Object.keys(raw);
+  if (given.length === 0 || operation.permission === 'public') return [];
   const known = new Set(operation.query ? listMembers(operation.query).named : []).add(
     'project_id',
   );
   if (operation.token_in_query) known.add('token');
-  return Object.keys(raw)
+  return given
     .filter((name) => !known.has(name))
     .map((name) => ({ path: `query.${name.slice(0, 100)}`, message: 'unknown query parameter' }));
 }
