@@ -71,7 +71,9 @@ export function createDatabase(options: DatabaseOptions): Database {
   });
   let closed: Promise<void> | undefined;
   // The pool is closed before its sockets are: a server that stops meanwhile ends them, and nobody cares.
-  pool.on('error', (error) => closed ?? options.onError?.(error));
+  pool.on('error', (error) => {
+    if (!closed) options.onError?.(error);
+  });
 
   // Why a connection died, for the next statement on it: by then pg only knows that it is dead.
   const losses = new WeakMap<pg.PoolClient, Error>();
