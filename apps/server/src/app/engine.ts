@@ -6,6 +6,7 @@ import { isDatabaseUnavailable, type Database } from '../platform/db/database.ts
 import type { Listener } from '../platform/db/listen.ts';
 import { createOutboundClient } from '../platform/outbound/client.ts';
 import { createLeader } from '../platform/services/leader.ts';
+import type { LoopFailure } from '../platform/services/loop.ts';
 import type { Service } from '../platform/services/service.ts';
 import type { Logger } from '../platform/telemetry/log.ts';
 import type { Metrics } from '../platform/telemetry/metrics.ts';
@@ -16,7 +17,7 @@ import {
   lostSettlement,
   type ResumeFacts,
 } from '../modules/executor/index.ts';
-import type { Jobs } from '../modules/jobs/index.ts';
+import { jobLoops, type Jobs } from '../modules/jobs/index.ts';
 import {
   createMover,
   createRetention,
@@ -150,15 +151,19 @@ export function createEngine(deps: EngineDeps) {
     holder: randomUUID(),
     on_error: (error) => onError(error, 'leader lease'),
   });
-  const loops = queueLoops({
+  const shared = {
+    leader,
+    on_error: (error: unknown, failure: LoopFailure): void =>
+      log.warn({ err: error, ...failure }, 'background loop failed'),
+  };
+  const queueUpkeep = queueLoops({
+    ...shared,
     upkeep,
     retention,
     db: deps.db,
     listener,
-    leader,
     heartbeat_interval_ms: settings.heartbeat_interval_ms,
     check_interval_ms: CHECK_EVERY_MS,
-    on_error: (error, failure) => log.warn({ err: error, ...failure }, 'background loop failed'),
     onReaped: (runs) => {
       reapedTotal.inc(runs);
       log.warn({ runs }, 'took over attempts of silent workers or endpoints');
@@ -171,6 +176,7 @@ export function createEngine(deps: EngineDeps) {
       }
     },
   });
+  const loops = [...queueUpkeep, ...jobLoops({ ...shared, jobs })];
   const client: Service = {
     name: 'outbound client',
     start: () => Promise.resolve(),

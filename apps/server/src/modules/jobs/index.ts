@@ -3,6 +3,7 @@
 // secrets never leave, and a saved job has passed every rule.
 
 export { createJobs, type Jobs, type JobsDependencies } from './service.ts';
+export { jobLoops } from './loops.ts';
 export { jobRoutes } from './routes.ts';
 export type { JobConfig, TriggerJob } from './types.ts';
 export type { HealthFacts, JobHistory, JobKey } from './history.ts';
