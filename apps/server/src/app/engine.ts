@@ -6,7 +6,7 @@ import { isDatabaseUnavailable, type Database } from '../platform/db/database.ts
 import type { Listener } from '../platform/db/listen.ts';
 import { createOutboundClient } from '../platform/outbound/client.ts';
 import { createLeader } from '../platform/services/leader.ts';
-import type { LoopFailure } from '../platform/services/loop.ts';
+import type { LoopDeps } from '../platform/services/loop.ts';
 import type { Service } from '../platform/services/service.ts';
 import type { Logger } from '../platform/telemetry/log.ts';
 import type { Metrics } from '../platform/telemetry/metrics.ts';
@@ -17,14 +17,14 @@ import {
   lostSettlement,
   type ResumeFacts,
 } from '../modules/executor/index.ts';
-import { jobLoops, type Jobs } from '../modules/jobs/index.ts';
+import type { Jobs } from '../modules/jobs/index.ts';
 import {
   createMover,
-  createRetention,
   createUpkeep,
   queueLoops,
   type Queue,
   type QueueSettings,
+  type Retention,
 } from '../modules/queue/index.ts';
 import type { Config } from './config.ts';
 
@@ -40,8 +40,10 @@ export interface EngineDeps {
   readonly jobs: Jobs;
   readonly tokenKey: string;
   readonly resumeFacts: (run_id: string) => Promise<ResumeFacts | undefined>;
-  /** Loops of higher modules that belong where the work is done. */
-  readonly loops: readonly Service[];
+  readonly retention: Retention;
+  readonly loopDeps: Pick<LoopDeps, 'on_error' | 'metrics'>;
+  /** Loops of other modules that belong where the work is done. */
+  readonly loops: (shared: LoopDeps) => readonly Service[];
 }
 
 const CHECK_EVERY_MS = 60_000;
@@ -133,30 +135,19 @@ export function createEngine(deps: EngineDeps) {
     },
     settlementOf: (lease) => lostSettlement(lease, jobs),
   });
-  const { runs } = config;
-  const retention = createRetention({
-    db: deps.hot,
-    settings: {
-      short_secs: runs.retention_short_secs,
-      long_secs: runs.retention_long_secs,
-      dead_letter_secs: runs.dead_letter_retention_secs,
-      dead_letters_per_project: runs.dead_letters_per_project,
-      dead_letters_per_job: runs.dead_letters_per_job,
-      dead_letter_overflow: runs.dead_letter_overflow,
-    },
-  });
+  const { retention } = deps;
   const leader = createLeader({
     db: deps.db,
     name: 'upkeep',
     holder: randomUUID(),
     on_error: (error) => onError(error, 'leader lease'),
+    // Whoever leads now looks at the queue; what this process found last is nobody's finding any more.
+    on_change: (leading) => {
+      if (!leading) violations.reset();
+    },
   });
-  const shared = {
-    leader,
-    on_error: (error: unknown, failure: LoopFailure): void =>
-      log.warn({ err: error, ...failure }, 'background loop failed'),
-  };
-  const queueUpkeep = queueLoops({
+  const shared = { ...deps.loopDeps, leader };
+  const loops = queueLoops({
     ...shared,
     upkeep,
     retention,
@@ -176,7 +167,6 @@ export function createEngine(deps: EngineDeps) {
       }
     },
   });
-  const loops = [...queueUpkeep, ...jobLoops({ ...shared, jobs })];
   const client: Service = {
     name: 'outbound client',
     start: () => Promise.resolve(),
@@ -186,7 +176,7 @@ export function createEngine(deps: EngineDeps) {
   const mover = createMover({ upkeep, listener, onError: (error) => onError(error, 'mover') });
   return {
     /** Without the worker: it stops first, while all of this and the API still serve what it drains. */
-    services: [client, leader, ...loops, ...deps.loops, mover] as readonly Service[],
+    services: [client, leader, ...loops, ...deps.loops(shared), mover] as readonly Service[],
     worker,
     upkeep,
     retention,
