@@ -14,6 +14,7 @@ import {
 import { createListener } from '../../apps/server/src/platform/db/listen.ts';
 import { migrate } from '../../apps/server/src/platform/db/migrate.ts';
 import { createLog } from '../../apps/server/src/platform/telemetry/log.ts';
+import { createLoopMetrics } from '../../apps/server/src/platform/services/loop-metrics.ts';
 import { createMetrics } from '../../apps/server/src/platform/telemetry/metrics.ts';
 import { payloadOf, type Payload, type Product, type Purpose } from '../product.ts';
 import { JOB, PROJECT, setUp, straitProbe, unfinished } from './strait-tables.ts';
@@ -77,7 +78,10 @@ export const product: Product = {
     /** Modules as the product makes them; every worker gets its own, as each process has. */
     const assemble = () => {
       const listener = createListener({ url, application_name: 'strait-listen' });
-      return { listener, modules: createModules({ config, db, hot, beats: hot, listener, log }) };
+      const metrics = createMetrics();
+      const loopMetrics = createLoopMetrics(metrics);
+      const modules = createModules({ config, db, hot, beats: hot, listener, log, loopMetrics });
+      return { listener, metrics, modules };
     };
     const { queue } = assemble().modules;
     await setUp(db, target_url);
@@ -102,7 +106,7 @@ export const product: Product = {
       },
 
       async work(task) {
-        const { listener, modules } = assemble();
+        const { listener, metrics, modules } = assemble();
         await listener.start();
         const { services, worker } = createEngine({
           ...modules.engineNeeds,
@@ -111,14 +115,13 @@ export const product: Product = {
           hot,
           listener,
           log,
-          metrics: createMetrics(),
+          metrics,
         });
-        const used = [
-          ...services,
+        const working =
           task.kind === 'http'
             ? worker
-            : noopWorker({ config, queue: modules.queue, listener }, task.onStart),
-        ];
+            : noopWorker({ config, queue: modules.queue, listener }, task.onStart);
+        const used = [...services, working];
         for (const service of used) await service.start();
         return {
           async stop() {

@@ -44,7 +44,11 @@ export async function inRunTest(options: { readonly max_events?: number } = {}) 
   };
   const unexpected: unknown[] = [];
   const events = createEvents({ db, listener, waiting, operator });
-  const upkeep = createEventUpkeep({ db: app.composition.hot, waiting });
+  const upkeep = createEventUpkeep({
+    db: app.composition.hot,
+    waiting,
+    settings: { retention_secs: 30 * 86_400 },
+  });
   const inRun = createInRun({
     db,
     queue,

@@ -6,6 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import pg from 'pg';
 import { createQueue, runTime } from '../src/modules/queue/index.ts';
 import * as lease from '../src/modules/queue/lease/store.sql.ts';
+import * as retention from '../src/modules/queue/retention/store.sql.ts';
 import * as queueStore from '../src/modules/queue/store.sql.ts';
 import * as upkeep from '../src/modules/queue/upkeep/store.sql.ts';
 import * as reads from '../src/modules/runs/reads/store.sql.ts';
@@ -17,6 +18,7 @@ const ENDED = 140_000;
 const READY = 50_000;
 const DELAYED = 8_000;
 const LEASED = 2_000;
+const PROJECTS = 8;
 
 const settings = { aging_ms: 1000, default_ttl_secs: 3600, idempotency_retention_secs: 60 };
 const project_id = 'big-3';
@@ -38,6 +40,8 @@ let hot: Database;
 let job_id = '';
 /** Bound to a live run of the job. */
 let held_key = '';
+/** Names of the partitions. */
+let leaves: unknown[] = [];
 /** Leased runs of one month. */
 let leased: { id: string; created_at: string; claim_seq: number; started_at: string }[] = [];
 
@@ -50,6 +54,8 @@ before(async () => {
     values: [],
   });
   leased = rows as typeof leased;
+  const all = { text: 'select leaf from strait_run_partitions()', values: [] };
+  leaves = (await database.db.query(all)).rows;
   const keys = await database.db.query({
     text: 'select idempotency_key from job_run_idempotency offset 1000 limit 1',
     values: [],
@@ -142,6 +148,38 @@ describe('hot statements on large tables', () => {
     assert.equal(leavesRead(plan).length, 1);
   });
 
+  it('find dead letters beyond the caps, and remove some, whatever else is kept', async () => {
+    const cap = 100;
+    for (const from_oldest of [false, true]) {
+      const caps = { per_project: cap, per_job: cap, from_oldest, recent_secs: 1e9 };
+      const [plan] = await plansOf((db) => retention.listCrowded(db, caps));
+      assertIndexed(plan, ['dead|project_id_finished_at', 'dead|job_id_finished_at']);
+      // Per project and job a probe at the cap, one for the newest and one for the next; a leaf each has one row ready.
+      assertRunsRead(plan, 2 * PROJECTS * (cap + 3 * leaves.length + 3));
+    }
+    const surplus = { of_project: project_id, of_job: null, run_id: 'f', limit: 50 };
+    const finished_at = '2999-01-01T00:00:00Z';
+    const [drop] = await plansOf((db) =>
+      retention.dropDeadLetters(db, { ...surplus, finished_at }),
+    );
+    const [reject] = await plansOf((db) =>
+      retention.rejectDeadLetters(db, { ...surplus, finished_at: '2000-01-01T00:00:00Z' }),
+    );
+    for (const plan of [drop, reject]) assertRunsRead(plan, 50 * (leaves.length + 3));
+  });
+
+  it('the checker looks for lost runs among those that live', async () => {
+    for (const stale of [false, true]) {
+      // As far as PostgreSQL knows then, the tables are empty.
+      if (stale) await forgetStatistics(database.db);
+      const plans = await plansOf(async (db) => {
+        await upkeep.forbidHistoryScans(db);
+        await upkeep.checkLost(db, { limit: 20 });
+      }, database.db);
+      assertRunsRead(plans[1], READY + LEASED + DELAYED + 10 * PROJECTS);
+    }
+  });
+
   it('find one run, and the lease of a run token', async () => {
     const run_id = leased[0]?.id ?? '';
     const [run] = await plansOf((db) => reads.findRun(db, { run_id, project_id }));
@@ -156,10 +194,13 @@ describe('hot statements on large tables', () => {
 });
 
 /** Runs what `use` sends as prepared statements with generic plans, and rolls back. One plan per statement. */
-async function plansOf(use: (db: Queryable) => Promise<unknown>): Promise<Node[]> {
+async function plansOf(
+  use: (db: Queryable) => Promise<unknown>,
+  pool: Database = hot,
+): Promise<Node[]> {
   const plans: Node[] = [];
   const rollback = new Error('roll back');
-  const run = hot.transaction(async (tx) => {
+  const run = pool.transaction(async (tx) => {
     await use({
       query: async ({ text, values }) => {
         await tx.query({ text: `prepare hot_statement as ${text}`, values: [] });
@@ -173,7 +214,7 @@ async function plansOf(use: (db: Queryable) => Promise<unknown>): Promise<Node[]
         const plan = row?.['QUERY PLAN'][0]?.Plan;
         if (plan) plans.push(plan);
         // One row for statements that must have one; its columns are never looked at.
-        return { rows: text.includes('due_in_ms') ? [{}] : [], rowCount: 0 };
+        return { rows: /due_in_ms|set_config/.test(text) ? [{}] : [], rowCount: 0 };
       },
     });
     throw rollback;
@@ -226,6 +267,27 @@ function assertFew(plan: Node | undefined, table: string, most: number): void {
   }
 }
 
+/** All scans of job_runs together read at most so many rows, returned or not. */
+function assertRunsRead(plan: Node | undefined, most: number): void {
+  const scans = flat(plan).filter((node) => (node['Relation Name'] ?? '').startsWith('job_runs'));
+  assert.ok(scans.length > 0, 'the plan reads no runs');
+  let read = 0;
+  for (const node of scans.filter((one) => one['Node Type'].includes('Scan')))
+    read += (node['Actual Rows'] + (node['Rows Removed by Filter'] ?? 0)) * node['Actual Loops'];
+  assert.ok(
+    read <= most,
+    `${read} rows read: ${flat(plan)
+      .filter((n) => n['Actual Rows'] * n['Actual Loops'] > 200)
+      .map(describeNode)
+      .join('; ')}`,
+  );
+}
+
+async function forgetStatistics(db: Database): Promise<void> {
+  const clear = 'select pg_clear_relation_stats(current_schema, leaf) from strait_run_partitions()';
+  await db.query({ text: clear, values: [] });
+}
+
 /** Partitions of job_runs that were really looked into. */
 function leavesRead(plan: Node | undefined): string[] {
   const leaves = flat(plan).flatMap((node) =>
@@ -247,7 +309,7 @@ async function fill(db: Database): Promise<void> {
   }
   await query(
     `insert into jobs (project_id, name, slug, endpoint_url)
-     select 'big-' || n, 'j', 'j', 'http://x' from generate_series(1, 8) n`,
+     select 'big-' || n, 'j', 'j', 'http://x' from generate_series(1, ${PROJECTS}) n`,
   );
   const jobs = (await query('select id from jobs where project_id = $1', project_id)) as {
     id: string;
@@ -255,8 +317,8 @@ async function fill(db: Database): Promise<void> {
   job_id = jobs[0]?.id ?? '';
   const insert = (count: number, status: string, id: string) =>
     query(
-      `insert into job_runs (id, created_at, job_id, project_id, status, expires_at)
-       select i.id, strait_id_time(i.id), j.id, j.project_id, ${status},
+      `insert into job_runs (id, created_at, job_id, project_id, status, finished_at, expires_at)
+       select i.id, strait_id_time(i.id), j.id, j.project_id, ${status}, strait_id_time(i.id),
               case when i.n % 100 = 0 then now() - interval '1 s' else now() + interval '1 h' end
          from (select n, ${id}::text as id from generate_series(1, ${count}::int) n) i
          join jobs j on j.project_id = 'big-' || (1 + i.n % 8) and j.slug = 'j'`,
@@ -265,7 +327,7 @@ async function fill(db: Database): Promise<void> {
   await Promise.all([
     insert(
       ENDED,
-      `case i.n % 10 when 0 then 'failed' else 'completed' end`,
+      `case (i.n / 8) % 10 when 0 then 'failed' when 1 then 'dead_letter' else 'completed' end`,
       `uuidv7(make_interval(months => -(n % 3)) - interval '1 min' - make_interval(secs => n * 0.001))`,
     ),
     insert(

@@ -13,7 +13,8 @@ import { reachDatabase } from '../platform/db/reachable.ts';
 import { ping } from '../platform/db/ping.ts';
 import { secureTenantTables } from '../platform/db/tenant-role.ts';
 import { createHttpServer } from '../platform/http/server.ts';
-import { serviceOf } from '../platform/services/supervisor.ts';
+import { createLoopMetrics } from '../platform/services/loop-metrics.ts';
+import { serviceOf, worstOf } from '../platform/services/supervisor.ts';
 import { UP, type Health, type Service } from '../platform/services/service.ts';
 import type { Logger } from '../platform/telemetry/log.ts';
 import { createMetrics } from '../platform/telemetry/metrics.ts';
@@ -81,7 +82,15 @@ export function compose(options: ComposeOptions) {
   const beats = createDatabase({ ...limits, application_name: `strait-${mode}-beat`, max: 1 });
   const listener = createListener({ url, application_name: `strait-${mode}-listen`, onError });
 
-  const modules = createModules({ config, db, hot, beats, listener, log });
+  const modules = createModules({
+    config,
+    db,
+    hot,
+    beats,
+    listener,
+    log,
+    loopMetrics: createLoopMetrics(metrics),
+  });
   const engine =
     mode === 'api'
       ? undefined
@@ -97,6 +106,7 @@ export function compose(options: ComposeOptions) {
     const { total, idle, waiting, max } = db.busy();
     return (total - idle + waiting) / max;
   };
+  const background = [...modules.services, ...(engine?.services ?? [])];
   const http = createHttpServer({
     bindings: mode === 'worker' ? [] : bindingsOf(modules),
     access: modules.access.control,
@@ -117,6 +127,7 @@ export function compose(options: ComposeOptions) {
     health_checks: [
       { name: 'database', critical: true, check: databaseHealth },
       ...(engine ? [{ name: 'worker', critical: false, check: () => engine.worker.health() }] : []),
+      { name: 'background work', critical: false, check: () => worstOf(background) },
     ],
   });
 
@@ -132,8 +143,7 @@ export function compose(options: ComposeOptions) {
           ? UP
           : { status: 'degraded', message: listener.health().last_error ?? 'connecting' },
     }),
-    ...modules.services,
-    ...(engine?.services ?? []),
+    ...background,
     http,
     // Last to start and first to stop: while it drains, runs still call home, beat and finish through the API.
     ...(engine ? [engine.worker] : []),

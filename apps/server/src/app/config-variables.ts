@@ -349,6 +349,12 @@ export const variables = {
       max: '3650d',
       description: 'How long runs are kept that timed out, crashed or failed in the engine.',
     }),
+    event_trigger_retention_secs: duration('EVENT_TRIGGER_RETENTION', 'secs', {
+      default: '30d',
+      min: '1h',
+      max: '3650d',
+      description: 'How long waits for events are kept after they ended.',
+    }),
     dead_letter_retention_secs: duration('DLQ_RETENTION', 'secs', {
       default: '90d',
       min: '1h',

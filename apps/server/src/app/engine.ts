@@ -6,6 +6,7 @@ import { isDatabaseUnavailable, type Database } from '../platform/db/database.ts
 import type { Listener } from '../platform/db/listen.ts';
 import { createOutboundClient } from '../platform/outbound/client.ts';
 import { createLeader } from '../platform/services/leader.ts';
+import type { LoopDeps } from '../platform/services/loop.ts';
 import type { Service } from '../platform/services/service.ts';
 import type { Logger } from '../platform/telemetry/log.ts';
 import type { Metrics } from '../platform/telemetry/metrics.ts';
@@ -19,11 +20,11 @@ import {
 import type { Jobs } from '../modules/jobs/index.ts';
 import {
   createMover,
-  createRetention,
   createUpkeep,
   queueLoops,
   type Queue,
   type QueueSettings,
+  type Retention,
 } from '../modules/queue/index.ts';
 import type { Config } from './config.ts';
 
@@ -41,8 +42,10 @@ export interface EngineDeps {
   readonly clock: Clock;
   readonly tokenKey: string;
   readonly resumeFacts: (run_id: string) => Promise<ResumeFacts | undefined>;
-  /** Loops of higher modules that belong where the work is done. */
-  readonly loops: readonly Service[];
+  readonly retention: Retention;
+  readonly loopDeps: Pick<LoopDeps, 'on_error' | 'metrics'>;
+  /** Loops of other modules that belong where the work is done. */
+  readonly loops: (shared: LoopDeps) => readonly Service[];
 }
 
 const CHECK_EVERY_MS = 60_000;
@@ -129,33 +132,26 @@ export function createEngine(deps: EngineDeps) {
     },
     settlementOf: (lease) => lostSettlement(lease, jobs),
   });
-  const { runs } = config;
-  const retention = createRetention({
-    db: deps.hot,
-    settings: {
-      short_secs: runs.retention_short_secs,
-      long_secs: runs.retention_long_secs,
-      dead_letter_secs: runs.dead_letter_retention_secs,
-      dead_letters_per_project: runs.dead_letters_per_project,
-      dead_letters_per_job: runs.dead_letters_per_job,
-      dead_letter_overflow: runs.dead_letter_overflow,
-    },
-  });
+  const { retention } = deps;
   const leader = createLeader({
     db: deps.db,
     name: 'upkeep',
     holder: randomUUID(),
     on_error: (error) => onError(error, 'leader lease'),
+    // Whoever leads now looks at the queue; what this process found last is nobody's finding any more.
+    on_change: (leading) => {
+      if (!leading) violations.reset();
+    },
   });
+  const shared = { ...deps.loopDeps, leader };
   const loops = queueLoops({
+    ...shared,
     upkeep,
     retention,
     db: deps.db,
     listener,
-    leader,
     heartbeat_interval_ms: settings.heartbeat_interval_ms,
     check_interval_ms: CHECK_EVERY_MS,
-    on_error: (error, failure) => log.warn({ err: error, ...failure }, 'background loop failed'),
     onReaped: (runs) => {
       reapedTotal.inc(runs);
       log.warn({ runs }, 'took over attempts of silent workers or endpoints');
@@ -177,7 +173,7 @@ export function createEngine(deps: EngineDeps) {
   const mover = createMover({ upkeep, listener, onError: (error) => onError(error, 'mover') });
   return {
     /** Without the worker: it stops first, while all of this and the API still serve what it drains. */
-    services: [client, leader, ...loops, ...deps.loops, mover] as readonly Service[],
+    services: [client, leader, ...loops, ...deps.loops(shared), mover] as readonly Service[],
     worker,
     upkeep,
     retention,

@@ -4,6 +4,7 @@ import { createKeyring } from '../platform/crypto/keyring.ts';
 import type { Database } from '../platform/db/database.ts';
 import type { Listener } from '../platform/db/listen.ts';
 import { createDatabaseClock } from '../platform/services/database-clock.ts';
+import type { LoopDeps, LoopFailure, LoopMetrics } from '../platform/services/loop.ts';
 import type { Service } from '../platform/services/service.ts';
 import type { Logger } from '../platform/telemetry/log.ts';
 import { createAccess, seedSystemRoles } from '../modules/access/index.ts';
@@ -15,18 +16,20 @@ import {
   resumeFacts,
 } from '../modules/events/index.ts';
 import { createInRun } from '../modules/in-run/index.ts';
-import { createJobs } from '../modules/jobs/index.ts';
+import { createJobs, jobLoops } from '../modules/jobs/index.ts';
 import { createRateWindows } from '../modules/limits/index.ts';
 import { createProjects } from '../modules/projects/index.ts';
 import {
   createOperatorVerbs,
   createQueue,
+  createRetention,
   createRunHistory,
   createWaitingVerbs,
+  partitionsService,
   type LeftReaction,
   type QueueSettings,
 } from '../modules/queue/index.ts';
-import { createRuns } from '../modules/runs/index.ts';
+import { createRuns, runLoops } from '../modules/runs/index.ts';
 import type { Config } from './config.ts';
 
 export interface ModulesDeps {
@@ -39,18 +42,22 @@ export interface ModulesDeps {
   readonly beats: Database;
   readonly listener: Listener;
   readonly log: Logger;
+  readonly loopMetrics: LoopMetrics;
 }
 
 export type Modules = ReturnType<typeof createModules>;
 
-export function createModules({ config, db, hot, beats, listener, log }: ModulesDeps) {
+export function createModules({ config, db, hot, beats, listener, log, loopMetrics }: ModulesDeps) {
   const { runs: runSettings, secrets } = config;
   const tokenKey = secrets.run_token[0] ?? '';
   const keyring = secrets.encryption && createKeyring(secrets.encryption);
   const onError = (error: unknown, what: string): void => log.warn({ err: error }, what);
-  const loopError = (error: unknown, failure: { readonly loop: string }): void =>
-    log.warn({ err: error, ...failure }, 'background loop failed');
-  const clock = createDatabaseClock(db, loopError);
+  const loopDeps = {
+    metrics: loopMetrics,
+    on_error: (error: unknown, failure: LoopFailure): void =>
+      log.warn({ err: error, ...failure }, 'background loop failed'),
+  };
+  const clock = createDatabaseClock(db, loopDeps);
 
   // 2 ground
   const projects = createProjects({ db, onCreated: seedSystemRoles });
@@ -82,6 +89,17 @@ export function createModules({ config, db, hot, beats, listener, log }: Modules
     },
   });
   const queue = createQueue({ db: hot, beats, settings: queueSettings });
+  const retention = createRetention({
+    db: hot,
+    settings: {
+      short_secs: runSettings.retention_short_secs,
+      long_secs: runSettings.retention_long_secs,
+      dead_letter_secs: runSettings.dead_letter_retention_secs,
+      dead_letters_per_project: runSettings.dead_letters_per_project,
+      dead_letters_per_job: runSettings.dead_letters_per_job,
+      dead_letter_overflow: runSettings.dead_letter_overflow,
+    },
+  });
   const waiting = createWaitingVerbs(queueSettings);
   // What else ends when somebody takes runs out of their attempt or wait, in the same transaction.
   const onLeft: LeftReaction[] = [cancelLeftWaits];
@@ -99,6 +117,7 @@ export function createModules({ config, db, hot, beats, listener, log }: Modules
       max_bulk_items: runSettings.max_bulk_trigger_items,
       default_ttl_secs: runSettings.default_ttl_secs,
       token_key: tokenKey,
+      batch_retention_secs: runSettings.retention_long_secs,
     },
     onLiveError: (error) => onError(error, 'live streams'),
   });
@@ -116,12 +135,21 @@ export function createModules({ config, db, hot, beats, listener, log }: Modules
       max_result_bytes: config.worker.max_result_bytes,
       max_payload_bytes: config.http.max_request_body_bytes,
     },
-    on_error: loopError,
+    ...loopDeps,
   });
-  const eventUpkeep = createEventUpkeep({ db: hot, waiting });
+  const eventUpkeep = createEventUpkeep({
+    db: hot,
+    waiting,
+    settings: { retention_secs: runSettings.event_trigger_retention_secs },
+  });
 
   // Heartbeats of endpoints arrive at the API; everything that ends waits runs where the work is done.
-  const services: readonly Service[] = [clock.loop, access.service, ...inRun.loops];
+  const services: readonly Service[] = [
+    clock.loop,
+    partitionsService({ ...loopDeps, retention }),
+    access.service,
+    ...inRun.loops,
+  ];
   return {
     projects,
     access,
@@ -140,7 +168,14 @@ export function createModules({ config, db, hot, beats, listener, log }: Modules
       clock,
       tokenKey,
       resumeFacts: (run_id: string) => resumeFacts(hot, run_id),
-      loops: eventLoops({ upkeep: eventUpkeep, listener, on_error: loopError }),
+      retention,
+      loopDeps,
+      /** Upkeep of the other modules, where the work is done. */
+      loops: (shared: LoopDeps): readonly Service[] => [
+        ...jobLoops({ ...shared, jobs }),
+        ...runLoops({ ...shared, removeOldBatches: runs.removeOldBatches }),
+        ...eventLoops({ ...shared, upkeep: eventUpkeep, listener }),
+      ],
     },
   };
 }

@@ -264,7 +264,10 @@ describe('every operation keeps strangers out', () => {
 
   it('lets its own key in with the same requests', async () => {
     const order = ['GET', 'PATCH', 'PUT', 'POST', 'DELETE'];
-    const all = guarded().toSorted((a, b) => order.indexOf(a.method) - order.indexOf(b.method));
+    // The job goes last: its runs go with it.
+    const turn = ({ id, method }: { readonly id: string; readonly method: string }) =>
+      id === 'deleteV1JobsByJobID' ? order.length : order.indexOf(method);
+    const all = guarded().toSorted((a, b) => turn(a) - turn(b));
     for (const operation of all) {
       const { run = 'executing', body, refused } = sampleOf(operation);
       const manages = operation.permission === 'projects:manage';

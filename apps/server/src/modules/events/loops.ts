@@ -1,23 +1,22 @@
 import type { Listener } from '../../platform/db/listen.ts';
-import {
-  loop,
-  type Loop,
-  type LoopFailure,
-  type LoopMetrics,
-} from '../../platform/services/loop.ts';
+import { loop, type Loop, type LoopDeps } from '../../platform/services/loop.ts';
 import type { EventUpkeep } from './upkeep.ts';
 
-export interface EventLoopDeps {
+export interface EventLoopDeps extends LoopDeps {
   readonly upkeep: EventUpkeep;
   readonly listener: Pick<Listener, 'on'>;
-  readonly on_error: (error: unknown, failure: LoopFailure) => void;
-  readonly metrics?: LoopMetrics;
 }
 
 /** Every change of a run notifies `run_live`; parents are looked for at most this often because of it. */
 const THROTTLE_MS = 200;
 
-export const eventLoops = ({ upkeep, listener, on_error, metrics }: EventLoopDeps): Loop[] => {
+export const eventLoops = ({
+  upkeep,
+  listener,
+  leader,
+  on_error,
+  metrics,
+}: EventLoopDeps): Loop[] => {
   const shared = { on_error, metrics };
   return [
     loop({
@@ -41,5 +40,12 @@ export const eventLoops = ({ upkeep, listener, on_error, metrics }: EventLoopDep
     }),
     loop({ ...shared, name: 'time out waits', every_ms: 1_000, run: upkeep.timeOutWaits }),
     loop({ ...shared, name: 'reconcile waits', every_ms: 30_000, run: upkeep.reconcileWaits }),
+    loop({
+      ...shared,
+      leader,
+      name: 'remove old waits',
+      every_ms: 6 * 3_600_000,
+      run: upkeep.removeOldTriggers,
+    }),
   ];
 };

@@ -49,6 +49,19 @@ select id, project_id, job_run_id as "job_run_id!", event_key, timeout_secs from
  where status = 'waiting' and expires_at <= strait_now() and source_type = 'job_run' and job_run_id is not null
  order by expires_at limit :limit::int;
 
+-- name: removeOldTriggers :count
+-- across projects: retention.
+-- Waits that ended longer ago. What a live run received may still have to be sent to it.
+delete from event_triggers t
+ where t.id = any (array(
+   select o.id from event_triggers o
+    where o.status <> 'waiting' and o.updated_at < strait_now() - make_interval(secs => :retention_secs::float8)
+      and not exists (
+        select from job_runs r
+         where r.id = o.job_run_id and r.created_at = strait_id_time(o.job_run_id)
+           and (r.status = any ('{delayed,queued,dequeued,executing,waiting}')) is true)
+    order by o.updated_at limit :limit::int));
+
 -- name: listForgottenReceipts :many
 -- across projects: a loop serves all of them.
 -- Received a while ago, yet the run still waits and for nothing else. Cannot happen while both are written

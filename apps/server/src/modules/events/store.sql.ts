@@ -1,5 +1,5 @@
 // Generated from store.sql by `npm run generate`. Do not edit.
-import { many, maybe, one, type Queryable } from '../../platform/db/query.ts';
+import { count, many, maybe, one, type Queryable } from '../../platform/db/query.ts';
 
 export interface InsertTriggerParams {
   readonly event_key: string;
@@ -290,6 +290,35 @@ export function listDueTriggers(db: Queryable, params: ListDueTriggersParams): P
   return many<ListDueTriggersRow>(db, {
     text: listDueTriggersText,
     values: [params.limit],
+  });
+}
+
+export interface RemoveOldTriggersParams {
+  readonly retention_secs: number;
+  readonly limit: number;
+}
+
+const removeOldTriggersText = `delete from event_triggers t
+ where t.id = any (array(
+   select o.id from event_triggers o
+    where o.status <> 'waiting' and o.updated_at < strait_now() - make_interval(secs => $1::float8)
+      and not exists (
+        select from job_runs r
+         where r.id = o.job_run_id and r.created_at = strait_id_time(o.job_run_id)
+           and (r.status = any ('{delayed,queued,dequeued,executing,waiting}')) is true)
+    order by o.updated_at limit $2::int))`;
+
+/**
+ * across projects: retention.
+ * Waits that ended longer ago. What a live run received may still have to be sent to it.
+ */
+export function removeOldTriggers(db: Queryable, params: RemoveOldTriggersParams): Promise<number> {
+  return count(db, {
+    text: removeOldTriggersText,
+    values: [
+      params.retention_secs,
+      params.limit,
+    ],
   });
 }
 

@@ -7,6 +7,7 @@ import * as store from './store.sql.ts';
 import { AWAIT_PREFIX } from './waits.ts';
 
 const BATCH = 500;
+const REMOVED = 5_000;
 
 export type EventUpkeep = ReturnType<typeof createEventUpkeep>;
 
@@ -19,9 +20,14 @@ interface Round {
 export function createEventUpkeep({
   db,
   waiting,
+  settings,
 }: {
   readonly db: Database;
   readonly waiting: WaitingVerbs;
+  readonly settings: {
+    /** Of waits that ended. */
+    readonly retention_secs: number;
+  };
 }) {
   /** Commits when `end` says the wait was still there, undoes everything otherwise. */
   const endWait = async (end: (tx: Tx) => Promise<boolean>): Promise<boolean> => {
@@ -114,6 +120,11 @@ export function createEventUpkeep({
           );
         },
       ),
+
+    /** Ended waits go once nobody has asked about them for long. */
+    removeOldTriggers: async (): Promise<Round> => ({
+      again: (await store.removeOldTriggers(db, { ...settings, limit: REMOVED })) === REMOVED,
+    }),
 
     /** Nets under the transactions above: a wait whose event came goes on, a trigger nobody waits for is closed. */
     reconcileWaits: async (): Promise<Round> => {

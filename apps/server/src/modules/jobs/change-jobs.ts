@@ -1,4 +1,4 @@
-// Changing jobs: update (a new version), pause and enable (no version), delete.
+// Changing jobs: update (a new version), pause and enable (no version).
 import type { FailureCode } from '../../domain/failures.ts';
 import type { Database } from '../../platform/db/database.ts';
 import { Failure } from '../../platform/failure.ts';
@@ -13,7 +13,6 @@ import {
   type Judges,
   type RequestFields,
 } from './definition.ts';
-import type { JobHistory } from './history.ts';
 import { referenceProblems } from './references.ts';
 import type { JobSecrets, SecretInput } from './secrets.ts';
 import { settingsOf, type JobSettings, type SettingChanges } from './settings.ts';
@@ -23,13 +22,10 @@ export interface Changing {
   readonly db: Database;
   readonly judges: Judges;
   readonly secrets: JobSecrets;
-  readonly history: JobHistory;
 }
 
 export type UpdateInput = RequestFields &
   SecretInput & { readonly version_id?: string | undefined };
-
-const runsPerStep = 2_000;
 
 export async function updateJob(
   { db, judges, secrets }: Changing,
@@ -131,46 +127,6 @@ export function setEnabled(
   });
 }
 
-/**
- * Waits for triggers under way, then refuses while one of the runs is live. Not under the tenant role: the
- * queue's tables are shared by all projects.
- */
-export async function deleteJob(
-  { db, history }: Changing,
-  project: ProjectScope,
-  by: AuditSource,
-  job: string,
-): Promise<void> {
-  const write = db.transaction(async (tx) => {
-    const found = await store.lockJobForDeletion(tx, { ...project, job });
-    if (!found) throw new Failure<FailureCode>('job_not_found');
-    const key = { ...project, job_id: found.id };
-    if (await history.hasLiveRuns(tx, key)) throw new Failure<FailureCode>('job_has_active_runs');
-    let runs = 0;
-    for (;;) {
-      const removed = await history.removeRuns(tx, key, runsPerStep);
-      runs += removed;
-      if (removed < runsPerStep) break;
-    }
-    await history.removeTraces(tx, key);
-    await store.deleteJob(tx, key);
-    await recordAudit(tx, project, by, {
-      action: 'job.delete',
-      resource_type: 'job',
-      resource_id: found.id,
-      details: { name: found.name, slug: found.slug, version: found.version, runs },
-    });
-  });
-  await write.catch((error: unknown) => {
-    const user = referringTable(error);
-    if (user === undefined) throw error;
-    const what = user.startsWith('workflow')
-      ? 'a workflow uses the job'
-      : 'bulk operations of the job are kept';
-    throw new Failure<FailureCode>('job_has_active_runs', { message: what });
-  });
-}
-
 function versionConflict(current: string | null): Failure<FailureCode> {
   const message = current === null ? undefined : `the job is version ${current} by now`;
   return new Failure<FailureCode>('job_version_conflict', { message });
@@ -193,16 +149,9 @@ function differences(
 interface ConstraintError {
   readonly code?: string;
   readonly constraint?: string;
-  readonly table?: string;
 }
 
 function isSlugClash(error: unknown): boolean {
   const { code, constraint } = (error ?? {}) as ConstraintError;
   return code === '23505' && constraint === 'jobs_project_id_slug_key';
-}
-
-/** The table that still points to the row, when that is why deleting failed. */
-function referringTable(error: unknown): string | undefined {
-  const { code, table } = (error ?? {}) as ConstraintError;
-  return code === '23503' ? table : undefined;
 }

@@ -27,7 +27,7 @@ export interface JobHistory {
   hasLiveRuns(db: Queryable, key: JobKey): Promise<boolean>;
   /**
    * Removes up to `limit` ended runs, newest first, with everything that hangs off them. Returns how many:
-   * fewer than `limit` means that none is left. The caller holds the job's row lock.
+   * fewer than `limit` means that none is left.
    */
   removeRuns(tx: Queryable, key: JobKey, limit: number): Promise<number>;
   /** Removes what is kept per job beside its runs: idempotency keys, lanes. After the runs. */

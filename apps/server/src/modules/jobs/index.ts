@@ -3,6 +3,7 @@
 // secrets never leave, and a saved job has passed every rule.
 
 export { createJobs, type Jobs, type JobsDependencies } from './service.ts';
+export { jobLoops } from './loops.ts';
 export { jobRoutes } from './routes.ts';
 export { Job } from './schemas.ts';
 export type { JobView } from './view.ts';

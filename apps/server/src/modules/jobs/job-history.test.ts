@@ -90,7 +90,7 @@ describe('jobs and their runs', () => {
       `select details from audit_events where resource_id = $1 and action = 'job.delete'`,
       job.id,
     );
-    assert.equal((trace?.['details'] as { runs: number } | undefined)?.runs, 2);
+    assert.deepEqual(trace?.['details'], { name: 'New', slug: job.slug, version: 2 });
   });
 
   it('of a trigger and a deletion at the same moment exactly one wins', async () => {

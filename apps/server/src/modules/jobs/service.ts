@@ -9,9 +9,10 @@ import type { AddressPolicy } from '../../platform/outbound/address-rules.ts';
 import type { ProjectScope } from '../access/index.ts';
 import type { AuditSource } from '../audit/index.ts';
 import { createBatch, type BatchRequest } from './batch.ts';
-import { deleteJob, setEnabled, setPaused, updateJob, type UpdateInput } from './change-jobs.ts';
+import { setEnabled, setPaused, updateJob, type UpdateInput } from './change-jobs.ts';
 import { createAll } from './create-jobs.ts';
 import { failureOf } from './definition.ts';
+import { deleteJob, finishDeletions } from './delete-job.ts';
 import { resolveName, type ResolveName } from './endpoint-check.ts';
 import type { JobHistory } from './history.ts';
 import { createExecutionConfigs, createTriggerLookup } from './live-settings.ts';
@@ -158,6 +159,9 @@ export function createJobs({
 
     delete: (project: ProjectScope, by: AuditSource, job: string) =>
       deleteJob(deps, project, by, job),
+
+    /** Removes what interrupted deletions left; one round. */
+    finishDeletions: (signal: AbortSignal) => finishDeletions(deps, signal),
 
     /** Kept versions, newest first; the current one is the job itself. */
     async listVersions(project: ProjectScope, job: string, { limit, cursor }: PageRequest) {

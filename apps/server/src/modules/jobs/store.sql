@@ -40,26 +40,27 @@ returning *;
 select max_jobs as "max_jobs!" from project_quotas where project_id = :project_id and max_jobs > 0 for update;
 
 -- name: countJobs :one
-select count(*) as "jobs!" from jobs where project_id = :project_id;
+select count(*) as "jobs!" from jobs where project_id = :project_id and deleting_at is null;
 
 -- name: findJob :maybe
 -- By id or slug; no slug looks like an id.
-select j.* from jobs j where j.project_id = :project_id and (j.id = :job or j.slug = :job)
+select j.* from jobs j where j.project_id = :project_id and (j.id = :job or j.slug = :job) and j.deleting_at is null
  order by j.id = :job desc limit 1;
 
 -- name: lockJob :maybe
-select j.* from jobs j where j.project_id = :project_id and (j.id = :job or j.slug = :job)
+select j.* from jobs j where j.project_id = :project_id and (j.id = :job or j.slug = :job) and j.deleting_at is null
  order by j.id = :job desc limit 1 for no key update;
 
 -- name: lockJobForDeletion :maybe
--- Waits for triggers under way, and makes new ones fail on their foreign key once the job is gone.
+-- Waits for triggers and replays under way (they hold a key share); those that come later look at the job again once
+-- this lock is gone, and find it marked.
 select j.id, j.slug, j.name, j.version from jobs j
- where j.project_id = :project_id and (j.id = :job or j.slug = :job)
+ where j.project_id = :project_id and (j.id = :job or j.slug = :job) and j.deleting_at is null
  order by j.id = :job desc limit 1 for update;
 
 -- name: listJobs :many
 select j.* from jobs j
- where j.project_id = :project_id
+ where j.project_id = :project_id and j.deleting_at is null
    and (:enabled?::bool is null or j.enabled = :enabled)
    and (:group_id?::text is null or j.group_id = :group_id)
    and (:tag_key?::text is null or j.tags ? :tag_key)
@@ -134,7 +135,8 @@ returning j.*;
 -- name: setJobsEnabled :many
 -- In one order everywhere, so that two calls do not deadlock.
 with mine as materialized (
-  select id from jobs where project_id = :project_id and (id = any (:refs::text[]) or slug = any (:refs::text[]))
+  select id from jobs
+   where project_id = :project_id and (id = any (:refs::text[]) or slug = any (:refs::text[])) and deleting_at is null
    order by id for no key update
 )
 update jobs j
@@ -148,9 +150,20 @@ returning j.id, old.enabled as "was_enabled!";
 -- Parked runs of a job that may run again are looked at when this commits.
 select true as "woken!" from pg_notify('run_wake', 'resume');
 
+-- name: markJobDeleted :count
+-- From here on nobody finds the job, and its slug is free.
+update jobs set deleting_at = strait_now(), enabled = false, slug = id
+ where id = :job_id and project_id = :project_id and deleting_at is null;
+
+-- name: listDeletedJobs :many
+-- across projects: a loop finishes deletions that were interrupted.
+select id as job_id, project_id from jobs
+ where deleting_at < strait_now() - make_interval(secs => :min_age_secs::float8)
+ order by deleting_at limit :limit::int;
+
 -- name: deleteJob :count
 -- Versions, dependencies, secrets, buffers and objectives go with it.
-delete from jobs where id = :job_id and project_id = :project_id;
+delete from jobs where id = :job_id and project_id = :project_id and deleting_at is not null;
 
 -- name: findJobGroups :many
 select id from job_groups where project_id = :project_id and id = any (:ids::text[]);
@@ -180,9 +193,9 @@ select n.ord::int as "ord!", j.id, j.project_id, j.slug, j.name, j.enabled, j.pa
        j.rate_limit_window_secs, j.dedup_window_secs, j.debounce_window_secs, j.batch_window_secs, j.batch_max_size,
        j.execution_window_cron, j.timezone
   from unnest(:project_ids::text[], :refs::text[]) with ordinality as n (project_id, ref, ord)
- cross join lateral (select id from jobs where id = n.ref and project_id = n.project_id
+ cross join lateral (select id from jobs where id = n.ref and project_id = n.project_id and deleting_at is null
                      union all
-                     select id from jobs where project_id = n.project_id and slug = n.ref
+                     select id from jobs where project_id = n.project_id and slug = n.ref and deleting_at is null
                      limit 1) found
   join jobs j on j.id = found.id
   left join job_groups g on g.id = j.group_id;

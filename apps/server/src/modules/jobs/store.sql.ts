@@ -84,6 +84,7 @@ export interface InsertJobsRow {
   readonly updated_by: string | null;
   readonly created_at: string;
   readonly updated_at: string;
+  readonly deleting_at: string | null;
 }
 
 const insertJobsText = `insert into jobs (id, project_id, version_id, created_by, updated_by,
@@ -151,7 +152,7 @@ export interface CountJobsRow {
   readonly jobs: number;
 }
 
-const countJobsText = `select count(*) as "jobs" from jobs where project_id = $1`;
+const countJobsText = `select count(*) as "jobs" from jobs where project_id = $1 and deleting_at is null`;
 
 export function countJobs(db: Queryable, params: CountJobsParams): Promise<CountJobsRow> {
   return one<CountJobsRow>(db, {
@@ -223,9 +224,10 @@ export interface FindJobRow {
   readonly updated_by: string | null;
   readonly created_at: string;
   readonly updated_at: string;
+  readonly deleting_at: string | null;
 }
 
-const findJobText = `select j.* from jobs j where j.project_id = $1 and (j.id = $2 or j.slug = $2)
+const findJobText = `select j.* from jobs j where j.project_id = $1 and (j.id = $2 or j.slug = $2) and j.deleting_at is null
  order by j.id = $2 desc limit 1`;
 
 /** By id or slug; no slug looks like an id. */
@@ -302,9 +304,10 @@ export interface LockJobRow {
   readonly updated_by: string | null;
   readonly created_at: string;
   readonly updated_at: string;
+  readonly deleting_at: string | null;
 }
 
-const lockJobText = `select j.* from jobs j where j.project_id = $1 and (j.id = $2 or j.slug = $2)
+const lockJobText = `select j.* from jobs j where j.project_id = $1 and (j.id = $2 or j.slug = $2) and j.deleting_at is null
  order by j.id = $2 desc limit 1 for no key update`;
 
 export function lockJob(db: Queryable, params: LockJobParams): Promise<LockJobRow | undefined> {
@@ -330,10 +333,13 @@ export interface LockJobForDeletionRow {
 }
 
 const lockJobForDeletionText = `select j.id, j.slug, j.name, j.version from jobs j
- where j.project_id = $1 and (j.id = $2 or j.slug = $2)
+ where j.project_id = $1 and (j.id = $2 or j.slug = $2) and j.deleting_at is null
  order by j.id = $2 desc limit 1 for update`;
 
-/** Waits for triggers under way, and makes new ones fail on their foreign key once the job is gone. */
+/**
+ * Waits for triggers and replays under way (they hold a key share); those that come later look at the job again once
+ * this lock is gone, and find it marked.
+ */
 export function lockJobForDeletion(db: Queryable, params: LockJobForDeletionParams): Promise<LockJobForDeletionRow | undefined> {
   return maybe<LockJobForDeletionRow>(db, {
     text: lockJobForDeletionText,
@@ -413,10 +419,11 @@ export interface ListJobsRow {
   readonly updated_by: string | null;
   readonly created_at: string;
   readonly updated_at: string;
+  readonly deleting_at: string | null;
 }
 
 const listJobsText = `select j.* from jobs j
- where j.project_id = $1
+ where j.project_id = $1 and j.deleting_at is null
    and ($2::bool is null or j.enabled = $2)
    and ($3::text is null or j.group_id = $3)
    and ($4::text is null or j.tags ? $4)
@@ -507,6 +514,7 @@ export interface UpdateJobRow {
   readonly updated_by: string | null;
   readonly created_at: string;
   readonly updated_at: string;
+  readonly deleting_at: string | null;
 }
 
 const updateJobText = `with old as materialized (
@@ -647,6 +655,7 @@ export interface SetJobPausedRow {
   readonly updated_by: string | null;
   readonly created_at: string;
   readonly updated_at: string;
+  readonly deleting_at: string | null;
 }
 
 const setJobPausedText = `update jobs j set paused = $1, updated_by = $2::text, updated_at = strait_now()
@@ -679,7 +688,8 @@ export interface SetJobsEnabledRow {
 }
 
 const setJobsEnabledText = `with mine as materialized (
-  select id from jobs where project_id = $1 and (id = any ($2::text[]) or slug = any ($2::text[]))
+  select id from jobs
+   where project_id = $1 and (id = any ($2::text[]) or slug = any ($2::text[])) and deleting_at is null
    order by id for no key update
 )
 update jobs j
@@ -716,12 +726,56 @@ export function wakePromoter(db: Queryable): Promise<WakePromoterRow> {
   });
 }
 
+export interface MarkJobDeletedParams {
+  readonly job_id: string;
+  readonly project_id: string;
+}
+
+const markJobDeletedText = `update jobs set deleting_at = strait_now(), enabled = false, slug = id
+ where id = $1 and project_id = $2 and deleting_at is null`;
+
+/** From here on nobody finds the job, and its slug is free. */
+export function markJobDeleted(db: Queryable, params: MarkJobDeletedParams): Promise<number> {
+  return count(db, {
+    text: markJobDeletedText,
+    values: [
+      params.job_id,
+      params.project_id,
+    ],
+  });
+}
+
+export interface ListDeletedJobsParams {
+  readonly min_age_secs: number;
+  readonly limit: number;
+}
+
+export interface ListDeletedJobsRow {
+  readonly job_id: string;
+  readonly project_id: string;
+}
+
+const listDeletedJobsText = `select id as job_id, project_id from jobs
+ where deleting_at < strait_now() - make_interval(secs => $1::float8)
+ order by deleting_at limit $2::int`;
+
+/** across projects: a loop finishes deletions that were interrupted. */
+export function listDeletedJobs(db: Queryable, params: ListDeletedJobsParams): Promise<ListDeletedJobsRow[]> {
+  return many<ListDeletedJobsRow>(db, {
+    text: listDeletedJobsText,
+    values: [
+      params.min_age_secs,
+      params.limit,
+    ],
+  });
+}
+
 export interface DeleteJobParams {
   readonly job_id: string;
   readonly project_id: string;
 }
 
-const deleteJobText = `delete from jobs where id = $1 and project_id = $2`;
+const deleteJobText = `delete from jobs where id = $1 and project_id = $2 and deleting_at is not null`;
 
 /** Versions, dependencies, secrets, buffers and objectives go with it. */
 export function deleteJob(db: Queryable, params: DeleteJobParams): Promise<number> {
@@ -980,9 +1034,9 @@ const findTriggerJobsText = `select n.ord::int as "ord", j.id, j.project_id, j.s
        j.rate_limit_window_secs, j.dedup_window_secs, j.debounce_window_secs, j.batch_window_secs, j.batch_max_size,
        j.execution_window_cron, j.timezone
   from unnest($1::text[], $2::text[]) with ordinality as n (project_id, ref, ord)
- cross join lateral (select id from jobs where id = n.ref and project_id = n.project_id
+ cross join lateral (select id from jobs where id = n.ref and project_id = n.project_id and deleting_at is null
                      union all
-                     select id from jobs where project_id = n.project_id and slug = n.ref
+                     select id from jobs where project_id = n.project_id and slug = n.ref and deleting_at is null
                      limit 1) found
   join jobs j on j.id = found.id
   left join job_groups g on g.id = j.group_id`;
@@ -995,7 +1049,7 @@ export function findTriggerJobs(db: Queryable, params: FindTriggerJobsParams): P
       params.project_ids,
       params.refs,
     ],
-    name: 'jobs_findTriggerJobs_521f9b53',
+    name: 'jobs_findTriggerJobs_acb8116d',
   });
 }
 

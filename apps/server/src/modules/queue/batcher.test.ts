@@ -37,6 +37,35 @@ test('a failed flush rejects exactly its own callers', async () => {
   );
 });
 
+test('an answer that is an error rejects the caller of that item only', async () => {
+  const batcher = createBatcher<number, number>({
+    max: 10,
+    parallel: 1,
+    flush: async (items) => items.map((item) => (item === 2 ? new Error('two') : item)),
+  });
+  const settled = await Promise.allSettled([1, 2, 3].map((item) => batcher.add(item)));
+  assert.deepEqual(
+    settled.map(({ status }) => status),
+    ['fulfilled', 'rejected', 'fulfilled'],
+  );
+});
+
+test('a flush weighs no more than it may, unless one item alone does', async () => {
+  const flushes: number[][] = [];
+  const batcher = createBatcher<number, number>({
+    max: 10,
+    parallel: 1,
+    max_weight: 5,
+    weightOf: (item) => item,
+    flush: async (items) => {
+      flushes.push([...items]);
+      return items;
+    },
+  });
+  await Promise.all([2, 3, 1, 9, 4, 1].map((item) => batcher.add(item)));
+  assert.deepEqual(flushes, [[2, 3], [1], [9], [4, 1]]);
+});
+
 test('items with the same key never share a flush', async () => {
   const flushes: string[][] = [];
   const batcher = createBatcher<string, string>({

@@ -2,10 +2,16 @@
 // the next one. Alone, an item is flushed at once; under load, one commit serves hundreds (queue-performance §5).
 
 export interface BatcherOptions<Item, Answer> {
-  /** Writes all items and answers each, in the order given. A rejection reaches every caller of the batch. */
-  readonly flush: (items: readonly Item[]) => Promise<readonly Answer[]>;
+  /**
+   * Writes all items and answers each, in the order given. An answer that is an Error rejects the caller of that item; a
+   * rejection reaches every caller of the batch.
+   */
+  readonly flush: (items: readonly Item[]) => Promise<readonly (Answer | Error)[]>;
   /** Rows per flush at most. */
   readonly max: number;
+  /** Together the items of a flush weigh at most this, unless one alone weighs more. */
+  readonly max_weight?: number;
+  readonly weightOf?: (item: Item) => number;
   /** Flushes in flight at most. */
   readonly parallel: number;
   /** Wait this long after a flush ended before the next one starts, unless `early` items wait. */
@@ -31,7 +37,8 @@ interface Entry<Item, Answer> {
 export function createBatcher<Item, Answer>(
   options: BatcherOptions<Item, Answer>,
 ): Batcher<Item, Answer> {
-  const { flush, max, parallel, pause_ms = 0, early = 1, keyOf } = options;
+  const { flush, max, parallel, pause_ms = 0, early = 1, keyOf, weightOf } = options;
+  const max_weight = options.max_weight ?? Number.POSITIVE_INFINITY;
   let waiting: Entry<Item, Answer>[] = [];
   let running = 0;
   let scheduled = false;
@@ -55,7 +62,7 @@ export function createBatcher<Item, Answer>(
   };
 
   const take = (): Entry<Item, Answer>[] => {
-    if (!keyOf) return waiting.splice(0, max);
+    if (!keyOf) return waiting.splice(0, weightOf ? fitting(weightOf) : max);
     const keys = new Set<string>();
     const batch: Entry<Item, Answer>[] = [];
     const later: Entry<Item, Answer>[] = [];
@@ -71,11 +78,26 @@ export function createBatcher<Item, Answer>(
     return batch;
   };
 
+  /** How many of those that wait longest may share a flush. */
+  const fitting = (weigh: (item: Item) => number): number => {
+    let weight = 0;
+    const most = Math.min(max, waiting.length);
+    for (let count = 0; count < most; count += 1) {
+      weight += weigh((waiting[count] as Entry<Item, Answer>).item);
+      if (weight > max_weight && count > 0) return count;
+    }
+    return most;
+  };
+
   const run = async (batch: Entry<Item, Answer>[]): Promise<void> => {
     running += 1;
     try {
       const answers = await flush(batch.map((entry) => entry.item));
-      batch.forEach((entry, index) => entry.resolve(answers[index] as Answer));
+      batch.forEach((entry, index) => {
+        const answer = answers[index];
+        if (answer instanceof Error) entry.reject(answer);
+        else entry.resolve(answer as Answer);
+      });
     } catch (error) {
       for (const entry of batch) entry.reject(error);
     } finally {

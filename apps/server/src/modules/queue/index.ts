@@ -29,7 +29,7 @@ export {
   type RunStatus,
   type TerminalStatus,
 } from './states.ts';
-export { queueLoops, type QueueLoopDeps } from './loops.ts';
+export { partitionsService, queueLoops, type QueueLoopDeps } from './loops.ts';
 export { CHECK_NAMES, checkQueue, checkQueueTwice, type Violation } from './upkeep/checker.ts';
 export { createMover } from './upkeep/mover.ts';
 export { createUpkeep, type LostLease, type Upkeep, type UpkeepSettings } from './upkeep/upkeep.ts';

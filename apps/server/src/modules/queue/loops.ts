@@ -4,37 +4,56 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from '../../platform/db/database.ts';
 import type { Listener } from '../../platform/db/listen.ts';
-import type { Leader } from '../../platform/services/leader.ts';
-import {
-  loop,
-  type Loop,
-  type LoopFailure,
-  type LoopMetrics,
-} from '../../platform/services/loop.ts';
+import { loop, type Loop, type LoopDeps } from '../../platform/services/loop.ts';
 import { checkQueueTwice, type Violation } from './upkeep/checker.ts';
 import type { Retention } from './retention/retention.ts';
 import type { Upkeep } from './upkeep/upkeep.ts';
 
-export interface QueueLoopDeps {
+export interface QueueLoopDeps extends LoopDeps {
   readonly upkeep: Upkeep;
   readonly retention: Retention;
   /** For the checker: default planner settings. */
   readonly db: Database;
   readonly listener: Pick<Listener, 'on'>;
-  readonly leader: Leader;
   readonly heartbeat_interval_ms: number;
   readonly check_interval_ms: number;
-  readonly on_error: (error: unknown, failure: LoopFailure) => void;
-  readonly metrics?: LoopMetrics;
   readonly onReaped: (runs: number) => void;
   readonly onViolations: (violations: readonly Violation[]) => void;
 }
 
 const HOUR_MS = 3_600_000;
 
+/**
+ * Months of runs, in every process: without the current one nothing can be triggered. The first round is over when it
+ * has started; one that failed is repeated like any other.
+ */
+export function partitionsService(
+  deps: Pick<LoopDeps, 'on_error' | 'metrics'> & { readonly retention: Retention },
+): Loop {
+  const { retention, ...shared } = deps;
+  const made = loop({
+    ...shared,
+    name: 'make run partitions',
+    every_ms: 24 * HOUR_MS,
+    run: async () => void (await retention.ensurePartitions()),
+  });
+  return {
+    ...made,
+    start: async () => {
+      await made.runOnce().catch(() => undefined);
+      await made.start();
+    },
+  };
+}
+
+/** The checker takes at most one part in so many of the time, however large the backlog. */
+const CHECK_SHARE = 100;
+const SECOND_LOOK_MS = 3_000;
+
 export function queueLoops(deps: QueueLoopDeps): Loop[] {
   const { upkeep, retention, leader, on_error, metrics } = deps;
   const shared = { on_error, metrics };
+  let slept_ms = 0;
   return [
     loop({
       ...shared,
@@ -56,12 +75,6 @@ export function queueLoops(deps: QueueLoopDeps): Loop[] {
           if (payload === 'resume' || payload === '') wake();
         }),
       run: upkeep.promote,
-    }),
-    loop({
-      ...shared,
-      name: 'make run partitions',
-      every_ms: 24 * HOUR_MS,
-      run: async () => void (await retention.ensurePartitions()),
     }),
     loop({
       ...shared,
@@ -96,10 +109,15 @@ export function queueLoops(deps: QueueLoopDeps): Loop[] {
       leader,
       name: 'check the queue',
       every_ms: deps.check_interval_ms,
-      run: async (signal) =>
-        deps.onViolations(
-          await checkQueueTwice(deps.db, () => sleep(3_000, undefined, { signal })),
-        ),
+      rest_ms: (took_ms) => CHECK_SHARE * (took_ms - slept_ms),
+      run: async (signal) => {
+        slept_ms = 0;
+        const found = await checkQueueTwice(deps.db, async () => {
+          await sleep(SECOND_LOOK_MS, undefined, { signal });
+          slept_ms = SECOND_LOOK_MS;
+        });
+        if (!signal.aborted) deps.onViolations(found);
+      },
     }),
   ];
 }

@@ -3,7 +3,7 @@
 // the neighbours `operator` (people), `waiting` (suspension) and `upkeep` (time and lost workers).
 
 import type { Queryable } from '../../platform/db/query.ts';
-import { createBatcher } from './batcher.ts';
+import { createEnqueuing } from './enqueuing.ts';
 import { runTimes } from './run-id.ts';
 import * as store from './store.sql.ts';
 
@@ -120,82 +120,15 @@ export interface QueueDependencies {
 }
 
 export function createQueue({ db, beats = db, settings }: QueueDependencies) {
-  const enqueueAll = async (target: Queryable, runs: readonly NewRun[]): Promise<Enqueued[]> => {
-    const answers: (Enqueued | undefined)[] = Array.from({ length: runs.length });
-    const rows = await store.enqueueRuns(target, {
-      job_ids: runs.map((run) => run.job_id),
-      project_ids: runs.map((run) => run.project_id),
-      payloads: runs.map((run) => run.payload),
-      priorities: runs.map((run) => run.priority),
-      idempotency_keys: runs.map((run) => run.idempotency_key ?? null),
-      payload_hashes: runs.map((run) =>
-        run.idempotency_key === undefined ? null : (run.payload_hash ?? null),
-      ),
-      extras: runs.map((run) => run.extra ?? null),
-      aging_ms: settings.aging_ms,
-      default_ttl_secs: settings.default_ttl_secs,
-    });
-    for (const row of rows) {
-      answers[row.ord - 1] = {
-        outcome: 'created',
-        id: row.id,
-        status: row.status,
-        created_at: row.created_at,
-        expires_at: row.expires_at,
-      };
-    }
-    if (rows.length < runs.length) {
-      const losers = runs
-        .map((run, index) => ({ run, index }))
-        .filter(({ run, index }) => !answers[index] && run.idempotency_key !== undefined);
-      // A new statement, so a new snapshot: the winner that made us lose has committed and is visible.
-      const holders =
-        losers.length === 0
-          ? []
-          : await store.findKeyHolders(target, {
-              job_ids: losers.map(({ run }) => run.job_id),
-              idempotency_keys: losers.map(({ run }) => run.idempotency_key ?? ''),
-            });
-      const byKey = new Map(
-        holders.map((holder) => [`${holder.job_id} ${holder.idempotency_key}`, holder]),
-      );
-      for (const { run, index } of losers) {
-        const holder = byKey.get(`${run.job_id} ${run.idempotency_key}`);
-        if (holder) {
-          answers[index] = {
-            outcome: 'held',
-            id: holder.run_id,
-            status: holder.status,
-            created_at: holder.created_at,
-            payload_hash: holder.payload_hash,
-          };
-        }
-      }
-    }
-    return answers.map((answer) => answer ?? { outcome: 'refused' });
-  };
-
-  /** A job that is deleted while its runs are being inserted fails the statement; it must not fail its neighbours. */
-  const enqueueApart = async (runs: readonly NewRun[]): Promise<Enqueued[]> => {
-    try {
-      return await enqueueAll(db, runs);
-    } catch (error) {
-      if (!isForeignKeyViolation(error)) throw error;
-      if (runs.length === 1) return [{ outcome: 'refused' }];
-      const answers: Enqueued[] = [];
-      for (const run of runs) answers.push(...(await enqueueApart([run])));
-      return answers;
-    }
-  };
-  const enqueuing = createBatcher<NewRun, Enqueued>({ flush: enqueueApart, max: 500, parallel: 2 });
+  const enqueuing = createEnqueuing({ db, settings });
 
   return {
     /** Creates one run; resolves after the commit that made it durable. */
-    enqueue: (run: NewRun): Promise<Enqueued> => enqueuing.add(run),
+    enqueue: (run: NewRun): Promise<Enqueued> => enqueuing.shared.add(run),
 
     /** Creates all runs in one statement, on the caller's transaction when one is given. */
     enqueueMany: (runs: readonly NewRun[], target: Queryable = db): Promise<Enqueued[]> =>
-      enqueueAll(target, runs),
+      enqueuing.all(target, runs),
 
     /** Takes up to `limit` startable runs after `cursor` (a project id); the leases are durable on return. */
     claim: (input: { worker_id: number; limit: number; cursor: string }): Promise<ClaimedRun[]> =>
@@ -265,12 +198,9 @@ export function createQueue({ db, beats = db, settings }: QueueDependencies) {
     leases: (worker_id: number) => store.listLeases(db, { worker_id }),
 
     /** Resolves when every enqueue accepted so far has been answered. */
-    drain: () => enqueuing.drain(),
+    drain: () => enqueuing.shared.drain(),
   };
 }
-
-const isForeignKeyViolation = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && error.code === '23503';
 
 const ids = (rows: readonly { readonly id: string }[]): Set<string> =>
   new Set(rows.map((row) => row.id));

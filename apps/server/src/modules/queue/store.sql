@@ -7,6 +7,8 @@
 -- across projects: one batch mixes triggers of many callers; each row joins its job by project.
 -- Inserts the runs with their place, idempotency row and first event. An input without a row in the
 -- answer was not created: its job is gone or disabled, or another run holds its idempotency key.
+-- The key share on the job (which the foreign key takes anyway) makes a deletion under way exact: whoever waited for it
+-- looks at the job again.
 with input as materialized (
   select n.*, strait_run_id() as id, n.payload::jsonb as payload_value,
          coalesce((n.extra ->> 'job_version')::int, j.version) as version,
@@ -19,6 +21,7 @@ with input as materialized (
                 :idempotency_keys::text[], :payload_hashes::text[], :extras::jsonb[])
          with ordinality as n(job_id, project_id, payload, priority, idempotency_key, payload_hash, extra, ord)
     join jobs j on j.id = n.job_id and j.project_id = n.project_id and j.enabled
+     for key share of j
 ), claimed as (
   insert into job_run_idempotency as held (job_id, idempotency_key, run_id, payload_hash, created_at)
   select distinct on (job_id, idempotency_key) job_id, idempotency_key, id, payload_hash, strait_now()

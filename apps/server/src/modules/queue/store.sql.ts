@@ -37,6 +37,7 @@ const enqueueRunsText = `with input as materialized (
                 $6::text[], $7::text[], $8::jsonb[])
          with ordinality as n(job_id, project_id, payload, priority, idempotency_key, payload_hash, extra, ord)
     join jobs j on j.id = n.job_id and j.project_id = n.project_id and j.enabled
+     for key share of j
 ), claimed as (
   insert into job_run_idempotency as held (job_id, idempotency_key, run_id, payload_hash, created_at)
   select distinct on (job_id, idempotency_key) job_id, idempotency_key, id, payload_hash, strait_now()
@@ -91,6 +92,8 @@ select i.ord::int as "ord", i.id as "id", strait_id_time(i.id) as "created_at", 
  * across projects: one batch mixes triggers of many callers; each row joins its job by project.
  * Inserts the runs with their place, idempotency row and first event. An input without a row in the
  * answer was not created: its job is gone or disabled, or another run holds its idempotency key.
+ * The key share on the job (which the foreign key takes anyway) makes a deletion under way exact: whoever waited for it
+ * looks at the job again.
  */
 export function enqueueRuns(db: Queryable, params: EnqueueRunsParams): Promise<EnqueueRunsRow[]> {
   return many<EnqueueRunsRow>(db, {
@@ -106,7 +109,7 @@ export function enqueueRuns(db: Queryable, params: EnqueueRunsParams): Promise<E
       params.extras.map((item) => (item === null ? null : JSON.stringify(item))),
       params.aging_ms,
     ],
-    name: 'queue_enqueueRuns_4d30fd1c',
+    name: 'queue_enqueueRuns_4c711bd5',
   });
 }
 

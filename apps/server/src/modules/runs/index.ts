@@ -8,6 +8,7 @@ export {
   type RunsDependencies,
   type RunsSettings,
 } from './runs.ts';
+export { runLoops } from './loops.ts';
 export type { Triggers, TriggerJobs } from './trigger/trigger.ts';
 export type { BulkTriggers } from './trigger/bulk.ts';
 export { canonicalJson, payloadHash } from './trigger/canonical-json.ts';

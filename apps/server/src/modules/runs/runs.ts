@@ -19,7 +19,10 @@ import { createBulkTriggers } from './trigger/bulk.ts';
 import { triggerRoutes } from './trigger/routes.ts';
 import { createTriggers, type TriggerJobs, type TriggerSettings } from './trigger/trigger.ts';
 
-export type RunsSettings = TriggerSettings;
+export interface RunsSettings extends TriggerSettings {
+  /** Of bulk operations. */
+  readonly batch_retention_secs: number;
+}
 
 export interface RunsDependencies {
   readonly db: Database;
@@ -58,7 +61,18 @@ export function createRuns(deps: RunsDependencies) {
     ...actionRoutes(actions, bulkActions),
     ...liveRoutes(live),
   ];
-  return { triggers, bulkTriggers, batches, reads, actions, bulkActions, live, routes };
+  const removeOldBatches = () => batches.removeOld(hot ?? db, deps.settings.batch_retention_secs);
+  return {
+    triggers,
+    bulkTriggers,
+    batches,
+    reads,
+    actions,
+    bulkActions,
+    live,
+    routes,
+    removeOldBatches,
+  };
 }
 
 export const runRoutes = (runs: Runs) => runs.routes;

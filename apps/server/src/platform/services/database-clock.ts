@@ -3,8 +3,7 @@
 
 import type { Clock } from '../clock.ts';
 import type { Queryable } from '../db/query.ts';
-import { loop, type Loop } from './loop.ts';
-import type { LoopFailure } from './loop.ts';
+import { loop, type Loop, type LoopDeps } from './loop.ts';
 import { readClock } from './store.sql.ts';
 
 export interface DatabaseClock extends Clock {
@@ -14,10 +13,7 @@ export interface DatabaseClock extends Clock {
 
 const EVERY_MS = 60_000;
 
-export function createDatabaseClock(
-  db: Queryable,
-  on_error?: (error: unknown, failure: LoopFailure) => void,
-): DatabaseClock {
+export function createDatabaseClock(db: Queryable, deps: LoopDeps = {}): DatabaseClock {
   let offset_ms = 0;
 
   /** The answer was true somewhere between question and reply; half-way is off by half the round trip at most. */
@@ -31,7 +27,7 @@ export function createDatabaseClock(
     name: 'database clock',
     every_ms: EVERY_MS,
     run: measure,
-    ...(on_error && { on_error }),
+    ...deps,
   });
   return {
     now: () => Date.now() + offset_ms,

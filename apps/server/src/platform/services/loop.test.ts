@@ -41,6 +41,33 @@ test('a loop runs at once, then after its pause', async (t) => {
   await until(() => rounds() >= 3);
 });
 
+test('a loop rests in proportion to its rounds, also to those that fail or have more to do', async (t) => {
+  const pauses: number[] = [];
+  const ends: number[] = [];
+  const { loop: made, rounds } = counted(t, {
+    every_ms: 1,
+    jitter: 0,
+    rest_ms: (took_ms) => (took_ms >= 0 ? 60 : 0),
+    on_error: (_error, { retry_in_ms }) => void pauses.push(retry_in_ms),
+    run: async () => {
+      ends.push(performance.now());
+      return { again: true };
+    },
+  });
+  await made.start();
+  await until(() => rounds() === 3);
+  assert.ok((ends[2] ?? 0) - (ends[0] ?? 0) >= 110, String(ends));
+  await made.stop(AbortSignal.abort());
+  const failing = counted(t, {
+    rest_ms: () => HOUR,
+    on_error: (_error, { retry_in_ms }) => void pauses.push(retry_in_ms),
+    run: () => Promise.reject(new Error('no')),
+  });
+  await failing.loop.start();
+  await until(() => pauses.length > 0);
+  assert.deepEqual(pauses, [HOUR]);
+});
+
 test('a wake-up starts a round early, and one during a round is not lost', async (t) => {
   let wake = () => {};
   let subscribed = false;

@@ -6,6 +6,11 @@ export interface LoopOptions {
   readonly name: string;
   /** Pause between the end of one round and the start of the next. */
   readonly every_ms: number;
+  /**
+   * How long to pause at least after a round that took so long, also after one that failed or has more to do: bounds the
+   * share of the time that the work takes.
+   */
+  readonly rest_ms?: (took_ms: number) => number;
   /** Calls `wake` when there may be work, until the returned function is called. Wakes during a round start another. */
   readonly wake?: (wake: () => void) => () => void;
   /** Spreads `every_ms` by up to this share either way, so that processes do not march in step. Default 0.1. */
@@ -17,6 +22,13 @@ export interface LoopOptions {
   /** Once per cluster: rounds run only while this process holds the lease, and are aborted when it is lost. */
   readonly leader?: Leader;
   readonly metrics?: LoopMetrics;
+}
+
+/** What loops of one process have in common. */
+export interface LoopDeps {
+  readonly leader: Leader;
+  readonly on_error: (error: unknown, failure: LoopFailure) => void;
+  readonly metrics: LoopMetrics;
 }
 
 export interface LoopFailure {
@@ -79,17 +91,20 @@ export function loop(options: LoopOptions): Loop {
   async function tick(): Promise<number> {
     const tenure = leader?.tenure();
     if (leader && !tenure) return every_ms;
+    const began = performance.now();
+    const rest = (): number => options.rest_ms?.(performance.now() - began) ?? 0;
     const signal = tenure ? AbortSignal.any([ended.signal, tenure.signal]) : ended.signal;
     try {
       const again = await enter(signal);
       failures = 0;
-      return again ? 0 : every_ms;
+      return Math.max(again ? 0 : every_ms, rest());
     } catch (error) {
       // Work that was told to stop and says so has not failed.
       if (signal.aborted) return every_ms;
       failures += 1;
       lastError = error;
-      const retry_in_ms = Math.min(FIRST_BACK_OFF_MS * 2 ** (failures - 1), MAX_BACK_OFF_MS);
+      const back_off_ms = Math.min(FIRST_BACK_OFF_MS * 2 ** (failures - 1), MAX_BACK_OFF_MS);
+      const retry_in_ms = Math.max(back_off_ms, rest());
       options.on_error?.(error, { loop: name, consecutive: failures, retry_in_ms });
       return retry_in_ms;
     }

@@ -133,6 +133,17 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   }
 }
 
+/** The first that is down, else the first that is degraded. */
+export function worstOf(services: readonly Service[]): Health {
+  const states = services.map((service) => ({ service, health: service.health() }));
+  const found =
+    states.find(({ health }) => health.status === 'down') ??
+    states.find(({ health }) => health.status === 'degraded');
+  if (!found) return UP;
+  const { service, health } = found;
+  return { status: health.status, message: `${service.name}: ${health.message ?? health.status}` };
+}
+
 /** A service made of functions, for what has no state of its own (a pool that only has to be closed). */
 export function serviceOf(
   name: string,

@@ -11,10 +11,11 @@ select exists (select from job_runs r where r.job_id = :job_id and r.project_id 
 
 -- name: removeRuns :count
 -- Newest first: a run goes before the run it continues. Events have no cascade on purpose and go first; everything
--- else that hangs off a run follows it.
+-- else that hangs off a run follows it. Live runs never go, whoever asks.
 with old as materialized (
   select id, created_at from job_runs
    where job_id = :job_id and project_id = :project_id
+     and (status <> all ('{delayed,queued,dequeued,executing,waiting}')) is true
    order by created_at desc, id desc limit :limit::int
 ), told as (delete from run_events where run_id = any (array(select id from old))),
    freed as (delete from job_run_idempotency where job_id = :job_id and run_id = any (array(select id from old)))

@@ -37,6 +37,7 @@ export interface RemoveRunsParams {
 const removeRunsText = `with old as materialized (
   select id, created_at from job_runs
    where job_id = $1 and project_id = $2
+     and (status <> all ('{delayed,queued,dequeued,executing,waiting}')) is true
    order by created_at desc, id desc limit $3::int
 ), told as (delete from run_events where run_id = any (array(select id from old))),
    freed as (delete from job_run_idempotency where job_id = $1 and run_id = any (array(select id from old)))
@@ -44,7 +45,7 @@ delete from job_runs r using old where r.id = old.id and r.created_at = old.crea
 
 /**
  * Newest first: a run goes before the run it continues. Events have no cascade on purpose and go first; everything
- * else that hangs off a run follows it.
+ * else that hangs off a run follows it. Live runs never go, whoever asks.
  */
 export function removeRuns(db: Queryable, params: RemoveRunsParams): Promise<number> {
   return count(db, {

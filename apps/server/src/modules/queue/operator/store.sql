@@ -49,8 +49,16 @@ select id, status = any ('{delayed,queued,dequeued,executing,waiting}') as "live
 
 -- name: replayDeadLetters :many
 -- dead_letter → queued, the same run from attempt 1. `_replays` in the metadata counts and fences the token
--- the first trigger was answered with; `_priority` is what retries raised (given-priority.ts).
-with done as (
+-- the first trigger was answered with; `_priority` is what retries raised (given-priority.ts). The key share keeps the
+-- job until this commits; of a job that is being deleted nothing is revived.
+with job as materialized (
+  select j.id, j.run_ttl_secs from jobs j
+   where j.project_id = :project_id and j.deleting_at is null
+     and j.id = any (array(select r.job_id from job_runs r
+                            where r.id = any (:run_ids::text[]) and r.project_id = :project_id
+                              and r.created_at >= :created_from::timestamptz and r.created_at <= :created_to::timestamptz))
+   order by j.id for key share of j
+), done as (
   update job_runs r
      set status = 'queued', attempt = 1, error = null, error_class = null, started_at = null, finished_at = null,
          heartbeat_at = null, next_retry_at = null, execution_trace = null,
@@ -58,7 +66,7 @@ with done as (
          expires_at = strait_now() + make_interval(secs => coalesce(nullif(j.run_ttl_secs, 0), nullif(:default_ttl_secs::int, 0))),
          metadata = (r.metadata - '{_error_hash,_error_hash_count,_snooze_count,_priority}'::text[])
                     || jsonb_build_object('_replays', (coalesce((r.metadata ->> '_replays')::int, 0) + 1)::text)
-    from jobs j
+    from job j
    where j.id = r.job_id and r.id = any (:run_ids::text[]) and r.project_id = :project_id
      and r.created_at >= :created_from::timestamptz and r.created_at <= :created_to::timestamptz
      and (r.status = 'dead_letter') is true

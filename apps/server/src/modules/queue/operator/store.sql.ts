@@ -95,11 +95,11 @@ export function listChildIds(db: Queryable, params: ListChildIdsParams): Promise
 }
 
 export interface ReplayDeadLettersParams {
-  readonly default_ttl_secs: number;
-  readonly run_ids: readonly (string | null)[];
   readonly project_id: string;
+  readonly run_ids: readonly (string | null)[];
   readonly created_from: string;
   readonly created_to: string;
+  readonly default_ttl_secs: number;
   readonly aging_ms: number;
   readonly actor_id: string;
 }
@@ -109,17 +109,24 @@ export interface ReplayDeadLettersRow {
   readonly woken: number;
 }
 
-const replayDeadLettersText = `with done as (
+const replayDeadLettersText = `with job as materialized (
+  select j.id, j.run_ttl_secs from jobs j
+   where j.project_id = $1 and j.deleting_at is null
+     and j.id = any (array(select r.job_id from job_runs r
+                            where r.id = any ($2::text[]) and r.project_id = $1
+                              and r.created_at >= $3::timestamptz and r.created_at <= $4::timestamptz))
+   order by j.id for key share of j
+), done as (
   update job_runs r
      set status = 'queued', attempt = 1, error = null, error_class = null, started_at = null, finished_at = null,
          heartbeat_at = null, next_retry_at = null, execution_trace = null,
          priority = case when r.metadata ->> '_priority' ~ '^(\\d|10)$' then (r.metadata ->> '_priority')::int else r.priority end,
-         expires_at = strait_now() + make_interval(secs => coalesce(nullif(j.run_ttl_secs, 0), nullif($1::int, 0))),
+         expires_at = strait_now() + make_interval(secs => coalesce(nullif(j.run_ttl_secs, 0), nullif($5::int, 0))),
          metadata = (r.metadata - '{_error_hash,_error_hash_count,_snooze_count,_priority}'::text[])
                     || jsonb_build_object('_replays', (coalesce((r.metadata ->> '_replays')::int, 0) + 1)::text)
-    from jobs j
-   where j.id = r.job_id and r.id = any ($2::text[]) and r.project_id = $3
-     and r.created_at >= $4::timestamptz and r.created_at <= $5::timestamptz
+    from job j
+   where j.id = r.job_id and r.id = any ($2::text[]) and r.project_id = $1
+     and r.created_at >= $3::timestamptz and r.created_at <= $4::timestamptz
      and (r.status = 'dead_letter') is true
   returning r.id, r.created_at, r.project_id, r.job_id, r.priority, r.idempotency_key
 ), ready as (
@@ -141,17 +148,18 @@ select id, (select count(*) from woken)::int as "woken" from done`;
 
 /**
  * dead_letter → queued, the same run from attempt 1. `_replays` in the metadata counts and fences the token
- * the first trigger was answered with; `_priority` is what retries raised (given-priority.ts).
+ * the first trigger was answered with; `_priority` is what retries raised (given-priority.ts). The key share keeps the
+ * job until this commits; of a job that is being deleted nothing is revived.
  */
 export function replayDeadLetters(db: Queryable, params: ReplayDeadLettersParams): Promise<ReplayDeadLettersRow[]> {
   return many<ReplayDeadLettersRow>(db, {
     text: replayDeadLettersText,
     values: [
-      params.default_ttl_secs,
-      params.run_ids,
       params.project_id,
+      params.run_ids,
       params.created_from,
       params.created_to,
+      params.default_ttl_secs,
       params.aging_ms,
       params.actor_id,
     ],

@@ -25,13 +25,13 @@ const retention = (changes: Partial<RetentionSettings> = {}) =>
   createRetention({ db: on.app.composition.hot, settings: { ...settings, ...changes } });
 
 describe('retention', () => {
-  /** A run that ended `days` ago, with an event, an output and an idempotency key. */
-  async function oldRun(job: string, status: string, days: number): Promise<string> {
+  /** A run made `days` ago that ended soon after (or so long ago), with an event, an output and an idempotency key. */
+  async function oldRun(job: string, status: string, days: number, ended = days) {
     await on.app.sql(`select strait_create_run_partition(now() - make_interval(days => $1))`, days);
     const [run] = await on.app.sql<{ id: string }>(
       `with made as (
          insert into job_runs (id, created_at, job_id, project_id, status, finished_at, idempotency_key)
-         select i.id, strait_id_time(i.id), j.id, j.project_id, $2, strait_id_time(i.id) + interval '1 s', i.id
+         select i.id, strait_id_time(i.id), j.id, j.project_id, $2, now() - make_interval(days => $4::int) + interval '1 s', i.id
            from (select uuidv7(make_interval(days => -$3::int))::text as id) i, jobs j where j.slug = $1
          returning id, job_id)
        , key as (insert into job_run_idempotency (job_id, idempotency_key, run_id) select job_id, id, id from made)
@@ -39,6 +39,7 @@ describe('retention', () => {
       job,
       status,
       days,
+      ended,
     );
     assert.ok(run);
     await on.app.sql(`insert into run_events (run_id, type) values ($1, 'log')`, run.id);
@@ -95,16 +96,36 @@ describe('retention', () => {
     assert.equal((await removeOldRuns(signal)).removed, 0, 'a second sweep begins again');
   });
 
-  it('drops whole months once nothing in them is kept any longer', async () => {
+  it('drops whole months once nothing in them is kept any longer, whatever stays in others', async () => {
     const job = await on.makeJob();
-    const id = await oldRun(job, 'dead_letter', 200);
-    const { retirePartitions } = retention({ dead_letter_secs: 120 * DAY });
-    while ((await retirePartitions(signal)).again);
-    assert.deepEqual(await left([id]), []);
-    const [oldest] = await on.app.sql<{ old: boolean }>(
-      `select upper_bound < now() - interval '120 days' as old from strait_run_partitions() limit 1`,
+    const gone = await oldRun(job, 'dead_letter', 200);
+    const live = await oldRun(job, 'queued', 260);
+    const late = await oldRun(job, 'completed', 320, 2);
+    await on.app.sql(
+      `insert into run_parked (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id, root_lane_id)
+       select project_id, 0, id, created_at, job_id, 1, 0, 0 from job_runs where id = $1`,
+      live,
     );
-    assert.equal(oldest?.old, false);
+    const { removeOldRuns, retirePartitions } = retention({ dead_letter_secs: 120 * DAY });
+    const round = async () => {
+      while ((await removeOldRuns(signal)).again);
+      while ((await retirePartitions(signal)).again);
+    };
+    await round();
+    assert.deepEqual((await left([gone, live, late])).toSorted(), [late, live].toSorted());
+    const old = () =>
+      on.app.sql<{ leaf: string }>(
+        `select leaf from strait_run_partitions() where upper_bound < now() - interval '120 days'`,
+      );
+    assert.equal((await old()).length, 2, 'the months of the live and the late run');
+    await on.post(live, 'release');
+    await on.call('POST', '/v1/runs/bulk-cancel', { run_ids: [live] });
+    await on.app.sql(
+      `update job_runs set finished_at = now() - interval '121 days' where id = any ($1)`,
+      [live, late],
+    );
+    await round();
+    assert.deepEqual(await old(), []);
   });
 
   it('drops the oldest dead letters beyond the caps', async () => {
@@ -113,10 +134,29 @@ describe('retention', () => {
     const dead: string[] = [];
     for (let n = 0; n < 3; n++) dead.push(await on.ended(full, 'dead_letter'));
     const spared = await on.ended(other, 'dead_letter');
+    // Made first, died last: what counts is when it died.
+    const [late] = dead;
+    await on.app.sql(
+      `update job_runs set finished_at = finished_at + interval '1 s' where id = $1`,
+      late,
+    );
     await retention({ dead_letters_per_job: 2 }).limitDeadLetters();
-    assert.deepEqual(await left(dead), dead.slice(1));
+    assert.deepEqual((await left(dead)).toSorted(), [late, dead[2]].toSorted());
     await retention({ dead_letters_per_project: 2 }).limitDeadLetters();
-    assert.deepEqual(await left([...dead, spared]), [dead[2], spared]);
+    assert.deepEqual((await left([...dead, spared])).toSorted(), [late, spared].toSorted());
+  });
+
+  it('drops no more than both caps together ask for', async () => {
+    const full = await on.makeJob();
+    const other = await on.makeJob();
+    const caps = retention({ dead_letters_per_job: 1, dead_letters_per_project: 3 });
+    while ((await caps.limitDeadLetters()).again);
+    await on.app.sql(`update job_runs set status = 'failed' where status = 'dead_letter'`);
+    const spared = await on.ended(other, 'dead_letter');
+    const dead: string[] = [];
+    for (let n = 0; n < 3; n++) dead.push(await on.ended(full, 'dead_letter'));
+    while ((await caps.limitDeadLetters()).again);
+    assert.deepEqual((await left([spared, ...dead])).toSorted(), [spared, dead[2]].toSorted());
   });
 
   it('or refuses the newest, when told to', async () => {
@@ -126,7 +166,7 @@ describe('retention', () => {
       dead_letters_per_job: 1,
       dead_letter_overflow: 'reject',
     });
-    await limitDeadLetters();
+    while ((await limitDeadLetters()).again);
     const [first, second] = await Promise.all(dead.map(on.read));
     assert.equal(first.status, 'dead_letter');
     assert.deepEqual([second.status, second.error_class], ['system_failed', 'dlq_overflow']);

@@ -23,10 +23,15 @@ const PURGE_BATCH = 5_000;
 const MONTHS_AHEAD = 3;
 /** Runs looked at per round; small, because one page deletes up to seven rows for each. */
 const PAGE = 1_000;
+/** A dead letter may become visible this much later than it says it died. */
+const LATE_SECS = 300;
+const EVER_SECS = 3_000_000_000;
 
 export function createRetention({ db, settings }: { db: Database; settings: RetentionSettings }) {
   /** Where the sweep stands. Lost with the process: the next one begins again and finds little to do. */
   let after_id = '';
+  /** When dead letters were last found to be within their caps, on the monotonic clock. */
+  let within_caps: number | undefined;
 
   return {
     purgeKeys: async (): Promise<{ again: boolean }> => ({
@@ -39,21 +44,21 @@ export function createRetention({ db, settings }: { db: Database; settings: Rete
         ({ partition }) => partition ?? [],
       ),
 
-    /** Empties and drops the oldest partition that is past every retention; `again` while there is more to delete. */
+    /**
+     * Drops one month that `removeOldRuns` has left empty. A month in which one run still lives, or ended so late that it
+     * is kept, stays; those after it do not wait for it.
+     */
     retirePartitions: async (signal: AbortSignal): Promise<{ again: boolean }> => {
-      const retention_secs = Math.max(
-        settings.short_secs,
-        settings.long_secs,
-        settings.dead_letter_secs,
-      );
-      const oldest = (await store.listPartitions(db, { retention_secs }))[0];
-      if (!oldest?.old || signal.aborted) return { again: false };
-      const { changed } = await store.purgePartition(db, {
-        leaf: oldest.leaf,
-        max_rows: PURGE_BATCH,
-      });
-      if (changed === 0) await store.retirePartition(db, { leaf: oldest.leaf });
-      return { again: true };
+      const { short_secs, long_secs, dead_letter_secs } = settings;
+      const retention_secs = Math.max(short_secs, long_secs, dead_letter_secs);
+      const leaves = await store.listPartitions(db, { retention_secs });
+      for (const { leaf, lower_bound, upper_bound, past } of leaves) {
+        if (!past || signal.aborted) break;
+        if ((await store.isOccupied(db, { lower_bound, upper_bound })).occupied) continue;
+        await store.retirePartition(db, { leaf });
+        return { again: true };
+      }
+      return { again: false };
     },
 
     /**
@@ -83,20 +88,41 @@ export function createRetention({ db, settings }: { db: Database; settings: Rete
       return { again: false, removed: 0 };
     },
 
-    /** Brings the dead letters back under their caps, some at a time. */
+    /**
+     * Brings the dead letters back under their caps, some at a time. Looks only where one died since all were within
+     * them. Jobs first: what goes there may bring the project under its own cap.
+     */
     limitDeadLetters: async (): Promise<{ again: boolean }> => {
-      const {
-        dead_letters_per_project: per_project,
-        dead_letters_per_job: per_job,
-        dead_letter_overflow,
-      } = settings;
+      const { dead_letters_per_project: per_project, dead_letters_per_job: per_job } = settings;
       if (per_project === 0 && per_job === 0) return { again: false };
-      const caps = { per_project, per_job, limit: PAGE };
-      const changed =
-        dead_letter_overflow === 'reject'
-          ? (await store.rejectDeadLetters(db, caps)).length
-          : await store.dropDeadLetters(db, caps);
-      return { again: changed === PAGE };
+      const rejects = settings.dead_letter_overflow === 'reject';
+      const began = performance.now();
+      const crowded = await store.listCrowded(db, {
+        per_project,
+        per_job,
+        from_oldest: rejects,
+        recent_secs:
+          within_caps === undefined ? EVER_SECS : (began - within_caps) / 1000 + LATE_SECS,
+      });
+      if (crowded.length === 0) {
+        within_caps = began;
+        return { again: false };
+      }
+      const jobs = crowded.filter(({ job_id }) => job_id !== null);
+      let changed = 0;
+      for (const { project_id, job_id, finished_at, run_id } of jobs.length > 0 ? jobs : crowded) {
+        const surplus = {
+          of_project: project_id,
+          of_job: job_id,
+          finished_at,
+          run_id,
+          limit: PAGE,
+        };
+        changed += rejects
+          ? (await store.rejectDeadLetters(db, surplus)).length
+          : await store.dropDeadLetters(db, surplus);
+      }
+      return { again: changed > 0 };
     },
   };
 }

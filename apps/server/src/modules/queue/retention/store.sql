@@ -12,14 +12,15 @@ select strait_ensure_run_partitions(:months_ahead::int) as partition;
 
 -- name: listPartitions :many
 -- across projects: storage.
+-- `begun`: may hold something that is past :retention_secs; `past`: nothing new comes into it.
 select leaf as "leaf!", lower_bound as "lower_bound!", upper_bound as "upper_bound!",
-       upper_bound < strait_now() - make_interval(secs => :retention_secs::float8) as "old!",
+       upper_bound < strait_now() - make_interval(secs => :retention_secs::float8) as "past!",
        lower_bound < strait_now() - make_interval(secs => :retention_secs::float8) as "begun!"
   from strait_run_partitions();
 
--- name: purgePartition :one
--- across projects: retention drops whole months.
-select strait_purge_run_partition(:leaf, :max_rows::int)::int as "changed!";
+-- name: isOccupied :one
+-- across projects: storage.
+select exists (select from job_runs where created_at >= :lower_bound::timestamptz and created_at < :upper_bound::timestamptz) as "occupied!";
 
 -- name: retirePartition :count
 -- across projects: retention drops whole months.
@@ -57,22 +58,70 @@ freed as (
 )
 select (select max(id) from page) as "last_id?", (select count(*) from gone)::int as "removed!";
 
+-- name: listCrowded :many
+-- across projects: the caps are settings of the server.
+-- Projects and jobs with more dead letters than they may have, among those where one died within :recent_secs, each with
+-- the first dead letter beyond the cap: seen from the newest, or from the oldest when :from_oldest. Every look is a probe of
+-- an index that holds nothing but dead letters; at most cap + 1 entries of it are read per project and job.
+with recursive project (id) as (
+  (select project_id from job_runs where status = 'dead_letter' order by project_id limit 1)
+  union all
+  select (select r.project_id from job_runs r where r.status = 'dead_letter' and r.project_id > p.id order by r.project_id limit 1)
+    from project p where p.id is not null
+), job (id) as (
+  (select job_id from job_runs where status = 'dead_letter' order by job_id limit 1)
+  union all
+  select (select r.job_id from job_runs r where r.status = 'dead_letter' and r.job_id > j.id order by r.job_id limit 1)
+    from job j where j.id is not null
+)
+select p.id as "project_id?", null as "job_id?", x.finished_at as "finished_at!", x.id as "run_id!"
+  from project p cross join lateral (
+       select newest.finished_at, newest.id from (
+         select r.finished_at, r.id from job_runs r
+          where not :from_oldest::bool and r.project_id = p.id and r.status = 'dead_letter'
+          order by r.finished_at desc, r.id desc offset :per_project::int limit 1) newest
+       union all
+       select oldest.finished_at, oldest.id from (
+         select r.finished_at, r.id from job_runs r
+          where :from_oldest::bool and r.project_id = p.id and r.status = 'dead_letter'
+          order by r.finished_at, r.id offset :per_project::int limit 1) oldest) x
+ where :per_project::int > 0 and p.id is not null
+   and (select n.finished_at from job_runs n where n.project_id = p.id and n.status = 'dead_letter'
+         order by n.finished_at desc limit 1) > strait_now() - make_interval(secs => :recent_secs::float8)
+union all
+select null, j.id, x.finished_at, x.id
+  from job j cross join lateral (
+       select newest.finished_at, newest.id from (
+         select r.finished_at, r.id from job_runs r
+          where not :from_oldest::bool and r.job_id = j.id and r.status = 'dead_letter'
+          order by r.finished_at desc, r.id desc offset :per_job::int limit 1) newest
+       union all
+       select oldest.finished_at, oldest.id from (
+         select r.finished_at, r.id from job_runs r
+          where :from_oldest::bool and r.job_id = j.id and r.status = 'dead_letter'
+          order by r.finished_at, r.id offset :per_job::int limit 1) oldest) x
+ where :per_job::int > 0 and j.id is not null
+   and (select n.finished_at from job_runs n where n.job_id = j.id and n.status = 'dead_letter'
+         order by n.finished_at desc limit 1) > strait_now() - make_interval(secs => :recent_secs::float8);
+
 -- name: dropDeadLetters :count
 -- across projects: the caps are settings of the server.
--- The oldest dead letters beyond the caps, with what hangs off them.
-with ranked as (
-  select x.id, x.created_at, x.of_project, x.of_job
-    from projects p cross join lateral (
-         select r.id, r.created_at,
-                row_number() over (order by r.created_at desc, r.id desc) as of_project,
-                row_number() over (partition by r.job_id order by r.created_at desc, r.id desc) as of_job
-           from job_runs r where r.project_id = p.id and r.status = 'dead_letter') x
+-- The oldest dead letters of one project or job, up to and including the run that listCrowded named, with what hangs off
+-- them.
+with found as materialized (
+  (select r.id, r.created_at from job_runs r
+    where r.project_id = :of_project?::text and r.status = 'dead_letter'
+      and (r.finished_at, r.id) <= (:finished_at::timestamptz, :run_id::text)
+    order by r.finished_at, r.id limit :limit::int)
+  union all
+  (select r.id, r.created_at from job_runs r
+    where r.job_id = :of_job?::text and r.status = 'dead_letter'
+      and (r.finished_at, r.id) <= (:finished_at::timestamptz, :run_id::text)
+    order by r.finished_at, r.id limit :limit::int)
 ), old as materialized (
   select r.id, r.created_at, r.job_id, r.idempotency_key from job_runs r
-   where (r.id, r.created_at) in (
-         select id, created_at from ranked
-          where (:per_project::int > 0 and of_project > :per_project::int) or (:per_job::int > 0 and of_job > :per_job::int)
-          order by created_at limit :limit::int)
+   where r.id = any (array(select id from found))
+     and r.created_at >= (select min(created_at) from found) and r.created_at <= (select max(created_at) from found)
      and (r.status = 'dead_letter') is true
      for update skip locked
 ), told as (delete from run_events where run_id = any (array(select id from old))),
@@ -87,20 +136,22 @@ delete from job_runs r using old where r.id = old.id and r.created_at = old.crea
 
 -- name: rejectDeadLetters :many
 -- across projects: the caps are settings of the server.
--- The newest dead letters beyond the caps become system_failed: those before them keep their place.
-with ranked as (
-  select x.id, x.created_at, x.of_project, x.of_job
-    from projects p cross join lateral (
-         select r.id, r.created_at,
-                row_number() over (order by r.created_at, r.id) as of_project,
-                row_number() over (partition by r.job_id order by r.created_at, r.id) as of_job
-           from job_runs r where r.project_id = p.id and r.status = 'dead_letter') x
+-- The newest dead letters of one project or job, from the run that listCrowded named on, become system_failed: those
+-- before them keep their place.
+with found as materialized (
+  (select r.id, r.created_at from job_runs r
+    where r.project_id = :of_project?::text and r.status = 'dead_letter'
+      and (r.finished_at, r.id) >= (:finished_at::timestamptz, :run_id::text)
+    order by r.finished_at, r.id limit :limit::int)
+  union all
+  (select r.id, r.created_at from job_runs r
+    where r.job_id = :of_job?::text and r.status = 'dead_letter'
+      and (r.finished_at, r.id) >= (:finished_at::timestamptz, :run_id::text)
+    order by r.finished_at, r.id limit :limit::int)
 ), done as (
   update job_runs r set status = 'system_failed', error_class = 'dlq_overflow'
-   where (r.id, r.created_at) in (
-         select id, created_at from ranked
-          where (:per_project::int > 0 and of_project > :per_project::int) or (:per_job::int > 0 and of_job > :per_job::int)
-          order by created_at limit :limit::int)
+   where r.id = any (array(select id from found))
+     and r.created_at >= (select min(created_at) from found) and r.created_at <= (select max(created_at) from found)
      and (r.status = 'dead_letter') is true
   returning r.id, r.attempt
 ), told as (

@@ -42,16 +42,19 @@ export interface ListPartitionsRow {
   readonly leaf: string;
   readonly lower_bound: string;
   readonly upper_bound: string;
-  readonly old: boolean;
+  readonly past: boolean;
   readonly begun: boolean;
 }
 
 const listPartitionsText = `select leaf as "leaf", lower_bound as "lower_bound", upper_bound as "upper_bound",
-       upper_bound < strait_now() - make_interval(secs => $1::float8) as "old",
+       upper_bound < strait_now() - make_interval(secs => $1::float8) as "past",
        lower_bound < strait_now() - make_interval(secs => $1::float8) as "begun"
   from strait_run_partitions()`;
 
-/** across projects: storage. */
+/**
+ * across projects: storage.
+ * `begun`: may hold something that is past :retention_secs; `past`: nothing new comes into it.
+ */
 export function listPartitions(db: Queryable, params: ListPartitionsParams): Promise<ListPartitionsRow[]> {
   return many<ListPartitionsRow>(db, {
     text: listPartitionsText,
@@ -59,24 +62,24 @@ export function listPartitions(db: Queryable, params: ListPartitionsParams): Pro
   });
 }
 
-export interface PurgePartitionParams {
-  readonly leaf: string;
-  readonly max_rows: number;
+export interface IsOccupiedParams {
+  readonly lower_bound: string;
+  readonly upper_bound: string;
 }
 
-export interface PurgePartitionRow {
-  readonly changed: number;
+export interface IsOccupiedRow {
+  readonly occupied: boolean;
 }
 
-const purgePartitionText = `select strait_purge_run_partition($1, $2::int)::int as "changed"`;
+const isOccupiedText = `select exists (select from job_runs where created_at >= $1::timestamptz and created_at < $2::timestamptz) as "occupied"`;
 
-/** across projects: retention drops whole months. */
-export function purgePartition(db: Queryable, params: PurgePartitionParams): Promise<PurgePartitionRow> {
-  return one<PurgePartitionRow>(db, {
-    text: purgePartitionText,
+/** across projects: storage. */
+export function isOccupied(db: Queryable, params: IsOccupiedParams): Promise<IsOccupiedRow> {
+  return one<IsOccupiedRow>(db, {
+    text: isOccupiedText,
     values: [
-      params.leaf,
-      params.max_rows,
+      params.lower_bound,
+      params.upper_bound,
     ],
   });
 }
@@ -159,25 +162,101 @@ export function removeOldRuns(db: Queryable, params: RemoveOldRunsParams): Promi
   });
 }
 
-export interface DropDeadLettersParams {
+export interface ListCrowdedParams {
+  readonly from_oldest: boolean;
   readonly per_project: number;
+  readonly recent_secs: number;
   readonly per_job: number;
-  readonly limit: number;
 }
 
-const dropDeadLettersText = `with ranked as (
-  select x.id, x.created_at, x.of_project, x.of_job
-    from projects p cross join lateral (
-         select r.id, r.created_at,
-                row_number() over (order by r.created_at desc, r.id desc) as of_project,
-                row_number() over (partition by r.job_id order by r.created_at desc, r.id desc) as of_job
-           from job_runs r where r.project_id = p.id and r.status = 'dead_letter') x
+export interface ListCrowdedRow {
+  readonly project_id: string | null;
+  readonly job_id: string | null;
+  readonly finished_at: string;
+  readonly run_id: string;
+}
+
+const listCrowdedText = `with recursive project (id) as (
+  (select project_id from job_runs where status = 'dead_letter' order by project_id limit 1)
+  union all
+  select (select r.project_id from job_runs r where r.status = 'dead_letter' and r.project_id > p.id order by r.project_id limit 1)
+    from project p where p.id is not null
+), job (id) as (
+  (select job_id from job_runs where status = 'dead_letter' order by job_id limit 1)
+  union all
+  select (select r.job_id from job_runs r where r.status = 'dead_letter' and r.job_id > j.id order by r.job_id limit 1)
+    from job j where j.id is not null
+)
+select p.id as "project_id", null as "job_id", x.finished_at as "finished_at", x.id as "run_id"
+  from project p cross join lateral (
+       select newest.finished_at, newest.id from (
+         select r.finished_at, r.id from job_runs r
+          where not $1::bool and r.project_id = p.id and r.status = 'dead_letter'
+          order by r.finished_at desc, r.id desc offset $2::int limit 1) newest
+       union all
+       select oldest.finished_at, oldest.id from (
+         select r.finished_at, r.id from job_runs r
+          where $1::bool and r.project_id = p.id and r.status = 'dead_letter'
+          order by r.finished_at, r.id offset $2::int limit 1) oldest) x
+ where $2::int > 0 and p.id is not null
+   and (select n.finished_at from job_runs n where n.project_id = p.id and n.status = 'dead_letter'
+         order by n.finished_at desc limit 1) > strait_now() - make_interval(secs => $3::float8)
+union all
+select null, j.id, x.finished_at, x.id
+  from job j cross join lateral (
+       select newest.finished_at, newest.id from (
+         select r.finished_at, r.id from job_runs r
+          where not $1::bool and r.job_id = j.id and r.status = 'dead_letter'
+          order by r.finished_at desc, r.id desc offset $4::int limit 1) newest
+       union all
+       select oldest.finished_at, oldest.id from (
+         select r.finished_at, r.id from job_runs r
+          where $1::bool and r.job_id = j.id and r.status = 'dead_letter'
+          order by r.finished_at, r.id offset $4::int limit 1) oldest) x
+ where $4::int > 0 and j.id is not null
+   and (select n.finished_at from job_runs n where n.job_id = j.id and n.status = 'dead_letter'
+         order by n.finished_at desc limit 1) > strait_now() - make_interval(secs => $3::float8)`;
+
+/**
+ * across projects: the caps are settings of the server.
+ * Projects and jobs with more dead letters than they may have, among those where one died within :recent_secs, each with
+ * the first dead letter beyond the cap: seen from the newest, or from the oldest when :from_oldest. Every look is a probe of
+ * an index that holds nothing but dead letters; at most cap + 1 entries of it are read per project and job.
+ */
+export function listCrowded(db: Queryable, params: ListCrowdedParams): Promise<ListCrowdedRow[]> {
+  return many<ListCrowdedRow>(db, {
+    text: listCrowdedText,
+    values: [
+      params.from_oldest,
+      params.per_project,
+      params.recent_secs,
+      params.per_job,
+    ],
+  });
+}
+
+export interface DropDeadLettersParams {
+  readonly of_project: string | null;
+  readonly finished_at: string;
+  readonly run_id: string;
+  readonly limit: number;
+  readonly of_job: string | null;
+}
+
+const dropDeadLettersText = `with found as materialized (
+  (select r.id, r.created_at from job_runs r
+    where r.project_id = $1::text and r.status = 'dead_letter'
+      and (r.finished_at, r.id) <= ($2::timestamptz, $3::text)
+    order by r.finished_at, r.id limit $4::int)
+  union all
+  (select r.id, r.created_at from job_runs r
+    where r.job_id = $5::text and r.status = 'dead_letter'
+      and (r.finished_at, r.id) <= ($2::timestamptz, $3::text)
+    order by r.finished_at, r.id limit $4::int)
 ), old as materialized (
   select r.id, r.created_at, r.job_id, r.idempotency_key from job_runs r
-   where (r.id, r.created_at) in (
-         select id, created_at from ranked
-          where ($1::int > 0 and of_project > $1::int) or ($2::int > 0 and of_job > $2::int)
-          order by created_at limit $3::int)
+   where r.id = any (array(select id from found))
+     and r.created_at >= (select min(created_at) from found) and r.created_at <= (select max(created_at) from found)
      and (r.status = 'dead_letter') is true
      for update skip locked
 ), told as (delete from run_events where run_id = any (array(select id from old))),
@@ -192,23 +271,28 @@ delete from job_runs r using old where r.id = old.id and r.created_at = old.crea
 
 /**
  * across projects: the caps are settings of the server.
- * The oldest dead letters beyond the caps, with what hangs off them.
+ * The oldest dead letters of one project or job, up to and including the run that listCrowded named, with what hangs off
+ * them.
  */
 export function dropDeadLetters(db: Queryable, params: DropDeadLettersParams): Promise<number> {
   return count(db, {
     text: dropDeadLettersText,
     values: [
-      params.per_project,
-      params.per_job,
+      params.of_project,
+      params.finished_at,
+      params.run_id,
       params.limit,
+      params.of_job,
     ],
   });
 }
 
 export interface RejectDeadLettersParams {
-  readonly per_project: number;
-  readonly per_job: number;
+  readonly of_project: string | null;
+  readonly finished_at: string;
+  readonly run_id: string;
   readonly limit: number;
+  readonly of_job: string | null;
 }
 
 export interface RejectDeadLettersRow {
@@ -216,19 +300,20 @@ export interface RejectDeadLettersRow {
   readonly told: number;
 }
 
-const rejectDeadLettersText = `with ranked as (
-  select x.id, x.created_at, x.of_project, x.of_job
-    from projects p cross join lateral (
-         select r.id, r.created_at,
-                row_number() over (order by r.created_at, r.id) as of_project,
-                row_number() over (partition by r.job_id order by r.created_at, r.id) as of_job
-           from job_runs r where r.project_id = p.id and r.status = 'dead_letter') x
+const rejectDeadLettersText = `with found as materialized (
+  (select r.id, r.created_at from job_runs r
+    where r.project_id = $1::text and r.status = 'dead_letter'
+      and (r.finished_at, r.id) >= ($2::timestamptz, $3::text)
+    order by r.finished_at, r.id limit $4::int)
+  union all
+  (select r.id, r.created_at from job_runs r
+    where r.job_id = $5::text and r.status = 'dead_letter'
+      and (r.finished_at, r.id) >= ($2::timestamptz, $3::text)
+    order by r.finished_at, r.id limit $4::int)
 ), done as (
   update job_runs r set status = 'system_failed', error_class = 'dlq_overflow'
-   where (r.id, r.created_at) in (
-         select id, created_at from ranked
-          where ($1::int > 0 and of_project > $1::int) or ($2::int > 0 and of_job > $2::int)
-          order by created_at limit $3::int)
+   where r.id = any (array(select id from found))
+     and r.created_at >= (select min(created_at) from found) and r.created_at <= (select max(created_at) from found)
      and (r.status = 'dead_letter') is true
   returning r.id, r.attempt
 ), told as (
@@ -241,15 +326,18 @@ select id, (select count(*) from live)::int as "told" from done`;
 
 /**
  * across projects: the caps are settings of the server.
- * The newest dead letters beyond the caps become system_failed: those before them keep their place.
+ * The newest dead letters of one project or job, from the run that listCrowded named on, become system_failed: those
+ * before them keep their place.
  */
 export function rejectDeadLetters(db: Queryable, params: RejectDeadLettersParams): Promise<RejectDeadLettersRow[]> {
   return many<RejectDeadLettersRow>(db, {
     text: rejectDeadLettersText,
     values: [
-      params.per_project,
-      params.per_job,
+      params.of_project,
+      params.finished_at,
+      params.run_id,
       params.limit,
+      params.of_job,
     ],
   });
 }

@@ -46,7 +46,10 @@ export async function checkQueue(
   for (const name of names) {
     const check = CHECKS[name];
     if (!check) continue;
-    const rows = await db.transaction((tx) => check(tx, { limit: REPORTED }));
+    const rows = await db.transaction(async (tx) => {
+      await store.forbidHistoryScans(tx);
+      return check(tx, { limit: REPORTED });
+    });
     for (const row of rows)
       found.push({ check: name, subject: 'run_id' in row ? row.run_id : String(row.lane_id) });
   }

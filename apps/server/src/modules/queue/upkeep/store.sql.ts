@@ -234,6 +234,20 @@ export function promoteParked(db: Queryable, params: PromoteParkedParams): Promi
   });
 }
 
+export interface ForbidHistoryScansRow {
+  readonly value: string;
+}
+
+const forbidHistoryScansText = `select set_config('enable_seqscan', 'off', true) as "value"`;
+
+/** For the rest of the transaction: statistics may be old, and then job_runs looks smaller than it is. */
+export function forbidHistoryScans(db: Queryable): Promise<ForbidHistoryScansRow> {
+  return one<ForbidHistoryScansRow>(db, {
+    text: forbidHistoryScansText,
+    values: [],
+  });
+}
+
 export interface CheckLostParams {
   readonly limit: number;
 }
@@ -242,18 +256,30 @@ export interface CheckLostRow {
   readonly run_id: string;
 }
 
-const checkLostText = `select r.id as run_id from job_runs r
- where r.status in ('delayed', 'queued', 'dequeued', 'executing', 'waiting')
-   and not exists (select from run_queue p where p.run_id = r.id)
-   and not exists (select from run_active p where p.run_id = r.id)
-   and not exists (select from run_delayed p where p.run_id = r.id)
-   and not exists (select from run_parked p where p.run_id = r.id)
-   and not exists (select from run_waiting p where p.run_id = r.id)
+const checkLostText = `with recursive project (id) as (
+  (select project_id from jobs order by project_id limit 1)
+  union all
+  select (select j.project_id from jobs j where j.project_id > p.id order by j.project_id limit 1)
+    from project p where p.id is not null
+)
+select r.run_id as "run_id" from (
+  select id as run_id from job_runs where status in ('queued', 'dequeued', 'executing')
+  union all
+  select x.id from project p cross join lateral (
+         select d.id from job_runs d where d.project_id = p.id and d.status = 'delayed'
+         union all
+         select w.id from job_runs w where w.project_id = p.id and w.status = 'waiting') x) r
+ where not exists (select from run_queue p where p.run_id = r.run_id)
+   and not exists (select from run_active p where p.run_id = r.run_id)
+   and not exists (select from run_delayed p where p.run_id = r.run_id)
+   and not exists (select from run_parked p where p.run_id = r.run_id)
+   and not exists (select from run_waiting p where p.run_id = r.run_id)
  limit $1::int`;
 
 /**
  * across projects: checker.
- * 1: a live run without a place. Recent months only: older live runs are rare and a full scan would be dear.
+ * 1: a live run without a place. Live runs are found without their history: by the index that holds nothing else, and
+ * for the two states it lacks by one probe per project (every run has its job's project).
  */
 export function checkLost(db: Queryable, params: CheckLostParams): Promise<CheckLostRow[]> {
   return many<CheckLostRow>(db, {

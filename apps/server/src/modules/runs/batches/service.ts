@@ -7,8 +7,16 @@ import * as store from './store.sql.ts';
 
 export type Batches = ReturnType<typeof createBatches>;
 
+/** Removed per round. */
+const REMOVED = 1_000;
+
 export function createBatches({ db }: { readonly db: Database }) {
   return {
+    /** Bulk operations that ended longer ago, on the pool given. */
+    removeOld: async (hot: Database, retention_secs: number): Promise<{ again: boolean }> => ({
+      again: (await store.removeOldBatches(hot, { retention_secs, limit: REMOVED })) === REMOVED,
+    }),
+
     /** The row must exist before the runs that name it; `close` it on the same transaction. */
     open: async (
       tx: Tx,

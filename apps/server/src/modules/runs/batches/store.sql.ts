@@ -49,6 +49,32 @@ export function closeBatch(db: Queryable, params: CloseBatchParams): Promise<num
   });
 }
 
+export interface RemoveOldBatchesParams {
+  readonly retention_secs: number;
+  readonly limit: number;
+}
+
+const removeOldBatchesText = `delete from batch_operations
+ where id = any (array(
+   select b.id from batch_operations b
+    where coalesce(b.finished_at, b.created_at) < strait_now() - make_interval(secs => $1::float8)
+      and not exists (select from job_runs r where r.batch_id = b.id)
+    order by coalesce(b.finished_at, b.created_at) limit $2::int))`;
+
+/**
+ * across projects: retention.
+ * One that was never closed lost its process and counts from its beginning. While a run of it is kept, so is it.
+ */
+export function removeOldBatches(db: Queryable, params: RemoveOldBatchesParams): Promise<number> {
+  return count(db, {
+    text: removeOldBatchesText,
+    values: [
+      params.retention_secs,
+      params.limit,
+    ],
+  });
+}
+
 export interface FindBatchParams {
   readonly batch_id: string;
   readonly project_id: string;
