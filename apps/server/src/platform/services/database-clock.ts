@@ -13,7 +13,7 @@ export interface DatabaseClock extends Clock {
 
 const EVERY_MS = 60_000;
 
-export function createDatabaseClock(db: Queryable, deps: LoopDeps = {}): DatabaseClock {
+export function createDatabaseClock(db: Queryable, deps: Omit<LoopDeps, 'leader'>): DatabaseClock {
   let offset_ms = 0;
 
   /** The answer was true somewhere between question and reply; half-way is off by half the round trip at most. */
