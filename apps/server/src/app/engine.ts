@@ -20,10 +20,12 @@ import {
 import type { Jobs } from '../modules/jobs/index.ts';
 import {
   createMover,
+  createPromoter,
   createUpkeep,
   queueLoops,
   type Queue,
   type QueueSettings,
+  type Limits,
   type Retention,
 } from '../modules/queue/index.ts';
 import type { Config } from './config.ts';
@@ -43,6 +45,7 @@ export interface EngineDeps {
   readonly tokenKey: string;
   readonly resumeFacts: (run_id: string) => Promise<ResumeFacts | undefined>;
   readonly retention: Retention;
+  readonly limits: Limits;
   readonly loopDeps: Pick<LoopDeps, 'on_error' | 'metrics'>;
   /** Loops of other modules that belong where the work is done. */
   readonly loops: (shared: LoopDeps) => readonly Service[];
@@ -67,6 +70,10 @@ export function createEngine(deps: EngineDeps) {
   const reapedTotal = metrics.counter({
     name: 'run_leases_reaped_total',
     help: 'Attempts whose worker or endpoint fell silent',
+  });
+  const driftTotal = metrics.counter({
+    name: 'queue_slot_drift_total',
+    help: 'Limits whose count of runs in flight had to be mended',
   });
   const violations = metrics.gauge({
     name: 'queue_violations',
@@ -148,6 +155,7 @@ export function createEngine(deps: EngineDeps) {
     ...shared,
     upkeep,
     retention,
+    limits: deps.limits,
     db: deps.db,
     listener,
     heartbeat_interval_ms: settings.heartbeat_interval_ms,
@@ -155,6 +163,10 @@ export function createEngine(deps: EngineDeps) {
     onReaped: (runs) => {
       reapedTotal.inc(runs);
       log.warn({ runs }, 'took over attempts of silent workers or endpoints');
+    },
+    onDrift: (drift) => {
+      driftTotal.inc(drift.length);
+      log.error({ drift }, 'slots of a limit were counted wrongly; mended');
     },
     onViolations: (found) => {
       violations.reset();
@@ -170,13 +182,27 @@ export function createEngine(deps: EngineDeps) {
     stop: () => outbound.close(),
     health: () => ({ status: 'up' }),
   };
+  const promoter = createPromoter({
+    limits: deps.limits,
+    listener,
+    onError: (error) => onError(error, 'promoter'),
+  });
+  queue.onFreed(promoter.ask);
   const mover = createMover({ upkeep, listener, onError: (error) => onError(error, 'mover') });
   return {
     /** Without the worker: it stops first, while all of this and the API still serve what it drains. */
-    services: [client, leader, ...loops, ...deps.loops(shared), mover] as readonly Service[],
+    services: [
+      client,
+      leader,
+      ...loops,
+      ...deps.loops(shared),
+      promoter,
+      mover,
+    ] as readonly Service[],
     worker,
     upkeep,
     retention,
+    promoter,
     loops,
   };
 }

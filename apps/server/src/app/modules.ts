@@ -20,6 +20,7 @@ import { createJobs, jobLoops } from '../modules/jobs/index.ts';
 import { createRateWindows } from '../modules/limits/index.ts';
 import { createProjects } from '../modules/projects/index.ts';
 import {
+  createLimits,
   createOperatorVerbs,
   createQueue,
   createRetention,
@@ -77,12 +78,14 @@ export function createModules({ config, db, hot, beats, listener, log, loopMetri
     default_ttl_secs: runSettings.default_ttl_secs,
     idempotency_retention_secs: runSettings.idempotency_retention_secs,
   };
+  const limits = createLimits({ db: hot });
   const jobs = createJobs({
     db,
     keyring,
     outboundPolicy: config.outbound.policy,
     clock,
     history: createRunHistory(),
+    onLimitsChanged: (tx, job) => limits.changed(tx, job),
     defaults: {
       max_attempts: runSettings.default_max_attempts,
       timeout_secs: runSettings.default_timeout_secs,
@@ -169,6 +172,7 @@ export function createModules({ config, db, hot, beats, listener, log, loopMetri
       tokenKey,
       resumeFacts: (run_id: string) => resumeFacts(hot, run_id),
       retention,
+      limits,
       loopDeps,
       /** Upkeep of the other modules, where the work is done. */
       loops: (shared: LoopDeps): readonly Service[] => [

@@ -70,8 +70,7 @@ export function createWorker(deps: WorkerDeps): Worker {
 
   const settleVerdicts = async (runs: readonly ClaimedRun[]): Promise<void> => {
     const parked = runs.filter((run) => run.verdict === 'park');
-    if (parked.length > 0)
-      await queue.park(parked.map((run) => ({ ...claimOf(run), job_id: run.job_id })));
+    if (parked.length > 0) await queue.park(parked.map(claimOf));
     await Promise.all(
       runs
         .filter((run) => run.verdict === 'expire')

@@ -1,6 +1,6 @@
 // Changing jobs: update (a new version), pause and enable (no version).
 import type { FailureCode } from '../../domain/failures.ts';
-import type { Database } from '../../platform/db/database.ts';
+import type { Database, Tx } from '../../platform/db/database.ts';
 import { Failure } from '../../platform/failure.ts';
 import type { ProjectScope } from '../access/index.ts';
 import { recordAudit, type AuditSource } from '../audit/index.ts';
@@ -22,13 +22,22 @@ export interface Changing {
   readonly db: Database;
   readonly judges: Judges;
   readonly secrets: JobSecrets;
+  readonly onLimitsChanged: LimitsReaction;
 }
+
+/** In the transaction that changed how many runs of a job may be in flight. */
+export type LimitsReaction = (
+  tx: Tx,
+  job: { readonly project_id: string; readonly job_id: string },
+) => Promise<void>;
+
+const LIMITS = ['max_concurrency', 'max_concurrency_per_key'] as const;
 
 export type UpdateInput = RequestFields &
   SecretInput & { readonly version_id?: string | undefined };
 
 export async function updateJob(
-  { db, judges, secrets }: Changing,
+  { db, judges, secrets, onLimitsChanged }: Changing,
   project: ProjectScope,
   by: AuditSource,
   job: string,
@@ -60,6 +69,7 @@ export async function updateJob(
       changes: { ...changes, ...sealed },
     });
     if (!row) throw versionConflict(null);
+    if (LIMITS.some((limit) => row[limit] !== current[limit])) await onLimitsChanged(tx, key);
     if (row.enabled && !current.enabled) await store.wakePromoter(tx);
     await recordAudit(tx, project, by, {
       action: 'job.updated',

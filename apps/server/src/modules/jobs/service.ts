@@ -9,7 +9,13 @@ import type { AddressPolicy } from '../../platform/outbound/address-rules.ts';
 import type { ProjectScope } from '../access/index.ts';
 import type { AuditSource } from '../audit/index.ts';
 import { createBatch, type BatchRequest } from './batch.ts';
-import { setEnabled, setPaused, updateJob, type UpdateInput } from './change-jobs.ts';
+import {
+  setEnabled,
+  setPaused,
+  updateJob,
+  type LimitsReaction,
+  type UpdateInput,
+} from './change-jobs.ts';
 import { createAll } from './create-jobs.ts';
 import { failureOf } from './definition.ts';
 import { deleteJob, finishDeletions } from './delete-job.ts';
@@ -34,6 +40,8 @@ export interface JobsDependencies {
   /** How names of endpoints are looked up when a job is saved; default: the system's resolver. */
   readonly resolve?: ResolveName;
   /** Defaults of this installation, on top of the built-in ones. */
+  /** Default: nothing else keeps count of limits. */
+  readonly onLimitsChanged?: LimitsReaction;
   readonly defaults?: Partial<Pick<OptionalSettings, 'max_attempts' | 'timeout_secs'>>;
 }
 
@@ -59,6 +67,7 @@ export function createJobs({
   history,
   resolve,
   defaults,
+  onLimitsChanged = async () => {},
 }: JobsDependencies) {
   const schemas = createSchemaChecks(clock);
   const secrets = createJobSecrets(keyring);
@@ -67,6 +76,7 @@ export function createJobs({
     db,
     history,
     secrets,
+    onLimitsChanged,
     judges: { endpoints, schemas, defaults: { ...defaultSettings, ...defaults } },
   };
 

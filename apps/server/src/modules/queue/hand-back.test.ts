@@ -75,7 +75,7 @@ test('a run that was scheduled gains no age by being parked or given back', asyn
   await giveBack(id);
   assert.equal(await rank('run_queue'), scheduled);
   const claim = await on.claim(id);
-  await on.queue.park([{ ...claim, job_id: (await on.read(id)).job_id }]);
+  await on.queue.park([claim]);
   assert.equal(await rank('run_parked'), scheduled);
   await on.call('DELETE', `/v1/runs/${id}`); // parked although nothing is paused
 });

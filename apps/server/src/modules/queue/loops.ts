@@ -6,18 +6,22 @@ import type { Database } from '../../platform/db/database.ts';
 import type { Listener } from '../../platform/db/listen.ts';
 import { loop, type Loop, type LoopDeps } from '../../platform/services/loop.ts';
 import { checkQueueTwice, type Violation } from './upkeep/checker.ts';
+import type { Drift, Limits } from './limits/limits.ts';
 import type { Retention } from './retention/retention.ts';
 import type { Upkeep } from './upkeep/upkeep.ts';
 
 export interface QueueLoopDeps extends LoopDeps {
   readonly upkeep: Upkeep;
   readonly retention: Retention;
+  readonly limits: Limits;
   /** For the checker: default planner settings. */
   readonly db: Database;
   readonly listener: Pick<Listener, 'on'>;
   readonly heartbeat_interval_ms: number;
   readonly check_interval_ms: number;
   readonly onReaped: (runs: number) => void;
+  /** Lanes whose number was not the count of their slots; mended. */
+  readonly onDrift: (drift: readonly Drift[]) => void;
   readonly onViolations: (violations: readonly Violation[]) => void;
 }
 
@@ -51,7 +55,7 @@ const CHECK_SHARE = 100;
 const SECOND_LOOK_MS = 3_000;
 
 export function queueLoops(deps: QueueLoopDeps): Loop[] {
-  const { upkeep, retention, leader, on_error, metrics } = deps;
+  const { upkeep, retention, limits, leader, on_error, metrics } = deps;
   const shared = { on_error, metrics };
   let slept_ms = 0;
   return [
@@ -74,7 +78,24 @@ export function queueLoops(deps: QueueLoopDeps): Loop[] {
         deps.listener.on('run_wake', (payload) => {
           if (payload === 'resume' || payload === '') wake();
         }),
-      run: upkeep.promote,
+      run: limits.sweep,
+    }),
+    loop({
+      ...shared,
+      leader,
+      name: 'count slots again',
+      every_ms: 60_000,
+      run: async () => {
+        const drift = await limits.mend();
+        if (drift.length > 0) deps.onDrift(drift);
+      },
+    }),
+    loop({
+      ...shared,
+      leader,
+      name: 'remove idle lanes',
+      every_ms: HOUR_MS,
+      run: limits.removeIdle,
     }),
     loop({
       ...shared,

@@ -5,6 +5,8 @@
 import type { Queryable } from '../../platform/db/query.ts';
 import { createEnqueuing } from './enqueuing.ts';
 import { runTimes } from './run-id.ts';
+import * as limitStore from './limits/store.sql.ts';
+import * as workers from './workers/store.sql.ts';
 import * as store from './store.sql.ts';
 
 export interface QueueSettings {
@@ -121,8 +123,21 @@ export interface QueueDependencies {
 
 export function createQueue({ db, beats = db, settings }: QueueDependencies) {
   const enqueuing = createEnqueuing({ db, settings });
+  // Without a promoter in this process the others are told.
+  let promote = (roots: readonly number[]): void =>
+    void limitStore.tellPromoters(db, { root_lane_ids: roots }).catch(() => {});
+  /** The trees that got slots back. All rows say the same. */
+  const freed = (rows: readonly { readonly freed_roots: string | null }[]): void => {
+    const roots = rows[0]?.freed_roots;
+    if (roots) promote(roots.split(' ').map(Number));
+  };
 
   return {
+    /** Who promotes here; called with the roots of trees that got slots back. */
+    onFreed(promoter: (root_lane_ids: readonly number[]) => void): void {
+      promote = promoter;
+    },
+
     /** Creates one run; resolves after the commit that made it durable. */
     enqueue: (run: NewRun): Promise<Enqueued> => enqueuing.shared.add(run),
 
@@ -135,35 +150,37 @@ export function createQueue({ db, beats = db, settings }: QueueDependencies) {
       store.claimRuns(db, input),
 
     /** Ids of the runs that really were completed by these claims. */
-    complete: async (batch: readonly Completion[]): Promise<Set<string>> =>
-      ids(
-        await store.completeRuns(db, {
-          ...range(batch),
-          facts_json: joinFacts(batch, completionFact),
-          idempotency_retention_secs: settings.idempotency_retention_secs,
-        }),
-      ),
+    complete: async (batch: readonly Completion[]): Promise<Set<string>> => {
+      const done = await store.completeRuns(db, {
+        ...range(batch),
+        facts_json: joinFacts(batch, completionFact),
+        idempotency_retention_secs: settings.idempotency_retention_secs,
+      });
+      freed(done);
+      return ids(done);
+    },
 
     /** Ids of the runs that really were settled by these claims. */
-    settle: async (batch: readonly Settlement[], target: Queryable = db): Promise<Set<string>> =>
-      ids(
-        await store.settleRuns(target, {
-          ...range(batch),
-          facts_json: joinFacts(batch, settlementFact),
-          aging_ms: settings.aging_ms,
-          idempotency_retention_secs: settings.idempotency_retention_secs,
-        }),
-      ),
+    settle: async (batch: readonly Settlement[], target: Queryable = db): Promise<Set<string>> => {
+      const done = await store.settleRuns(target, {
+        ...range(batch),
+        facts_json: joinFacts(batch, settlementFact),
+        aging_ms: settings.aging_ms,
+        idempotency_retention_secs: settings.idempotency_retention_secs,
+      });
+      freed(done);
+      return ids(done);
+    },
 
-    /** Moves claims that may not start (paused or disabled job) into their job's lane. */
-    park: async (batch: readonly (Claim & { readonly job_id: string })[]): Promise<void> => {
-      await store.ensureJobLanes(db, { job_ids: [...new Set(batch.map((run) => run.job_id))] });
-      await store.parkRuns(db, {
+    /** Moves claims that may not start (a pause or a limit came) to where they wait. */
+    park: async (batch: readonly Claim[]): Promise<void> => {
+      const parked = await store.parkRuns(db, {
         ...range(batch),
         claims_json: claimsOf(batch),
-        jobs_json: byId(batch, (run) => run.job_id),
         aging_ms: settings.aging_ms,
       });
+      freed(parked);
+      promote([...new Set(parked.map(({ root_lane_id }) => root_lane_id))]);
     },
 
     /** Copies leases into the wide rows as `executing`; ids of those that still held. */
@@ -180,14 +197,14 @@ export function createQueue({ db, beats = db, settings }: QueueDependencies) {
       ),
 
     registerWorker: async (input: { hostname: string; pid: number }): Promise<number> =>
-      (await store.registerWorker(db, input)).id,
+      (await workers.registerWorker(db, input)).id,
     /** False when the row is gone: this process was taken for dead. */
     beat: async (worker_id: number): Promise<boolean> =>
-      (await store.beatWorker(beats, { worker_id })) === 1,
+      (await workers.beatWorker(beats, { worker_id })) === 1,
     removeWorker: async (worker_id: number): Promise<void> =>
-      void (await store.removeWorker(db, { worker_id })),
+      void (await workers.removeWorker(db, { worker_id })),
     /** Where these runs stand now. */
-    fates: (run_ids: readonly string[]) => store.listFates(db, { run_ids, ...runTimes(run_ids) }),
+    fates: (run_ids: readonly string[]) => workers.listFates(db, { run_ids, ...runTimes(run_ids) }),
     /** Shows the run as executing and gives the lease to the endpoint for at most `deadline_secs`. False: the claim lost the run. */
     handOver: async (claim: Claim, deadline_secs: number): Promise<boolean> =>
       (await store.handOver(db, {
@@ -195,7 +212,7 @@ export function createQueue({ db, beats = db, settings }: QueueDependencies) {
         claim_seq: claim.claim_seq,
         deadline_secs,
       })) !== undefined,
-    leases: (worker_id: number) => store.listLeases(db, { worker_id }),
+    leases: (worker_id: number) => workers.listLeases(db, { worker_id }),
 
     /** Resolves when every enqueue accepted so far has been answered. */
     drain: () => enqueuing.shared.drain(),

@@ -1,6 +1,6 @@
 // Generated from store.sql by `npm run generate`. Do not edit.
 import type { JsonColumns } from '../../platform/db/json-columns.ts';
-import { count, many, maybe, one, type Queryable } from '../../platform/db/query.ts';
+import { many, maybe, type Queryable } from '../../platform/db/query.ts';
 
 export interface EnqueueRunsParams {
   readonly default_ttl_secs: number;
@@ -32,11 +32,15 @@ const enqueueRunsText = `with input as materialized (
          coalesce(j.tags || (n.extra -> 'tags'), j.tags) as tags,
          coalesce(j.default_run_metadata || (n.extra -> 'metadata'), j.default_run_metadata) as metadata,
          (n.extra ->> 'scheduled_at')::timestamptz as scheduled_at,
-         coalesce(nullif((n.extra ->> 'ttl_secs')::int, 0), nullif(j.run_ttl_secs, 0), nullif($1::int, 0)) as ttl_secs
+         coalesce(nullif((n.extra ->> 'ttl_secs')::int, 0), nullif(j.run_ttl_secs, 0), nullif($1::int, 0)) as ttl_secs,
+         j.max_concurrency > 0 or (j.max_concurrency_per_key > 0 and n.extra ->> 'concurrency_key' <> '') or q.max_executing_runs > 0
+           or j.paused or coalesce(g.paused, false) as limited
     from unnest($2::text[], $3::text[], $4::text[], $5::int[],
                 $6::text[], $7::text[], $8::jsonb[])
          with ordinality as n(job_id, project_id, payload, priority, idempotency_key, payload_hash, extra, ord)
     join jobs j on j.id = n.job_id and j.project_id = n.project_id and j.enabled
+    left join job_groups g on g.id = j.group_id
+    left join project_quotas q on q.project_id = j.project_id
      for key share of j
 ), claimed as (
   insert into job_run_idempotency as held (job_id, idempotency_key, run_id, payload_hash, created_at)
@@ -46,6 +50,12 @@ const enqueueRunsText = `with input as materialized (
      set run_id = excluded.run_id, payload_hash = excluded.payload_hash, created_at = excluded.created_at, expires_at = null
    where held.expires_at <= strait_now()
   returning held.run_id
+), accepted as materialized (
+  select *, case when limited and (scheduled_at <= strait_now()) is not false
+                 then strait_place(project_id, job_id, extra ->> 'concurrency_key') end as place
+    from input
+   where idempotency_key is null or id = any (array(select run_id from claimed))
+   order by ord
 ), runs as (
   insert into job_runs (id, created_at, job_id, project_id, status, payload, priority, triggered_by, scheduled_at, expires_at,
          tags, metadata, idempotency_key, concurrency_key, job_version, job_version_id, created_by, parent_run_id,
@@ -60,40 +70,43 @@ const enqueueRunsText = `with input as materialized (
          extra ->> 'batch_id', coalesce((extra ->> 'debug_mode')::boolean, false), (extra ->> 'max_attempts_override')::int,
          (extra ->> 'timeout_secs_override')::int, extra ->> 'retry_backoff', (extra ->> 'retry_initial_delay_secs')::int,
          (extra ->> 'retry_max_delay_secs')::int
-    from input
-   where idempotency_key is null or id = any (array(select run_id from claimed))
-   order by ord
-  returning id, created_at, project_id, job_id, status, priority, scheduled_at, attempt, expires_at, tags, metadata
+    from accepted
 ), ready as (
   insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
-  select project_id, (extract(epoch from created_at) * 1000)::bigint - priority * $9::bigint, id, created_at, job_id, attempt
-    from runs where status = 'queued' order by id
+  select project_id, (extract(epoch from strait_id_time(id)) * 1000)::bigint - priority * $9::bigint, id, strait_id_time(id), job_id, 1
+    from accepted where place is null and (scheduled_at <= strait_now()) is not false order by id
+), waits as (
+  insert into run_parked (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id, root_lane_id)
+  select project_id, (extract(epoch from strait_id_time(id)) * 1000)::bigint - priority * $9::bigint, id, strait_id_time(id), job_id, 1,
+         place[1], place[2]
+    from accepted where place is not null order by id
 ), later as (
   insert into run_delayed (due_at, project_id, rank, run_id, run_created_at, job_id, attempt)
   select scheduled_at, project_id, (extract(epoch from scheduled_at) * 1000)::bigint - priority * $9::bigint,
-         id, created_at, job_id, attempt
-    from runs where status = 'delayed'
+         id, strait_id_time(id), job_id, 1
+    from accepted where scheduled_at > strait_now()
 ), told as (
   insert into run_events (run_id, type, level, message, data, created_at)
-  select id, 'state_change', 'info', status, jsonb_build_object('from', null, 'to', status, 'attempt', attempt), created_at
-    from runs
+  select id, 'state_change', 'info', status, jsonb_build_object('from', null, 'to', status, 'attempt', 1), strait_id_time(id)
+    from (select id, case when scheduled_at > strait_now() then 'delayed' else 'queued' end as status from accepted) a
 ), woken as materialized (
-  select pg_notify('run_wake', case when exists (select from runs where status = 'delayed') then 'due' else 'ready' end)
-   where exists (select from runs)
+  select pg_notify('run_wake', case when exists (select from accepted where scheduled_at > strait_now()) then 'due' else 'ready' end)
+   where exists (select from accepted where place is null)
+  union all select pg_notify('run_promote', place[2]::text) from accepted where place is not null group by place[2]
 )
 select i.ord::int as "ord", i.id as "id", strait_id_time(i.id) as "created_at", i.priority as "priority",
        case when i.scheduled_at > strait_now() then 'delayed' else 'queued' end as "status",
        i.scheduled_at as "scheduled_at", greatest(strait_now(), i.scheduled_at) + make_interval(secs => i.ttl_secs) as "expires_at",
        (select count(*) from woken)::int as "woken"
-  from input i
- where i.idempotency_key is null or i.id = any (array(select run_id from claimed))`;
+  from accepted i`;
 
 /**
  * across projects: one batch mixes triggers of many callers; each row joins its job by project.
  * Inserts the runs with their place, idempotency row and first event. An input without a row in the
  * answer was not created: its job is gone or disabled, or another run holds its idempotency key.
  * The key share on the job (which the foreign key takes anyway) makes a deletion under way exact: whoever waited for it
- * looks at the job again.
+ * looks at the job again. What a limit of the job, of its key or of the project concerns, or a pause, waits in run_parked
+ * for its slots; nobody waits for a lane here.
  */
 export function enqueueRuns(db: Queryable, params: EnqueueRunsParams): Promise<EnqueueRunsRow[]> {
   return many<EnqueueRunsRow>(db, {
@@ -109,7 +122,7 @@ export function enqueueRuns(db: Queryable, params: EnqueueRunsParams): Promise<E
       params.extras.map((item) => (item === null ? null : JSON.stringify(item))),
       params.aging_ms,
     ],
-    name: 'queue_enqueueRuns_4c711bd5',
+    name: 'queue_enqueueRuns_1a5675a8',
   });
 }
 
@@ -217,7 +230,8 @@ const claimRunsText = `with recursive turn (project_id, wrapped, n) as (
   insert into run_active (worker_id, run_id, run_created_at, attempt, claim_seq, lane_id, started_at)
   select $3::int, run_id, run_created_at, attempt, seq, lane_id, strait_now() from taken
 ), seqs as materialized (
-  select jsonb_object_agg(run_id, seq) as by_id, min(run_created_at) as lo, max(run_created_at) as hi from taken
+  select jsonb_object_agg(run_id, seq) as by_id, jsonb_object_agg(run_id, lane_id) filter (where lane_id is not null) as lanes,
+         min(run_created_at) as lo, max(run_created_at) as hi from taken
 )
 select r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.payload::text as "payload",
        ((select by_id from seqs) ->> r.id)::bigint as "claim_seq", strait_now() as "claimed_at",
@@ -228,10 +242,13 @@ select r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.payl
        case when (r.status = 'queued') is not true then 'drop'
             when r.expires_at <= strait_now() then 'expire'
             when not j.enabled or j.paused or coalesce(g.paused, false) then 'park'
+            when (j.max_concurrency > 0 or (j.max_concurrency_per_key > 0 and r.concurrency_key <> '') or q.max_executing_runs > 0)
+                 and (select lanes from seqs) ->> r.id is null then 'park'
             else 'go' end as "verdict"
   from job_runs r
   join jobs j on j.id = r.job_id
   left join job_groups g on g.id = j.group_id
+  left join project_quotas q on q.project_id = j.project_id
  where r.id = any (array(select run_id from taken))
    and r.created_at >= (select lo from seqs) and r.created_at <= (select hi from seqs)`;
 
@@ -249,7 +266,7 @@ export function claimRuns(db: Queryable, params: ClaimRunsParams): Promise<Claim
       params.limit,
       params.worker_id,
     ],
-    name: 'queue_claimRuns_5c090907',
+    name: 'queue_claimRuns_913b32f4',
   });
 }
 
@@ -264,12 +281,13 @@ export interface CompleteRunsParams {
 export interface CompleteRunsRow {
   readonly id: string;
   readonly told: number;
+  readonly freed_roots: string | null;
 }
 
 const completeRunsText = `with gone as (
   delete from run_active
    where run_id = any ($1::text[]) and claim_seq = ($2::jsonb -> run_id ->> 'c')::bigint
-  returning run_id, attempt, started_at, marked
+  returning run_id, attempt, started_at, marked, lane_id
 ), done as (
   update job_runs r
      set status = 'completed', finished_at = strait_now(), expires_at = null, next_retry_at = null,
@@ -298,8 +316,19 @@ const completeRunsText = `with gone as (
   update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => $5::int)
     from done where done.idempotency_key is not null
      and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
+), slots as materialized (
+  select above.lane_id, count(*)::int as n
+    from gone x join lanes l on l.lane_id = x.lane_id
+         cross join lateral (select distinct v as lane_id from unnest(array[l.lane_id, l.parent_lane_id, l.root_lane_id]) v where v is not null) above
+   where x.lane_id is not null
+   group by 1
+), lane_locks as materialized (
+  select lane_id from lanes where lane_id = any (array(select lane_id from slots)) order by lane_id for no key update
+), lowered as (
+  update lanes l set in_flight = l.in_flight - slots.n
+    from slots where l.lane_id = slots.lane_id and l.lane_id = any (array(select lane_id from lane_locks))
 ), live as materialized (select pg_notify('run_live', '') where exists (select from done))
-select id, (select count(*) from live)::int as "told" from done`;
+select id, (select count(*) from live)::int as "told", (select string_agg(distinct l.root_lane_id::text, ' ') from slots join lanes l on l.lane_id = slots.lane_id) as "freed_roots" from done`;
 
 /**
  * across projects: fenced by the lease of exactly this claim.
@@ -317,7 +346,7 @@ export function completeRuns(db: Queryable, params: CompleteRunsParams): Promise
       params.created_to,
       params.idempotency_retention_secs,
     ],
-    name: 'queue_completeRuns_888e5fd3',
+    name: 'queue_completeRuns_2b525745',
   });
 }
 
@@ -339,13 +368,14 @@ export interface SettleRunsRow {
   readonly attempt: number;
   readonly next_retry_at: string | null;
   readonly told: number;
+  readonly freed_roots: string | null;
 }
 
 const settleRunsText = `with gone as (
   delete from run_active
    where run_id = any ($1::text[]) and claim_seq = ($2::jsonb -> run_id ->> 'c')::bigint
      and ($2::jsonb -> run_id ->> 'o' is null or worker_id = ($2::jsonb -> run_id ->> 'o')::int)
-  returning run_id, attempt, started_at, marked
+  returning run_id, attempt, started_at, marked, lane_id
 ), done as (
   update job_runs r
      set status = f.to_status,
@@ -371,17 +401,22 @@ const settleRunsText = `with gone as (
             from unnest(array(select run_id from gone)) as k(id)) f
    where r.id = f.id and r.created_at >= $3::timestamptz and r.created_at <= $4::timestamptz
      and (r.status = any ('{queued,dequeued,executing}')) is true
-  returning r.id, r.created_at, r.project_id, r.job_id, r.status, r.attempt, r.priority, r.scheduled_at, r.next_retry_at, r.idempotency_key, r.error
+  returning r.id, r.created_at, r.project_id, r.job_id, r.status, r.attempt, r.priority, r.scheduled_at, r.next_retry_at, r.idempotency_key, r.error,
+            r.concurrency_key
 ), later as (
   insert into run_delayed (due_at, project_id, rank, run_id, run_created_at, job_id, attempt)
   select next_retry_at, project_id, (extract(epoch from next_retry_at) * 1000)::bigint - priority * $5::bigint,
          id, created_at, job_id, attempt
     from done where status = 'queued' and next_retry_at is not null
+), placed as materialized (
+  select b.*, strait_place(b.project_id, b.job_id, b.concurrency_key) as place
+    from done b where b.status = 'queued' and b.next_retry_at is null
 ), ready as (
   insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
-  select project_id, (extract(epoch from greatest(created_at, scheduled_at)) * 1000)::bigint - priority * $5::bigint,
-         id, created_at, job_id, attempt
-    from done where status = 'queued' and next_retry_at is null
+  select project_id, (extract(epoch from greatest(created_at, scheduled_at)) * 1000)::bigint - priority * $5::bigint, id, created_at, job_id, attempt from placed where place is null
+), waits as (
+  insert into run_parked (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id, root_lane_id)
+  select project_id, (extract(epoch from greatest(created_at, scheduled_at)) * 1000)::bigint - priority * $5::bigint, id, created_at, job_id, attempt, place[1], place[2] from placed where place is not null
 ), told as (
   insert into run_events (run_id, type, level, message, data, created_at)
   select run_id, 'state_change', 'info', 'executing',
@@ -397,12 +432,25 @@ const settleRunsText = `with gone as (
   update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => $6::int)
     from done where done.idempotency_key is not null and done.status <> 'queued'
      and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
+), slots as materialized (
+  select above.lane_id, count(*)::int as n
+    from gone x join lanes l on l.lane_id = x.lane_id
+         cross join lateral (select distinct v as lane_id from unnest(array[l.lane_id, l.parent_lane_id, l.root_lane_id]) v where v is not null) above
+   where x.lane_id is not null
+   group by 1
+), lane_locks as materialized (
+  select lane_id from lanes where lane_id = any (array(select lane_id from slots)) order by lane_id for no key update
+), lowered as (
+  update lanes l set in_flight = l.in_flight - slots.n
+    from slots where l.lane_id = slots.lane_id and l.lane_id = any (array(select lane_id from lane_locks))
 ), live as materialized (
   select pg_notify('run_live', '') where exists (select from done)
   union all
   select pg_notify('run_wake', 'due') where exists (select from done where status = 'queued')
+  union all select pg_notify('run_promote', place[2]::text) from placed where place is not null group by place[2]
 )
-select id, created_at, project_id, job_id, status, attempt, next_retry_at as "next_retry_at", (select count(*) from live)::int as "told"
+select id, created_at, project_id, job_id, status, attempt, next_retry_at as "next_retry_at", (select count(*) from live)::int as "told",
+       (select string_agg(distinct l.root_lane_id::text, ' ') from slots join lanes l on l.lane_id = slots.lane_id) as "freed_roots"
   from done`;
 
 /**
@@ -425,14 +473,13 @@ export function settleRuns(db: Queryable, params: SettleRunsParams): Promise<Set
       params.aging_ms,
       params.idempotency_retention_secs,
     ],
-    name: 'queue_settleRuns_d88ad9ce',
+    name: 'queue_settleRuns_e1a45236',
   });
 }
 
 export interface ParkRunsParams {
   readonly run_ids: readonly (string | null)[];
   readonly claims_json: string;
-  readonly jobs_json: string;
   readonly aging_ms: number;
   readonly created_from: string;
   readonly created_to: string;
@@ -440,27 +487,41 @@ export interface ParkRunsParams {
 
 export interface ParkRunsRow {
   readonly run_id: string;
+  readonly root_lane_id: number;
+  readonly freed_roots: string | null;
 }
 
 const parkRunsText = `with gone as (
   delete from run_active
    where run_id = any ($1::text[]) and claim_seq = ($2::jsonb ->> run_id)::bigint
-     and exists (select from lanes l where l.job_id = $3::jsonb ->> run_id and l.concurrency_key is null)
-  returning run_id
+  returning run_id, lane_id
+), waits as (
+  insert into run_parked (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id, root_lane_id)
+  select p.project_id, (extract(epoch from greatest(p.created_at, p.scheduled_at)) * 1000)::bigint - p.priority * $3::bigint,
+         p.id, p.created_at, p.job_id, p.attempt, p.place[1], p.place[2]
+    from (select r.*, coalesce(strait_place(r.project_id, r.job_id, r.concurrency_key), strait_lane(r.project_id, r.job_id, null)) as place
+            from job_runs r
+           where r.id = any (array(select run_id from gone))
+             and r.created_at >= $4::timestamptz and r.created_at <= $5::timestamptz) p
+  returning run_id, root_lane_id
+), slots as materialized (
+  select above.lane_id, count(*)::int as n
+    from gone x join lanes l on l.lane_id = x.lane_id
+         cross join lateral (select distinct v as lane_id from unnest(array[l.lane_id, l.parent_lane_id, l.root_lane_id]) v where v is not null) above
+   where x.lane_id is not null
+   group by 1
+), lane_locks as materialized (
+  select lane_id from lanes where lane_id = any (array(select lane_id from slots)) order by lane_id for no key update
+), lowered as (
+  update lanes l set in_flight = l.in_flight - slots.n
+    from slots where l.lane_id = slots.lane_id and l.lane_id = any (array(select lane_id from lane_locks))
 )
-insert into run_parked (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id, root_lane_id)
-select r.project_id, (extract(epoch from greatest(r.created_at, r.scheduled_at)) * 1000)::bigint - r.priority * $4::bigint,
-       r.id, r.created_at, r.job_id, r.attempt, l.lane_id, l.root_lane_id
-  from job_runs r
-  join lanes l on l.project_id = r.project_id and l.job_id = r.job_id and l.concurrency_key is null
- where r.id = any (array(select run_id from gone))
-   and r.created_at >= $5::timestamptz and r.created_at <= $6::timestamptz
-returning run_id`;
+select run_id, root_lane_id, (select string_agg(distinct l.root_lane_id::text, ' ') from slots join lanes l on l.lane_id = slots.lane_id) as "freed_roots" from waits`;
 
 /**
  * across projects: fenced by the lease of exactly this claim.
- * What a claim took but may not start because its job is paused or disabled: the lease becomes a row of
- * run_parked in its job's lane (made by ensureJobLanes; without one the lease stays). The run stays `queued`.
+ * What a claim took but may not start, because its job is paused or disabled or a limit came that its lease knows
+ * nothing of: the lease becomes a row of run_parked in the right lane and its slot goes back. The run stays `queued`.
  */
 export function parkRuns(db: Queryable, params: ParkRunsParams): Promise<ParkRunsRow[]> {
   return many<ParkRunsRow>(db, {
@@ -468,39 +529,11 @@ export function parkRuns(db: Queryable, params: ParkRunsParams): Promise<ParkRun
     values: [
       params.run_ids,
       params.claims_json,
-      params.jobs_json,
       params.aging_ms,
       params.created_from,
       params.created_to,
     ],
-    name: 'queue_parkRuns_99e3e10f',
-  });
-}
-
-export interface EnsureJobLanesParams {
-  readonly job_ids: readonly (string | null)[];
-}
-
-export interface EnsureJobLanesRow {
-  readonly lane_id: number;
-}
-
-const ensureJobLanesText = `with missing as (
-  select nextval(pg_get_serial_sequence('lanes', 'lane_id')) as lane_id, j.project_id, j.id as job_id
-    from jobs j
-   where j.id = any ($1::text[])
-     and not exists (select from lanes l where l.project_id = j.project_id and l.job_id = j.id and l.concurrency_key is null)
-)
-insert into lanes (lane_id, root_lane_id, project_id, job_id)
-select lane_id, lane_id, project_id, job_id from missing
-on conflict do nothing
-returning lane_id`;
-
-/** across projects: called by workers with the jobs of one claim. */
-export function ensureJobLanes(db: Queryable, params: EnsureJobLanesParams): Promise<EnsureJobLanesRow[]> {
-  return many<EnsureJobLanesRow>(db, {
-    text: ensureJobLanesText,
-    values: [params.job_ids],
+    name: 'queue_parkRuns_67153397',
   });
 }
 
@@ -558,105 +591,6 @@ export function markExecuting(db: Queryable, params: MarkExecutingParams): Promi
       params.created_to,
     ],
     name: 'queue_markExecuting_609f9ace',
-  });
-}
-
-export interface RegisterWorkerParams {
-  readonly hostname: string;
-  readonly pid: number;
-}
-
-export interface RegisterWorkerRow {
-  readonly id: number;
-}
-
-const registerWorkerText = `insert into workers (heartbeat_at, started_at, hostname, pid) values (strait_now(), strait_now(), $1, $2) returning id`;
-
-export function registerWorker(db: Queryable, params: RegisterWorkerParams): Promise<RegisterWorkerRow> {
-  return one<RegisterWorkerRow>(db, {
-    text: registerWorkerText,
-    values: [
-      params.hostname,
-      params.pid,
-    ],
-  });
-}
-
-export interface BeatWorkerParams {
-  readonly worker_id: number;
-}
-
-const beatWorkerText = `update workers set heartbeat_at = strait_now() where id = $1`;
-
-/** One row per process whatever it executes; not waiting for the disk is right for a beat. */
-export function beatWorker(db: Queryable, params: BeatWorkerParams): Promise<number> {
-  return count(db, {
-    text: beatWorkerText,
-    values: [params.worker_id],
-  });
-}
-
-export interface RemoveWorkerParams {
-  readonly worker_id: number;
-}
-
-const removeWorkerText = `delete from workers where id = $1`;
-
-/** Only once nothing of it executes: leases without a worker row are reaped at once. */
-export function removeWorker(db: Queryable, params: RemoveWorkerParams): Promise<number> {
-  return count(db, {
-    text: removeWorkerText,
-    values: [params.worker_id],
-  });
-}
-
-export interface ListLeasesParams {
-  readonly worker_id: number;
-}
-
-export interface ListLeasesRow {
-  readonly run_id: string;
-  readonly run_created_at: string;
-  readonly attempt: number;
-  readonly claim_seq: number;
-  readonly settled: boolean;
-}
-
-const listLeasesText = `select run_id, run_created_at, attempt, claim_seq, started_at < strait_now() - make_interval(secs => 5) as "settled"
-  from run_active where worker_id = $1`;
-
-/** across projects: a worker looks at its own leases. */
-export function listLeases(db: Queryable, params: ListLeasesParams): Promise<ListLeasesRow[]> {
-  return many<ListLeasesRow>(db, {
-    text: listLeasesText,
-    values: [params.worker_id],
-  });
-}
-
-export interface ListFatesParams {
-  readonly run_ids: readonly (string | null)[];
-  readonly created_from: string;
-  readonly created_to: string;
-}
-
-export interface ListFatesRow {
-  readonly id: string;
-  readonly status: string;
-  readonly attempt: number;
-}
-
-const listFatesText = `select id, status, attempt from job_runs
- where id = any ($1::text[]) and created_at >= $2::timestamptz and created_at <= $3::timestamptz`;
-
-/** across projects: a worker asks about runs whose lease it no longer holds. */
-export function listFates(db: Queryable, params: ListFatesParams): Promise<ListFatesRow[]> {
-  return many<ListFatesRow>(db, {
-    text: listFatesText,
-    values: [
-      params.run_ids,
-      params.created_from,
-      params.created_to,
-    ],
   });
 }
 

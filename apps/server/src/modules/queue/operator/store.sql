@@ -6,10 +6,10 @@ with mine as materialized (
   select id, created_at from job_runs
    where id = any (:run_ids::text[]) and project_id = :project_id
      and created_at >= :created_from::timestamptz and created_at <= :created_to::timestamptz
-), q as (delete from run_queue where run_id = any (array(select id from mine)) returning run_id),
+), q as (delete from run_queue where run_id = any (array(select id from mine)) returning run_id, lane_id),
    p as (delete from run_parked where run_id = any (array(select id from mine)) returning run_id),
    d as (delete from run_delayed where run_id = any (array(select id from mine)) returning run_id),
-   a as (delete from run_active where run_id = any (array(select id from mine)) returning run_id, claim_seq, started_at),
+   a as (delete from run_active where run_id = any (array(select id from mine)) returning run_id, claim_seq, started_at, lane_id),
    w as (delete from run_waiting where run_id = any (array(select id from mine)) returning run_id),
 before as materialized (
   select r.id, r.status from job_runs r
@@ -35,8 +35,20 @@ before as materialized (
   update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => :idempotency_retention_secs::int)
     from done where done.idempotency_key is not null
      and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
+), slots as materialized (
+  select above.lane_id, count(*)::int as n
+    from (select lane_id from q union all select lane_id from a) x join lanes l on l.lane_id = x.lane_id
+         cross join lateral (select distinct v as lane_id from unnest(array[l.lane_id, l.parent_lane_id, l.root_lane_id]) v where v is not null) above
+   where x.lane_id is not null
+   group by 1
+), lane_locks as materialized (
+  select lane_id from lanes where lane_id = any (array(select lane_id from slots)) order by lane_id for no key update
+), lowered as (
+  update lanes l set in_flight = l.in_flight - slots.n
+    from slots where l.lane_id = slots.lane_id and l.lane_id = any (array(select lane_id from lane_locks))
 ), live as materialized (
   select pg_notify('run_live', '') where exists (select from done)
+  union all select pg_notify('run_promote', l.root_lane_id::text) from slots join lanes l on l.lane_id = slots.lane_id group by l.root_lane_id
   union all
   select pg_notify('run_abort', a.run_id || ' ' || a.claim_seq) from a
 )
@@ -70,10 +82,16 @@ with job as materialized (
    where j.id = r.job_id and r.id = any (:run_ids::text[]) and r.project_id = :project_id
      and r.created_at >= :created_from::timestamptz and r.created_at <= :created_to::timestamptz
      and (r.status = 'dead_letter') is true
-  returning r.id, r.created_at, r.project_id, r.job_id, r.priority, r.idempotency_key
+  returning r.id, r.created_at, r.project_id, r.job_id, r.priority, r.idempotency_key, r.concurrency_key, 1 as attempt
+), placed as materialized (
+  select b.*, strait_place(b.project_id, b.job_id, b.concurrency_key) as place
+    from done b
 ), ready as (
   insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
-  select project_id, (extract(epoch from strait_now()) * 1000)::bigint - priority * :aging_ms::bigint, id, created_at, job_id, 1 from done
+  select project_id, (extract(epoch from strait_now()) * 1000)::bigint - priority * :aging_ms::bigint, id, created_at, job_id, attempt from placed where place is null
+), waits as (
+  insert into run_parked (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id, root_lane_id)
+  select project_id, (extract(epoch from strait_now()) * 1000)::bigint - priority * :aging_ms::bigint, id, created_at, job_id, attempt, place[1], place[2] from placed where place is not null
 ), told as (
   insert into run_events (run_id, type, level, message, data)
   select id, 'state_change', 'info', 'replayed from the dead letter queue',
@@ -85,6 +103,7 @@ with job as materialized (
 ), woken as materialized (
   select pg_notify('run_wake', 'ready') where exists (select from done)
   union all select pg_notify('run_live', '') where exists (select from done)
+  union all select pg_notify('run_promote', place[2]::text) from placed where place is not null group by place[2]
 )
 select id, (select count(*) from woken)::int as "woken!" from done;
 
@@ -94,7 +113,7 @@ with mine as materialized (
   select r.id, r.created_at from job_runs r
    where r.id = :run_id and r.created_at = strait_id_time(:run_id) and r.project_id = :project_id
      and r.attempt < coalesce(r.max_attempts_override, :max_attempts::int)
-), a as (delete from run_active where run_id = any (array(select id from mine)) returning run_id, attempt, claim_seq),
+), a as (delete from run_active where run_id = any (array(select id from mine)) returning run_id, attempt, claim_seq, lane_id),
    w as (delete from run_waiting where run_id = any (array(select id from mine)) returning run_id, attempt),
 done as (
   update job_runs r
@@ -102,35 +121,51 @@ done as (
          expires_at = null, next_retry_at = null, error = :reason
    where r.id = any (array(select run_id from a union all select run_id from w)) and r.created_at = strait_id_time(:run_id)
      and (r.status = any ('{queued,dequeued,executing,waiting}')) is true
-  returning r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.scheduled_at
+  returning r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.scheduled_at, r.concurrency_key
+), placed as materialized (
+  select b.*, strait_place(b.project_id, b.job_id, b.concurrency_key) as place
+    from done b
 ), ready as (
   insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
-  select project_id, (extract(epoch from greatest(created_at, scheduled_at)) * 1000)::bigint - priority * :aging_ms::bigint,
-         id, created_at, job_id, attempt
-    from done
+  select project_id, (extract(epoch from greatest(created_at, scheduled_at)) * 1000)::bigint - priority * :aging_ms::bigint, id, created_at, job_id, attempt from placed where place is null
+), waits as (
+  insert into run_parked (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id, root_lane_id)
+  select project_id, (extract(epoch from greatest(created_at, scheduled_at)) * 1000)::bigint - priority * :aging_ms::bigint, id, created_at, job_id, attempt, place[1], place[2] from placed where place is not null
 ), told as (
   insert into run_events (run_id, type, level, message, data)
   select id, 'state_change', 'warn', :reason,
          jsonb_build_object('from', case when exists (select from w) then 'waiting' else 'executing' end,
                             'to', 'queued', 'attempt', attempt, 'by', :actor_id::text) from done
+), slots as materialized (
+  select above.lane_id, count(*)::int as n
+    from a x join lanes l on l.lane_id = x.lane_id
+         cross join lateral (select distinct v as lane_id from unnest(array[l.lane_id, l.parent_lane_id, l.root_lane_id]) v where v is not null) above
+   where x.lane_id is not null
+   group by 1
+), lane_locks as materialized (
+  select lane_id from lanes where lane_id = any (array(select lane_id from slots)) order by lane_id for no key update
+), lowered as (
+  update lanes l set in_flight = l.in_flight - slots.n
+    from slots where l.lane_id = slots.lane_id and l.lane_id = any (array(select lane_id from lane_locks))
 ), woken as materialized (
   select pg_notify('run_wake', 'ready') where exists (select from done)
   union all select pg_notify('run_live', '') where exists (select from done)
   union all select pg_notify('run_abort', a.run_id || ' ' || a.claim_seq) from a
+  union all select pg_notify('run_promote', l.root_lane_id::text) from slots join lanes l on l.lane_id = slots.lane_id group by l.root_lane_id
+  union all select pg_notify('run_promote', place[2]::text) from placed where place is not null group by place[2]
 )
 select id, (select count(*) from woken)::int as "woken!" from done;
 
 -- name: rescheduleRun :maybe
 -- delayed or queued and never started → delayed or queued at another instant, optionally with another payload.
--- A held run (lane 0) stays held: its release looks at the new instant.
+-- A held run stays held, in a new place row, so that nobody who still sees the old one acts on it.
 with mine as materialized (
   select id, created_at from job_runs
    where id = :run_id and created_at = strait_id_time(:run_id) and project_id = :project_id
      and attempt = 1 and started_at is null and (status = any ('{delayed,queued}')) is true
-), q as (delete from run_queue where run_id = any (array(select id from mine)) returning run_id),
+), q as (delete from run_queue where run_id = any (array(select id from mine)) returning run_id, lane_id),
    p as (delete from run_parked where run_id = any (array(select id from mine)) and lane_id <> 0 returning run_id),
-   held as materialized (
-     select run_id from run_parked where run_id = any (array(select id from mine)) and lane_id = 0 for update),
+   held as (delete from run_parked where run_id = any (array(select id from mine)) and lane_id = 0 returning run_id),
    d as (delete from run_delayed where run_id = any (array(select id from mine)) returning run_id),
 done as (
   update job_runs r
@@ -142,11 +177,20 @@ done as (
    where r.id = any (array(select run_id from q union all select run_id from p union all select run_id from d
                          union all select run_id from held))
      and r.created_at = strait_id_time(:run_id) and (r.status = any ('{delayed,queued}')) is true
-  returning r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.status, r.scheduled_at
+  returning r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.status, r.scheduled_at, r.concurrency_key
+), placed as materialized (
+  select b.*, strait_place(b.project_id, b.job_id, b.concurrency_key) as place
+    from done b where b.status = 'queued' and not exists (select from held)
 ), ready as (
   insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
-  select project_id, (extract(epoch from created_at) * 1000)::bigint - priority * :aging_ms::bigint, id, created_at, job_id, attempt
-    from done where status = 'queued' and not exists (select from held)
+  select project_id, (extract(epoch from greatest(created_at, scheduled_at)) * 1000)::bigint - priority * :aging_ms::bigint, id, created_at, job_id, attempt from placed where place is null
+), waits as (
+  insert into run_parked (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id, root_lane_id)
+  select project_id, (extract(epoch from greatest(created_at, scheduled_at)) * 1000)::bigint - priority * :aging_ms::bigint, id, created_at, job_id, attempt, place[1], place[2] from placed where place is not null
+), still_held as (
+  insert into run_parked (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id, root_lane_id)
+  select project_id, (extract(epoch from greatest(created_at, scheduled_at)) * 1000)::bigint - priority * :aging_ms::bigint, id, created_at, job_id, attempt, 0, 0
+    from done where exists (select from held)
 ), later as (
   insert into run_delayed (due_at, project_id, rank, run_id, run_created_at, job_id, attempt)
   select scheduled_at, project_id, (extract(epoch from scheduled_at) * 1000)::bigint - priority * :aging_ms::bigint,
@@ -156,9 +200,22 @@ done as (
   insert into run_events (run_id, type, level, message, data)
   select id, 'state_change', 'info', 'rescheduled',
          jsonb_build_object('to', status, 'attempt', attempt, 'scheduled_at', scheduled_at, 'by', :actor_id::text) from done
+), slots as materialized (
+  select above.lane_id, count(*)::int as n
+    from q x join lanes l on l.lane_id = x.lane_id
+         cross join lateral (select distinct v as lane_id from unnest(array[l.lane_id, l.parent_lane_id, l.root_lane_id]) v where v is not null) above
+   where x.lane_id is not null
+   group by 1
+), lane_locks as materialized (
+  select lane_id from lanes where lane_id = any (array(select lane_id from slots)) order by lane_id for no key update
+), lowered as (
+  update lanes l set in_flight = l.in_flight - slots.n
+    from slots where l.lane_id = slots.lane_id and l.lane_id = any (array(select lane_id from lane_locks))
 ), woken as materialized (
   select pg_notify('run_wake', 'due') where exists (select from done)
   union all select pg_notify('run_live', '') where exists (select from done)
+  union all select pg_notify('run_promote', l.root_lane_id::text) from slots join lanes l on l.lane_id = slots.lane_id group by l.root_lane_id
+  union all select pg_notify('run_promote', place[2]::text) from placed where place is not null group by place[2]
 )
 select id, (select count(*) from woken)::int as "woken!" from done;
 
@@ -168,39 +225,61 @@ select id, (select count(*) from woken)::int as "woken!" from done;
 with mine as materialized (
   select id, created_at, project_id, job_id, attempt, priority from job_runs
    where id = :run_id and created_at = strait_id_time(:run_id) and project_id = :project_id
-), q as (delete from run_queue where run_id = any (array(select id from mine)) returning run_id, run_created_at, project_id, rank, job_id, attempt),
+), q as (delete from run_queue where run_id = any (array(select id from mine)) returning run_id, run_created_at, project_id, rank, job_id, attempt, lane_id),
    p as (delete from run_parked where run_id = any (array(select id from mine)) and lane_id <> 0 returning run_id, run_created_at, project_id, rank, job_id, attempt),
    d as (delete from run_delayed where run_id = any (array(select id from mine)) returning run_id, run_created_at, project_id, rank, job_id, attempt),
 held as (
   insert into run_parked (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id, root_lane_id)
   select project_id, rank, run_id, run_created_at, job_id, attempt, 0, 0
-    from (select * from q union all select * from p union all select * from d) x
+    from (select run_id, run_created_at, project_id, rank, job_id, attempt from q union all select * from p union all select * from d) x
   returning run_id
 ), told as (
   insert into run_events (run_id, type, level, message, data)
   select run_id, 'log', 'info', 'held by an operator', jsonb_build_object('by', :actor_id::text) from held
+), slots as materialized (
+  select above.lane_id, count(*)::int as n
+    from q x join lanes l on l.lane_id = x.lane_id
+         cross join lateral (select distinct v as lane_id from unnest(array[l.lane_id, l.parent_lane_id, l.root_lane_id]) v where v is not null) above
+   where x.lane_id is not null
+   group by 1
+), lane_locks as materialized (
+  select lane_id from lanes where lane_id = any (array(select lane_id from slots)) order by lane_id for no key update
+), lowered as (
+  update lanes l set in_flight = l.in_flight - slots.n
+    from slots where l.lane_id = slots.lane_id and l.lane_id = any (array(select lane_id from lane_locks))
+), woken as materialized (
+  select pg_notify('run_promote', l.root_lane_id::text) from slots join lanes l on l.lane_id = slots.lane_id group by l.root_lane_id
 )
-select run_id as id from held;
+select run_id as id, (select count(*) from woken)::int as "woken!" from held;
 
 -- name: releaseRun :maybe
--- A held run goes back where it belongs: run_delayed while its instant is still to come, else run_queue.
+-- A held run goes back where it belongs: run_delayed while its instant is still to come, else where it may start.
 with gone as (
   delete from run_parked where run_id = :run_id and lane_id = 0 and project_id = :project_id
   returning run_id, run_created_at, project_id, rank, job_id, attempt
 ), due as materialized (
-  select r.id, greatest(case when r.status = 'delayed' then r.scheduled_at end, r.next_retry_at) as due_at from job_runs r
+  select r.id, r.concurrency_key, greatest(case when r.status = 'delayed' then r.scheduled_at end, r.next_retry_at) as due_at
+    from job_runs r
    where r.id = (select run_id from gone) and r.created_at = strait_id_time(:run_id)
 ), later as (
   insert into run_delayed (due_at, project_id, rank, run_id, run_created_at, job_id, attempt)
   select (select due_at from due), project_id, rank, run_id, run_created_at, job_id, attempt from gone
    where exists (select from due where due_at is not null)
+), placed as materialized (
+  select g.*, strait_place(g.project_id, g.job_id, due.concurrency_key) as place from gone g cross join due where due.due_at is null
 ), ready as (
   insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
-  select project_id, rank, run_id, run_created_at, job_id, attempt from gone where not exists (select from due where due_at is not null)
+  select project_id, rank, run_id, run_created_at, job_id, attempt from placed where place is null
+), waits as (
+  insert into run_parked (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id, root_lane_id)
+  select project_id, rank, run_id, run_created_at, job_id, attempt, place[1], place[2] from placed where place is not null
 ), told as (
   insert into run_events (run_id, type, level, message, data)
   select run_id, 'log', 'info', 'released by an operator', jsonb_build_object('by', :actor_id::text) from gone
-), woken as materialized (select pg_notify('run_wake', 'due') where exists (select from gone))
+), woken as materialized (
+  select pg_notify('run_wake', 'due') where exists (select from gone)
+  union all select pg_notify('run_promote', place[2]::text) from placed where place is not null group by place[2]
+)
 select run_id as id, (select count(*) from woken)::int as "woken!" from gone;
 
 -- name: clearIdempotencyKey :maybe

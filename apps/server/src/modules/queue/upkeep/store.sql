@@ -9,9 +9,20 @@ with due as materialized (
 ), moved as (
   delete from run_delayed where ctid = any (array(select ctid from due))
   returning project_id, rank, run_id, run_created_at, job_id, attempt
+), placed as materialized (
+  select m.*, case when j.max_concurrency > 0 or j.max_concurrency_per_key > 0 or q.max_executing_runs > 0
+                        or j.paused or coalesce(g.paused, false)
+                   then strait_place(m.project_id, m.job_id, (select r.concurrency_key from job_runs r
+                                                               where r.id = m.run_id and r.created_at = m.run_created_at)) end as place
+    from moved m join jobs j on j.id = m.job_id
+    left join job_groups g on g.id = j.group_id
+    left join project_quotas q on q.project_id = m.project_id
 ), ready as (
   insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
-  select project_id, rank, run_id, run_created_at, job_id, attempt from moved order by rank
+  select project_id, rank, run_id, run_created_at, job_id, attempt from placed where place is null order by rank
+), waits as (
+  insert into run_parked (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id, root_lane_id)
+  select project_id, rank, run_id, run_created_at, job_id, attempt, place[1], place[2] from placed where place is not null
 ), done as (
   update job_runs r set status = 'queued'
    where r.id = any (array(select run_id from moved))
@@ -25,6 +36,7 @@ with due as materialized (
   select pg_notify('run_wake', 'ready') where exists (select from moved)
   union all
   select pg_notify('run_live', '') where exists (select from done)
+  union all select pg_notify('run_promote', place[2]::text) from placed where place is not null group by place[2]
 )
 select run_id, (select count(*) from woken)::int as "woken!" from moved;
 
@@ -40,7 +52,7 @@ with over as materialized (
   select id, created_at from job_runs
    where expires_at <= strait_now() and status in ('delayed', 'queued')
    order by expires_at limit :limit::int
-), q as (delete from run_queue where run_id = any (array(select id from over)) returning run_id),
+), q as (delete from run_queue where run_id = any (array(select id from over)) returning run_id, lane_id),
    p as (delete from run_parked where run_id = any (array(select id from over)) returning run_id),
    d as (delete from run_delayed where run_id = any (array(select id from over)) returning run_id),
 done as (
@@ -57,7 +69,21 @@ done as (
   update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => :idempotency_retention_secs::int)
     from done where done.idempotency_key is not null
      and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
-), live as materialized (select pg_notify('run_live', '') where exists (select from done))
+), slots as materialized (
+  select above.lane_id, count(*)::int as n
+    from q x join lanes l on l.lane_id = x.lane_id
+         cross join lateral (select distinct v as lane_id from unnest(array[l.lane_id, l.parent_lane_id, l.root_lane_id]) v where v is not null) above
+   where x.lane_id is not null
+   group by 1
+), lane_locks as materialized (
+  select lane_id from lanes where lane_id = any (array(select lane_id from slots)) order by lane_id for no key update
+), lowered as (
+  update lanes l set in_flight = l.in_flight - slots.n
+    from slots where l.lane_id = slots.lane_id and l.lane_id = any (array(select lane_id from lane_locks))
+), live as materialized (
+  select pg_notify('run_live', '') where exists (select from done)
+  union all select pg_notify('run_promote', l.root_lane_id::text) from slots join lanes l on l.lane_id = slots.lane_id group by l.root_lane_id
+)
 select id, (select count(*) from live)::int as "told!" from done;
 
 -- name: lockLostLeases :many
@@ -86,29 +112,6 @@ select x.run_id, x.run_created_at, x.attempt, x.claim_seq, x.started_at, x.worke
 delete from workers w
  where w.heartbeat_at < strait_now() - make_interval(secs => :silent_secs::float8)
    and not exists (select from run_active x where x.worker_id = w.id);
-
--- name: promoteParked :many
--- across projects: the sweep serves every project.
--- Parked runs whose job may run again, best rank first, at most :limit per lane and call.
-with lane as materialized (
-  select l.lane_id, l.root_lane_id
-    from lanes l
-    join jobs j on j.id = l.job_id and j.enabled and not j.paused
-    left join job_groups g on g.id = j.group_id
-   where l.max_inflight is null and not coalesce(g.paused, false)
-     and exists (select from run_parked p where p.root_lane_id = l.root_lane_id and p.lane_id = l.lane_id)
-), pick as materialized (
-  select x.ctid as place from lane cross join lateral (
-         select p.ctid from run_parked p where p.root_lane_id = lane.root_lane_id and p.lane_id = lane.lane_id
-          order by p.rank, p.seq limit :limit::int for update skip locked) x
-), moved as (
-  delete from run_parked where ctid = any (array(select place from pick))
-  returning project_id, rank, run_id, run_created_at, job_id, attempt
-), ready as (
-  insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
-  select project_id, rank, run_id, run_created_at, job_id, attempt from moved
-), woken as materialized (select pg_notify('run_wake', 'ready') where exists (select from moved))
-select run_id, (select count(*) from woken)::int as "woken!" from moved;
 
 -- The always-on checker (queue-performance §7). Every query must return no row; each must see one snapshot, or it
 -- sees moves in flight. :limit bounds what is reported, not what is looked at.

@@ -16,9 +16,20 @@ const moveDueText = `with due as materialized (
 ), moved as (
   delete from run_delayed where ctid = any (array(select ctid from due))
   returning project_id, rank, run_id, run_created_at, job_id, attempt
+), placed as materialized (
+  select m.*, case when j.max_concurrency > 0 or j.max_concurrency_per_key > 0 or q.max_executing_runs > 0
+                        or j.paused or coalesce(g.paused, false)
+                   then strait_place(m.project_id, m.job_id, (select r.concurrency_key from job_runs r
+                                                               where r.id = m.run_id and r.created_at = m.run_created_at)) end as place
+    from moved m join jobs j on j.id = m.job_id
+    left join job_groups g on g.id = j.group_id
+    left join project_quotas q on q.project_id = m.project_id
 ), ready as (
   insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
-  select project_id, rank, run_id, run_created_at, job_id, attempt from moved order by rank
+  select project_id, rank, run_id, run_created_at, job_id, attempt from placed where place is null order by rank
+), waits as (
+  insert into run_parked (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id, root_lane_id)
+  select project_id, rank, run_id, run_created_at, job_id, attempt, place[1], place[2] from placed where place is not null
 ), done as (
   update job_runs r set status = 'queued'
    where r.id = any (array(select run_id from moved))
@@ -32,6 +43,7 @@ const moveDueText = `with due as materialized (
   select pg_notify('run_wake', 'ready') where exists (select from moved)
   union all
   select pg_notify('run_live', '') where exists (select from done)
+  union all select pg_notify('run_promote', place[2]::text) from placed where place is not null group by place[2]
 )
 select run_id, (select count(*) from woken)::int as "woken" from moved`;
 
@@ -43,7 +55,7 @@ export function moveDue(db: Queryable, params: MoveDueParams): Promise<MoveDueRo
   return many<MoveDueRow>(db, {
     text: moveDueText,
     values: [params.limit],
-    name: 'queue_upkeep_moveDue_b151621d',
+    name: 'queue_upkeep_moveDue_9a8da15e',
   });
 }
 
@@ -79,7 +91,7 @@ const expireRunsText = `with over as materialized (
   select id, created_at from job_runs
    where expires_at <= strait_now() and status in ('delayed', 'queued')
    order by expires_at limit $1::int
-), q as (delete from run_queue where run_id = any (array(select id from over)) returning run_id),
+), q as (delete from run_queue where run_id = any (array(select id from over)) returning run_id, lane_id),
    p as (delete from run_parked where run_id = any (array(select id from over)) returning run_id),
    d as (delete from run_delayed where run_id = any (array(select id from over)) returning run_id),
 done as (
@@ -96,7 +108,21 @@ done as (
   update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => $2::int)
     from done where done.idempotency_key is not null
      and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
-), live as materialized (select pg_notify('run_live', '') where exists (select from done))
+), slots as materialized (
+  select above.lane_id, count(*)::int as n
+    from q x join lanes l on l.lane_id = x.lane_id
+         cross join lateral (select distinct v as lane_id from unnest(array[l.lane_id, l.parent_lane_id, l.root_lane_id]) v where v is not null) above
+   where x.lane_id is not null
+   group by 1
+), lane_locks as materialized (
+  select lane_id from lanes where lane_id = any (array(select lane_id from slots)) order by lane_id for no key update
+), lowered as (
+  update lanes l set in_flight = l.in_flight - slots.n
+    from slots where l.lane_id = slots.lane_id and l.lane_id = any (array(select lane_id from lane_locks))
+), live as materialized (
+  select pg_notify('run_live', '') where exists (select from done)
+  union all select pg_notify('run_promote', l.root_lane_id::text) from slots join lanes l on l.lane_id = slots.lane_id group by l.root_lane_id
+)
 select id, (select count(*) from live)::int as "told" from done`;
 
 /**
@@ -191,46 +217,6 @@ export function removeLostWorkers(db: Queryable, params: RemoveLostWorkersParams
   return count(db, {
     text: removeLostWorkersText,
     values: [params.silent_secs],
-  });
-}
-
-export interface PromoteParkedParams {
-  readonly limit: number;
-}
-
-export interface PromoteParkedRow {
-  readonly run_id: string;
-  readonly woken: number;
-}
-
-const promoteParkedText = `with lane as materialized (
-  select l.lane_id, l.root_lane_id
-    from lanes l
-    join jobs j on j.id = l.job_id and j.enabled and not j.paused
-    left join job_groups g on g.id = j.group_id
-   where l.max_inflight is null and not coalesce(g.paused, false)
-     and exists (select from run_parked p where p.root_lane_id = l.root_lane_id and p.lane_id = l.lane_id)
-), pick as materialized (
-  select x.ctid as place from lane cross join lateral (
-         select p.ctid from run_parked p where p.root_lane_id = lane.root_lane_id and p.lane_id = lane.lane_id
-          order by p.rank, p.seq limit $1::int for update skip locked) x
-), moved as (
-  delete from run_parked where ctid = any (array(select place from pick))
-  returning project_id, rank, run_id, run_created_at, job_id, attempt
-), ready as (
-  insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
-  select project_id, rank, run_id, run_created_at, job_id, attempt from moved
-), woken as materialized (select pg_notify('run_wake', 'ready') where exists (select from moved))
-select run_id, (select count(*) from woken)::int as "woken" from moved`;
-
-/**
- * across projects: the sweep serves every project.
- * Parked runs whose job may run again, best rank first, at most :limit per lane and call.
- */
-export function promoteParked(db: Queryable, params: PromoteParkedParams): Promise<PromoteParkedRow[]> {
-  return many<PromoteParkedRow>(db, {
-    text: promoteParkedText,
-    values: [params.limit],
   });
 }
 

@@ -66,10 +66,5 @@ export function createUpkeep({ db, queue, settings, settlementOf }: UpkeepDeps) 
         });
       return { again: reaped === REAP_BATCH, reaped };
     },
-
-    /** Parked runs whose job may run again go back into the queue. */
-    promote: async (): Promise<{ again: boolean }> => ({
-      again: (await store.promoteParked(db, { limit: MOVE_BATCH })).length >= MOVE_BATCH,
-    }),
   };
 }

@@ -15,7 +15,7 @@ export interface WaitRunRow {
 
 const waitRunText = `with gone as (
   delete from run_active where run_id = $1 and claim_seq = $2
-  returning run_id, run_created_at, attempt, claim_seq, started_at, marked
+  returning run_id, run_created_at, attempt, claim_seq, started_at, marked, lane_id
 ), place as (
   insert into run_waiting (run_id, run_created_at, attempt, claim_seq)
   select run_id, run_created_at, attempt, claim_seq from gone
@@ -34,7 +34,21 @@ const waitRunText = `with gone as (
   union all
   select id, 'state_change', 'info', 'waiting',
          jsonb_build_object('from', 'executing', 'to', 'waiting', 'attempt', attempt, 'event_key', $4::text), strait_now() from done
-), live as materialized (select pg_notify('run_live', '') where exists (select from done))
+), slots as materialized (
+  select above.lane_id, count(*)::int as n
+    from gone x join lanes l on l.lane_id = x.lane_id
+         cross join lateral (select distinct v as lane_id from unnest(array[l.lane_id, l.parent_lane_id, l.root_lane_id]) v where v is not null) above
+   where x.lane_id is not null
+   group by 1
+), lane_locks as materialized (
+  select lane_id from lanes where lane_id = any (array(select lane_id from slots)) order by lane_id for no key update
+), lowered as (
+  update lanes l set in_flight = l.in_flight - slots.n
+    from slots where l.lane_id = slots.lane_id and l.lane_id = any (array(select lane_id from lane_locks))
+), live as materialized (
+  select pg_notify('run_live', '') where exists (select from done)
+  union all select pg_notify('run_promote', l.root_lane_id::text) from slots join lanes l on l.lane_id = slots.lane_id group by l.root_lane_id
+)
 select id, (select count(*) from live)::int as "told" from done`;
 
 /** executing → waiting, by the claim that holds the lease. No row: the claim is no longer the run's. */
@@ -47,7 +61,7 @@ export function waitRun(db: Queryable, params: WaitRunParams): Promise<WaitRunRo
       params.project_id,
       params.event_key,
     ],
-    name: 'queue_waiting_waitRun_20b844d6',
+    name: 'queue_waiting_waitRun_51888137',
   });
 }
 
@@ -69,12 +83,16 @@ const resumeRunText = `with gone as (
   update job_runs r set status = 'queued'
    where r.id = (select run_id from gone) and r.created_at = (select run_created_at from gone)
      and r.project_id = $2 and (r.status = 'waiting') is true
-  returning r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.scheduled_at
+  returning r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.scheduled_at, r.concurrency_key
+), placed as materialized (
+  select b.*, strait_place(b.project_id, b.job_id, b.concurrency_key) as place
+    from done b
 ), ready as (
   insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
-  select project_id, (extract(epoch from greatest(created_at, scheduled_at)) * 1000)::bigint - priority * $3::bigint,
-         id, created_at, job_id, attempt
-    from done
+  select project_id, (extract(epoch from greatest(created_at, scheduled_at)) * 1000)::bigint - priority * $3::bigint, id, created_at, job_id, attempt from placed where place is null
+), waits as (
+  insert into run_parked (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id, root_lane_id)
+  select project_id, (extract(epoch from greatest(created_at, scheduled_at)) * 1000)::bigint - priority * $3::bigint, id, created_at, job_id, attempt, place[1], place[2] from placed where place is not null
 ), told as (
   insert into run_events (run_id, type, level, message, data)
   select id, 'state_change', 'info', 'queued',
@@ -82,6 +100,7 @@ const resumeRunText = `with gone as (
 ), woken as materialized (
   select pg_notify('run_wake', 'ready') where exists (select from done)
   union all select pg_notify('run_live', '') where exists (select from done)
+  union all select pg_notify('run_promote', place[2]::text) from placed where place is not null group by place[2]
 )
 select id, (select count(*) from woken)::int as "woken" from done`;
 
@@ -95,7 +114,7 @@ export function resumeRun(db: Queryable, params: ResumeRunParams): Promise<Resum
       params.aging_ms,
       params.reason,
     ],
-    name: 'queue_waiting_resumeRun_f561c7b0',
+    name: 'queue_waiting_resumeRun_bda63e1c',
   });
 }
 

@@ -1,0 +1,200 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { runActions } from '../../../../test/run-actions.ts';
+import { createLimits } from './limits.ts';
+
+let on: Awaited<ReturnType<typeof runActions>>;
+let limits: ReturnType<typeof createLimits>;
+
+before(async () => {
+  on = await runActions();
+  limits = createLimits({ db: on.app.composition.hot });
+});
+after(() => on.close());
+
+/** Promotes every tree until nothing moves, as the promoter does. */
+async function promote(): Promise<void> {
+  const roots = await on.app.sql<{ root_lane_id: number }>(
+    'select distinct root_lane_id from run_parked where root_lane_id <> 0',
+  );
+  for (const { root_lane_id } of roots) while ((await limits.promote(root_lane_id)).more);
+}
+
+/** How many of the job's runs are ready, leased and waiting. */
+async function standing(job: string): Promise<[ready: number, leased: number, waiting: number]> {
+  const [row] = await on.app.sql<{ ready: number; leased: number; waiting: number }>(
+    `select (select count(*)::int from run_queue q where q.job_id = j.id) as ready,
+            (select count(*)::int from run_parked p where p.job_id = j.id) as waiting,
+            (select count(*)::int from run_active a join job_runs r on r.id = a.run_id where r.job_id = j.id) as leased
+       from jobs j where j.slug = $1`,
+    job,
+  );
+  assert.ok(row);
+  return [row.ready, row.leased, row.waiting];
+}
+
+const trigger = async (job: string, count: number, body: object = {}): Promise<string[]> => {
+  const ids: string[] = [];
+  for (let n = 0; n < count; n++) ids.push(await on.run(job, body));
+  return ids;
+};
+
+async function claim(limit = 100) {
+  const worker_id = await on.queue.registerWorker({ hostname: 'limits', pid: 1 });
+  const runs = await on.queue.claim({ worker_id, limit, cursor: '' });
+  return runs.map(({ id, created_at, claim_seq, verdict, job_id }) => ({
+    id,
+    created_at,
+    claim_seq,
+    verdict,
+    job_id,
+    started_at: new Date().toISOString(),
+  }));
+}
+
+const cancelAll = async (): Promise<void> => {
+  for (;;) {
+    const open = await on.app.sql<{ id: string }>(
+      `select id from job_runs where status in ('delayed','queued','executing','waiting') limit 100`,
+    );
+    if (open.length === 0) return;
+    await on.call('POST', '/v1/runs/bulk-cancel', { run_ids: open.map(({ id }) => id) });
+  }
+};
+
+const slots = async (job: string): Promise<(number | null)[][]> =>
+  (
+    await on.app.sql<{ in_flight: number; max_inflight: number | null }>(
+      `select l.in_flight, l.max_inflight from lanes l join jobs j on j.id = l.job_id where j.slug = $1 order by lane_id`,
+      job,
+    )
+  ).map(({ in_flight, max_inflight }) => [in_flight, max_inflight]);
+
+describe('limits on runs in flight', () => {
+  it('a job runs as many at a time as it may, and the next when one ends, however it ends', async () => {
+    const job = await on.makeJob({ max_concurrency: 2 });
+    await trigger(job, 6);
+    assert.deepEqual(await standing(job), [0, 0, 6], 'nothing starts without its slot');
+    await promote();
+    assert.deepEqual(await standing(job), [2, 0, 4]);
+    const [first, second] = await claim();
+    assert.ok(first && second);
+    assert.deepEqual(await slots(job), [[2, 2]]);
+    await promote();
+    assert.deepEqual(await standing(job), [0, 2, 4], 'a lease is a slot');
+
+    await on.queue.complete([first]);
+    await promote();
+    assert.deepEqual(await standing(job), [1, 1, 3]);
+    await on.queue.settle([{ ...second, to: 'queued', attempt: 2, delay_ms: 60_000, error: 'e' }]);
+    await promote();
+    assert.deepEqual(await standing(job), [2, 0, 2], 'a retry waits without a slot');
+    const [third] = await claim(1);
+    assert.ok(third);
+    await on.call('DELETE', `/v1/runs/${third.id}`);
+    await promote();
+    assert.deepEqual(await standing(job), [2, 0, 1], 'a canceled attempt frees its slot');
+    const [fourth] = await claim(1);
+    assert.ok(fourth);
+    await on.queue.settle([{ ...fourth, to: 'queued', unstarted: true }]);
+    assert.deepEqual(await standing(job), [1, 0, 2], 'given back, it queues for a slot again');
+    await cancelAll();
+    assert.deepEqual(await slots(job), [[0, 2]]);
+  });
+
+  it('keys of a job have limits of their own, and the job one above them', async () => {
+    const job = await on.makeJob({ max_concurrency: 3, max_concurrency_per_key: 2 });
+    await trigger(job, 3, { concurrency_key: 'a' });
+    await trigger(job, 3, { concurrency_key: 'b' });
+    await trigger(job, 1);
+    await promote();
+    assert.deepEqual(await standing(job), [3, 0, 4]);
+    const keys = await on.app.sql(
+      `select r.concurrency_key as key, count(*)::int as runs from run_queue q join job_runs r on r.id = q.run_id
+        where r.job_id = (select id from jobs where slug = $1) group by 1 order by 1`,
+      job,
+    );
+    assert.deepEqual(keys, [
+      { key: 'a', runs: 2 },
+      { key: 'b', runs: 1 },
+    ]);
+    await cancelAll();
+  });
+
+  it('a limit that comes, rises and falls counts at once, for what is queued and what runs', async () => {
+    const job = await on.makeJob();
+    await trigger(job, 6);
+    assert.deepEqual(await standing(job), [6, 0, 0], 'no limit, no waiting');
+    const [running] = await claim(1);
+    assert.ok(running);
+    const patch = async (max_concurrency: number) => {
+      const { status, body } = await on.call('PATCH', `/v1/jobs/${job}`, { max_concurrency });
+      assert.equal(status, 200, JSON.stringify(body));
+      await promote();
+    };
+    await patch(3);
+    assert.deepEqual(await standing(job), [2, 1, 3]);
+    await patch(2);
+    assert.deepEqual(await standing(job), [1, 1, 4], 'what did not start yet goes back to wait');
+    await patch(5);
+    assert.deepEqual(await standing(job), [4, 1, 1]);
+    await patch(0);
+    assert.deepEqual(await standing(job), [5, 1, 0]);
+    await on.queue.complete([running]);
+    await cancelAll();
+    assert.deepEqual(await slots(job), [[0, null]]);
+  });
+
+  it('a claim that was under way when the limit came is sent back by its verdict', async () => {
+    const job = await on.makeJob();
+    await trigger(job, 2);
+    // As if the adoption had skipped locked rows.
+    await on.app.sql(`update jobs set max_concurrency = 1 where slug = $1`, job);
+    const claimed = await claim();
+    assert.deepEqual(
+      claimed.map(({ verdict }) => verdict),
+      ['park', 'park'],
+    );
+    await on.queue.park(claimed);
+    await promote();
+    assert.deepEqual(await standing(job), [1, 0, 1]);
+    await cancelAll();
+  });
+
+  it('pausing holds what was promoted already, once, and resuming lets it go', async () => {
+    const job = await on.makeJob({ max_concurrency: 1 });
+    await trigger(job, 2);
+    await promote();
+    await on.call('POST', `/v1/jobs/${job}/pause`);
+    const claimed = await claim();
+    assert.deepEqual(
+      claimed.map(({ verdict }) => verdict),
+      ['park'],
+    );
+    await on.queue.park(claimed);
+    await promote();
+    assert.deepEqual(await standing(job), [0, 0, 2]);
+    assert.deepEqual(await slots(job), [[0, 1]]);
+    await on.call('POST', `/v1/jobs/${job}/resume`);
+    await promote();
+    assert.deepEqual(await standing(job), [1, 0, 1]);
+    await cancelAll();
+  });
+
+  it('a wrong count is found and mended', async () => {
+    const job = await on.makeJob({ max_concurrency: 2 });
+    await trigger(job, 2);
+    await promote();
+    await on.app.sql(
+      `update lanes set in_flight = in_flight + 1 where job_id = (select id from jobs where slug = $1)`,
+      job,
+    );
+    const drift = await limits.mend();
+    assert.deepEqual(
+      drift.map(({ was, counted }) => [was, counted]),
+      [[3, 2]],
+    );
+    assert.deepEqual(await limits.mend(), []);
+    await cancelAll();
+  });
+});

@@ -1,0 +1,108 @@
+// Limits on runs in flight: who may enter the queue, and what happens when a limit changes. One transaction per tree;
+// the root lane is its lock.
+
+import type { Database, Tx } from '../../../platform/db/database.ts';
+import type { Queryable } from '../../../platform/db/query.ts';
+import * as store from './store.sql.ts';
+
+export type Limits = ReturnType<typeof createLimits>;
+
+/** Lanes looked at by one statement. */
+const PAGE = 200;
+/** Runs that one statement promotes from one lane, or into one tree, without a limit of its own. */
+const MOST = 500;
+/** Trees that one round of the sweep or the recount looks at. */
+const ROOTS = 200;
+const ADOPT_BATCH = 5_000;
+
+export interface Drift {
+  readonly lane_id: number;
+  readonly was: number;
+  readonly counted: number;
+}
+
+export function createLimits({ db }: { db: Database }) {
+  let sweep_after = 0;
+
+  /**
+   * Lets waiting runs of one tree into the queue, as many as there is room for. `busy`: somebody else is doing that right now,
+   * and may not have seen what made us come. `more`: it stopped at the size of a batch.
+   */
+  const promote = (
+    root_lane_id: number,
+  ): Promise<{ busy: boolean; more: boolean; moved: number }> =>
+    db.transaction(async (tx) => {
+      if (!(await store.lockRoot(tx, { root_lane_id })))
+        return { busy: true, more: false, moved: 0 };
+      let after_lane_id = 0;
+      let moved = 0;
+      for (;;) {
+        const lanes = await store.promoteLanes(tx, {
+          root_lane_id,
+          after_lane_id,
+          page: PAGE,
+          most: MOST,
+        });
+        moved += lanes.reduce((sum, lane) => sum + lane.moved, 0);
+        const last = lanes.at(-1)?.lane_id;
+        // Slots are given back to whoever waits for the root as well: a big backlog is promoted in several transactions.
+        if (moved >= MOST) return { busy: false, more: true, moved };
+        if (last === undefined || lanes.length < PAGE) return { busy: false, more: false, moved };
+        after_lane_id = last;
+      }
+    });
+
+  /** Counts one tree again under all its locks; what was wrong. */
+  const recount = async (tx: Tx, root_lane_id: number): Promise<Drift[]> => {
+    await store.lockTree(tx, { root_lane_id });
+    return store.recountTree(tx, { root_lane_id });
+  };
+
+  return {
+    promote,
+
+    /** One page of all trees with waiting runs; `again` until the round is through. */
+    sweep: async (): Promise<{ again: boolean }> => {
+      const roots = await store.listWaitingRoots(db, { after_lane_id: sweep_after, limit: ROOTS });
+      for (const { root_lane_id } of roots) if (root_lane_id !== 0) await promote(root_lane_id);
+      const again = roots.length === ROOTS;
+      sweep_after = again ? (roots.at(-1)?.root_lane_id ?? 0) : 0;
+      return { again };
+    },
+
+    /** Counts suspects again; drift is a bug or a crash of PostgreSQL's promises, so it is reported. */
+    mend: async (): Promise<Drift[]> => {
+      const found: Drift[] = [];
+      for (const { root_lane_id } of await store.listDrift(db, { limit: ROOTS }))
+        found.push(...(await db.transaction((tx) => recount(tx, root_lane_id))));
+      return found;
+    },
+
+    /**
+     * To be called in the transaction that changed limits, of a job or (without one) of the project: from its commit on
+     * nothing starts beyond them. Attempts that run already finish; everything else goes back to wait.
+     */
+    changed: async (
+      tx: Queryable,
+      { project_id, job_id }: { project_id: string; job_id?: string },
+    ): Promise<void> => {
+      if (job_id === undefined) await store.ensureLaneOfProject(tx, { project_id });
+      else await store.ensureLanesOfJob(tx, { project_id, job_id });
+      const root = await store.rootOfProject(tx, { project_id });
+      if (!root) return;
+      const { root_lane_id } = root;
+      await store.waitForRoot(tx, { root_lane_id });
+      const scope = { project_id, job_id: job_id ?? null };
+      await store.adoptQueued(tx, { ...scope, limit: ADOPT_BATCH });
+      await store.adoptLeases(tx, scope);
+      await store.lockTree(tx, { root_lane_id });
+      await store.recountTree(tx, { root_lane_id });
+      await store.returnSurplus(tx, { root_lane_id, project_id });
+      await store.tellPromoters(tx, { root_lane_ids: [root_lane_id] });
+    },
+
+    removeIdle: async (): Promise<{ again: boolean }> => ({
+      again: (await store.removeIdleLanes(db, { limit: ADOPT_BATCH })) === ADOPT_BATCH,
+    }),
+  };
+}

@@ -1,0 +1,87 @@
+// Promotes when there is a reason: a run came to wait, a slot came back, a limit rose. Reasons for the same tree are
+// taken together; a tree somebody else is working on is looked at again, because he may not have seen ours.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Listener } from '../../../platform/db/listen.ts';
+import { UP, type Service } from '../../../platform/services/service.ts';
+import type { Limits } from './limits.ts';
+
+export interface Promoter extends Service {
+  /** Soon, once however often it is said. */
+  ask(root_lane_ids: Iterable<number>): void;
+  /** Resolves when everything asked for so far has been done. */
+  idle(): Promise<void>;
+}
+
+/** Until the other promoter of a tree is probably through. */
+const BUSY_MS = 5;
+const AFTER_ERROR_MS = 500;
+/** Trees promoted at a time; each takes one connection of the hot pool. */
+const PARALLEL = 2;
+
+export function createPromoter(deps: {
+  limits: Pick<Limits, 'promote'>;
+  listener: Pick<Listener, 'on'>;
+  onError: (error: unknown) => void;
+}): Promoter {
+  const asked = new Set<number>();
+  let working = 0;
+  let stopped = false;
+  let unsubscribe = (): void => {};
+  let waiters: (() => void)[] = [];
+
+  const work = async (): Promise<void> => {
+    working += 1;
+    for (let root = next(); root !== undefined && !stopped; root = next()) {
+      try {
+        const { busy, more } = await deps.limits.promote(root);
+        if (busy) await sleep(BUSY_MS);
+        if (busy || more) asked.add(root);
+      } catch (error) {
+        deps.onError(error);
+        asked.add(root);
+        await sleep(AFTER_ERROR_MS);
+      }
+    }
+    working -= 1;
+    if (working === 0 && (asked.size === 0 || stopped)) {
+      for (const wake of waiters) wake();
+      waiters = [];
+    }
+  };
+
+  const next = (): number | undefined => {
+    const [root] = asked;
+    if (root !== undefined) asked.delete(root);
+    return root;
+  };
+
+  const ask = (roots: Iterable<number>): void => {
+    for (const root of roots) if (root !== 0) asked.add(root);
+    while (!stopped && working < Math.min(PARALLEL, asked.size)) void work();
+  };
+
+  const idle = (): Promise<void> =>
+    working === 0 && asked.size === 0
+      ? Promise.resolve()
+      : new Promise((resolve) => waiters.push(resolve));
+
+  return {
+    name: 'promoter',
+    ask,
+    idle,
+    start() {
+      unsubscribe = deps.listener.on('run_promote', (payload) => {
+        if (payload !== '') ask([Number(payload)]);
+      });
+      return Promise.resolve();
+    },
+    async stop() {
+      unsubscribe();
+      stopped = true;
+      asked.clear();
+      if (working > 0) await idle();
+    },
+    health: () => UP,
+  };
+}

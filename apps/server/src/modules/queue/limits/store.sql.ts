@@ -1,0 +1,469 @@
+// Generated from store.sql by `npm run generate`. Do not edit.
+import { count, many, maybe, type Queryable } from '../../../platform/db/query.ts';
+
+export interface LockRootParams {
+  readonly root_lane_id: number;
+}
+
+export interface LockRootRow {
+  readonly lane_id: number;
+}
+
+const lockRootText = `select lane_id from lanes where lane_id = $1 and root_lane_id = $1 for no key update skip locked`;
+
+/**
+ * across projects: promotion serves every project.
+ * The right to hand out slots in this tree until the transaction ends. No row: somebody else has it just now.
+ */
+export function lockRoot(db: Queryable, params: LockRootParams): Promise<LockRootRow | undefined> {
+  return maybe<LockRootRow>(db, {
+    text: lockRootText,
+    values: [params.root_lane_id],
+  });
+}
+
+export interface WaitForRootParams {
+  readonly root_lane_id: number;
+}
+
+export interface WaitForRootRow {
+  readonly lane_id: number;
+}
+
+const waitForRootText = `select lane_id from lanes where lane_id = $1 and root_lane_id = $1 for no key update`;
+
+/** across projects: promotion serves every project. */
+export function waitForRoot(db: Queryable, params: WaitForRootParams): Promise<WaitForRootRow | undefined> {
+  return maybe<WaitForRootRow>(db, {
+    text: waitForRootText,
+    values: [params.root_lane_id],
+  });
+}
+
+export interface PromoteLanesParams {
+  readonly root_lane_id: number;
+  readonly after_lane_id: number;
+  readonly page: number;
+  readonly most: number;
+}
+
+export interface PromoteLanesRow {
+  readonly lane_id: number;
+  readonly moved: number;
+  readonly woken: number;
+}
+
+const promoteLanesText = `with recursive waiting (lane_id, n) as (
+  (select p.lane_id, 1 from run_parked p
+    where p.root_lane_id = $1 and p.lane_id > $2 order by p.lane_id limit 1)
+  union all
+  select (select p.lane_id from run_parked p
+           where p.root_lane_id = $1 and p.lane_id > w.lane_id order by p.lane_id limit 1), w.n + 1
+    from waiting w where w.lane_id is not null and w.n < $3::int
+), seen as materialized (
+  select w.lane_id from waiting w where w.lane_id is not null
+), lane as materialized (
+  select l.lane_id, jl.lane_id as job_lane_id,
+         coalesce(case when l.concurrency_key is not null then nullif(j.max_concurrency_per_key, 0) - l.in_flight end, $4::int) as own_room,
+         coalesce(nullif(j.max_concurrency, 0) - jl.in_flight, $4::int) as job_room,
+         coalesce(nullif(q.max_executing_runs, 0) - pl.in_flight, $4::int) as project_room
+    from seen
+    join lanes l on l.lane_id = seen.lane_id
+    left join jobs j on j.id = l.job_id
+    left join job_groups g on g.id = j.group_id
+    left join lanes jl on jl.lane_id = case when l.concurrency_key is null and l.job_id is not null then l.lane_id
+                                            when l.concurrency_key is not null then l.parent_lane_id end
+    left join lanes pl on pl.lane_id = l.root_lane_id and pl.job_id is null
+    left join project_quotas q on q.project_id = pl.project_id
+   where l.lane_id <> 0 and (l.job_id is null or (j.enabled and not j.paused and not coalesce(g.paused, false)))
+), pick as materialized (
+  select x.place, x.rank, x.seq, lane.lane_id, lane.job_lane_id, lane.job_room, lane.project_room
+    from lane cross join lateral (
+         select p.ctid as place, p.rank, p.seq from run_parked p
+          where p.root_lane_id = $1 and p.lane_id = lane.lane_id
+          order by p.rank, p.seq
+          limit greatest(least(lane.own_room, lane.job_room, lane.project_room, $4::int), 0) for update skip locked) x
+), cut as materialized (
+  select place, row_number() over (order by rank, seq) as of_project, project_room
+    from (select place, rank, seq, project_room, job_lane_id, job_room,
+                 row_number() over (partition by job_lane_id order by rank, seq) as of_job from pick) p
+   where job_lane_id is null or of_job <= job_room
+), moved as materialized (
+  delete from run_parked where ctid = any (array(select place from cut where of_project <= least(project_room, $4::int)))
+  returning project_id, rank, run_id, run_created_at, job_id, attempt, lane_id
+), ready as (
+  insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id)
+  select project_id, rank, run_id, run_created_at, job_id, attempt, lane_id from moved order by rank
+), taken as materialized (
+  select above.lane_id, count(*)::int as n
+    from moved join lanes l on l.lane_id = moved.lane_id
+         cross join lateral (select distinct v as lane_id from unnest(array[l.lane_id, l.parent_lane_id, l.root_lane_id]) v where v is not null) above
+   group by 1
+), locked as materialized (
+  select lane_id from lanes where lane_id = any (array(select lane_id from taken)) order by lane_id for no key update
+), raised as (
+  update lanes l set in_flight = l.in_flight + taken.n, used_at = strait_now()
+    from taken where l.lane_id = taken.lane_id and l.lane_id = any (array(select lane_id from locked))
+), woken as materialized (select pg_notify('run_wake', 'ready') where exists (select from moved))
+select seen.lane_id as "lane_id", (select count(*) from moved where moved.lane_id = seen.lane_id)::int as "moved",
+       (select count(*) from woken)::int as "woken"
+  from seen order by seen.lane_id`;
+
+/**
+ * across projects: promotion serves every project.
+ * The caller holds the root in the same transaction; this statement's snapshot is younger than that lock. One page of the
+ * lanes of the tree with parked runs, after :after_lane_id: from each lane with room the best ranked runs, cut by rank to
+ * the room of the job and of the project, enter run_queue with their slots taken on every level. Limits are read from
+ * where they are set, so a changed one counts at once. Returns one row per lane looked at.
+ */
+export function promoteLanes(db: Queryable, params: PromoteLanesParams): Promise<PromoteLanesRow[]> {
+  return many<PromoteLanesRow>(db, {
+    text: promoteLanesText,
+    values: [
+      params.root_lane_id,
+      params.after_lane_id,
+      params.page,
+      params.most,
+    ],
+    name: 'queue_limits_promoteLanes_e8cd7a41',
+  });
+}
+
+export interface ListWaitingRootsParams {
+  readonly after_lane_id: number;
+  readonly limit: number;
+}
+
+export interface ListWaitingRootsRow {
+  readonly root_lane_id: number;
+}
+
+const listWaitingRootsText = `with recursive waiting (root_lane_id, n) as (
+  (select p.root_lane_id, 1 from run_parked p where p.root_lane_id > $1 order by p.root_lane_id limit 1)
+  union all
+  select (select p.root_lane_id from run_parked p where p.root_lane_id > w.root_lane_id order by p.root_lane_id limit 1), w.n + 1
+    from waiting w where w.root_lane_id is not null and w.n < $2::int
+)
+select root_lane_id as "root_lane_id" from waiting where root_lane_id is not null`;
+
+/**
+ * across projects: the sweep serves every project.
+ * Trees with parked runs, in order of their roots, after one of them. The reserved lane 0 holds what people hold.
+ */
+export function listWaitingRoots(db: Queryable, params: ListWaitingRootsParams): Promise<ListWaitingRootsRow[]> {
+  return many<ListWaitingRootsRow>(db, {
+    text: listWaitingRootsText,
+    values: [
+      params.after_lane_id,
+      params.limit,
+    ],
+  });
+}
+
+export interface RootOfProjectParams {
+  readonly project_id: string;
+}
+
+export interface RootOfProjectRow {
+  readonly root_lane_id: number;
+}
+
+const rootOfProjectText = `select root_lane_id from lanes where project_id = $1 and job_id is null and concurrency_key is null`;
+
+export function rootOfProject(db: Queryable, params: RootOfProjectParams): Promise<RootOfProjectRow | undefined> {
+  return maybe<RootOfProjectRow>(db, {
+    text: rootOfProjectText,
+    values: [params.project_id],
+  });
+}
+
+export interface EnsureLanesOfJobParams {
+  readonly job_id: string;
+  readonly project_id: string;
+}
+
+export interface EnsureLanesOfJobRow {
+  readonly lane: readonly number[] | null;
+}
+
+const ensureLanesOfJobText = `select strait_lane(j.project_id, j.id, null) as "lane"
+  from jobs j left join project_quotas q on q.project_id = j.project_id
+ where j.id = $1 and j.project_id = $2
+   and (nullif(j.max_concurrency, 0) is not null or nullif(j.max_concurrency_per_key, 0) is not null
+        or nullif(q.max_executing_runs, 0) is not null)`;
+
+/** The job's lane, when the job or its project has a limit: made before anything is counted. */
+export function ensureLanesOfJob(db: Queryable, params: EnsureLanesOfJobParams): Promise<EnsureLanesOfJobRow | undefined> {
+  return maybe<EnsureLanesOfJobRow>(db, {
+    text: ensureLanesOfJobText,
+    values: [
+      params.job_id,
+      params.project_id,
+    ],
+  });
+}
+
+export interface EnsureLaneOfProjectParams {
+  readonly project_id: string;
+}
+
+export interface EnsureLaneOfProjectRow {
+  readonly lane: readonly number[] | null;
+}
+
+const ensureLaneOfProjectText = `select strait_lane(q.project_id, null, null) as "lane"
+  from project_quotas q where q.project_id = $1 and nullif(q.max_executing_runs, 0) is not null`;
+
+export function ensureLaneOfProject(db: Queryable, params: EnsureLaneOfProjectParams): Promise<EnsureLaneOfProjectRow | undefined> {
+  return maybe<EnsureLaneOfProjectRow>(db, {
+    text: ensureLaneOfProjectText,
+    values: [params.project_id],
+  });
+}
+
+export interface AdoptQueuedParams {
+  readonly project_id: string;
+  readonly job_id: string | null;
+  readonly limit: number;
+}
+
+const adoptQueuedText = `with wrong as materialized (
+  select q.ctid as found_at, strait_place(q.project_id, q.job_id, r.concurrency_key) as place
+    from run_queue q join job_runs r on r.id = q.run_id and r.created_at = q.run_created_at
+   where q.project_id = $1 and ($2::text is null or q.job_id = $2)
+   order by q.rank, q.seq limit $3::int for update of q skip locked
+), gone as (
+  delete from run_queue q using wrong
+   where q.ctid = wrong.found_at and wrong.place is not null and q.lane_id is distinct from wrong.place[1]
+  returning q.project_id, q.rank, q.run_id, q.run_created_at, q.job_id, q.attempt, wrong.place
+)
+insert into run_parked (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id, root_lane_id)
+select project_id, rank, run_id, run_created_at, job_id, attempt, place[1], place[2] from gone`;
+
+/**
+ * across projects: the caller holds the root lane of the tree, and recounts it afterwards.
+ * Runs that entered the queue under other limits go back to where limits are looked at; claims under way are not waited
+ * for, their verdict catches them.
+ */
+export function adoptQueued(db: Queryable, params: AdoptQueuedParams): Promise<number> {
+  return count(db, {
+    text: adoptQueuedText,
+    values: [
+      params.project_id,
+      params.job_id,
+      params.limit,
+    ],
+  });
+}
+
+export interface AdoptLeasesParams {
+  readonly project_id: string;
+  readonly job_id: string | null;
+}
+
+const adoptLeasesText = `with mine as materialized (
+  select a.run_id, strait_place(r.project_id, r.job_id, r.concurrency_key) as place
+    from run_active a join job_runs r on r.id = a.run_id and r.created_at = a.run_created_at
+   where r.project_id = $1 and ($2::text is null or r.job_id = $2)
+     for no key update of a skip locked
+)
+update run_active a set lane_id = mine.place[1] from mine
+ where a.run_id = mine.run_id and mine.place is not null and a.lane_id is distinct from mine.place[1]`;
+
+/**
+ * across projects: the caller holds the root lane of the tree, and recounts it afterwards.
+ * Gives leases that were taken under other limits the lanes that count them now.
+ */
+export function adoptLeases(db: Queryable, params: AdoptLeasesParams): Promise<number> {
+  return count(db, {
+    text: adoptLeasesText,
+    values: [
+      params.project_id,
+      params.job_id,
+    ],
+  });
+}
+
+export interface ReturnSurplusParams {
+  readonly root_lane_id: number;
+  readonly project_id: string;
+}
+
+const returnSurplusText = `with level as materialized (
+  select l.lane_id, l.job_id, l.concurrency_key,
+         case when l.job_id is null then nullif(q.max_executing_runs, 0)
+              when l.concurrency_key is null then nullif(j.max_concurrency, 0)
+              else nullif(j.max_concurrency_per_key, 0) end as cap, l.in_flight
+    from lanes l left join jobs j on j.id = l.job_id left join project_quotas q on q.project_id = l.project_id
+   where l.root_lane_id = $1
+), over as materialized (
+  select lane_id, in_flight - cap as surplus from level where in_flight > cap
+), pick as materialized (
+  select x.place from over cross join lateral (
+         select q.ctid as place from run_queue q join lanes l on l.lane_id = q.lane_id
+          where q.project_id = $2 and over.lane_id in (l.lane_id, l.parent_lane_id, l.root_lane_id)
+          order by q.rank desc, q.seq desc limit over.surplus for update of q skip locked) x
+), gone as (
+  delete from run_queue where ctid = any (array(select place from pick))
+  returning project_id, rank, run_id, run_created_at, job_id, attempt, lane_id
+), waiting as (
+  insert into run_parked (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id, root_lane_id)
+  select project_id, rank, run_id, run_created_at, job_id, attempt, lane_id, $1 from gone
+), freed as materialized (
+  select above.lane_id, count(*)::int as n
+    from gone join lanes l on l.lane_id = gone.lane_id
+         cross join lateral (select distinct v as lane_id from unnest(array[l.lane_id, l.parent_lane_id, l.root_lane_id]) v where v is not null) above
+   group by 1
+), locked as materialized (
+  select lane_id from lanes where lane_id = any (array(select lane_id from freed)) order by lane_id for no key update
+)
+update lanes l set in_flight = l.in_flight - freed.n
+  from freed where l.lane_id = freed.lane_id and l.lane_id = any (array(select lane_id from locked))`;
+
+/**
+ * across projects: the caller holds the root lane of the tree.
+ * After a limit was lowered: unclaimed runs beyond it go back to wait, worst rank first.
+ */
+export function returnSurplus(db: Queryable, params: ReturnSurplusParams): Promise<number> {
+  return count(db, {
+    text: returnSurplusText,
+    values: [
+      params.root_lane_id,
+      params.project_id,
+    ],
+  });
+}
+
+export interface LockTreeParams {
+  readonly root_lane_id: number;
+}
+
+export interface LockTreeRow {
+  readonly lane_id: number;
+}
+
+const lockTreeText = `select lane_id from lanes where root_lane_id = $1 order by lane_id for no key update`;
+
+/** across projects: the caller repairs or changes one tree. */
+export function lockTree(db: Queryable, params: LockTreeParams): Promise<LockTreeRow[]> {
+  return many<LockTreeRow>(db, {
+    text: lockTreeText,
+    values: [params.root_lane_id],
+  });
+}
+
+export interface RecountTreeParams {
+  readonly root_lane_id: number;
+}
+
+export interface RecountTreeRow {
+  readonly lane_id: number;
+  readonly was: number;
+  readonly counted: number;
+}
+
+const recountTreeText = `with slots as materialized (
+  select lane_id, count(*)::int as n
+    from (select lane_id from run_queue where lane_id is not null union all select lane_id from run_active where lane_id is not null) s
+   group by 1
+), truth as materialized (
+  select l.lane_id, l.in_flight as was,
+         coalesce((select sum(s.n) from slots s join lanes k on k.lane_id = s.lane_id
+                    where l.lane_id in (k.lane_id, k.parent_lane_id, k.root_lane_id)), 0)::int as counted,
+         case when l.job_id is null then (select nullif(q.max_executing_runs, 0) from project_quotas q where q.project_id = l.project_id)
+              when l.concurrency_key is null then (select nullif(j.max_concurrency, 0) from jobs j where j.id = l.job_id)
+              else (select nullif(j.max_concurrency_per_key, 0) from jobs j where j.id = l.job_id) end as cap
+    from lanes l where l.root_lane_id = $1 and l.lane_id <> 0
+), mended as (
+  update lanes l set in_flight = truth.counted, max_inflight = truth.cap
+    from truth where truth.lane_id = l.lane_id and (l.in_flight <> truth.counted or l.max_inflight is distinct from truth.cap)
+  returning l.lane_id
+)
+select lane_id, was, counted as "counted" from truth where was <> counted`;
+
+/**
+ * across projects: the caller holds every lane of the tree, in an earlier statement.
+ * Counts again what is cached, and caches the limits as they are set (the checker compares the two). Answers with what
+ * was wrong.
+ */
+export function recountTree(db: Queryable, params: RecountTreeParams): Promise<RecountTreeRow[]> {
+  return many<RecountTreeRow>(db, {
+    text: recountTreeText,
+    values: [params.root_lane_id],
+  });
+}
+
+export interface ListDriftParams {
+  readonly limit: number;
+}
+
+export interface ListDriftRow {
+  readonly root_lane_id: number;
+}
+
+const listDriftText = `with slots as materialized (
+  select k.lane_id, k.parent_lane_id, k.root_lane_id, s.n
+    from (select lane_id, count(*)::int as n
+            from (select lane_id from run_queue where lane_id is not null union all select lane_id from run_active where lane_id is not null) x
+           group by 1) s
+    join lanes k on k.lane_id = s.lane_id
+), truth as (
+  select above.lane_id, sum(slots.n)::int as n
+    from slots cross join lateral (select distinct v as lane_id from unnest(array[slots.lane_id, slots.parent_lane_id, slots.root_lane_id]) v where v is not null) above
+   group by 1
+)
+select distinct l.root_lane_id as "root_lane_id"
+  from lanes l left join truth on truth.lane_id = l.lane_id
+ where l.in_flight <> coalesce(truth.n, 0) limit $1::int`;
+
+/**
+ * across projects: the recount serves every project.
+ * Trees whose numbers do not fit in this one snapshot: suspects, to be counted again under their lock.
+ */
+export function listDrift(db: Queryable, params: ListDriftParams): Promise<ListDriftRow[]> {
+  return many<ListDriftRow>(db, {
+    text: listDriftText,
+    values: [params.limit],
+  });
+}
+
+export interface RemoveIdleLanesParams {
+  readonly limit: number;
+}
+
+const removeIdleLanesText = `delete from lanes l
+ where l.lane_id = any (array(select lane_id from lanes where concurrency_key is not null and in_flight = 0
+                               and used_at < strait_now() - interval '1 h'
+                               and not exists (select from run_parked p where p.root_lane_id = lanes.root_lane_id and p.lane_id = lanes.lane_id)
+                               order by lane_id limit $1::int for update skip locked))
+   and l.in_flight = 0 and l.used_at < strait_now() - interval '1 h'`;
+
+/**
+ * across projects: upkeep.
+ * Lanes of keys that nobody used for an hour; one that is needed again is made again. Everything is looked at once more
+ * under the lock: promotion changes the row, and a run that is being parked shares its key.
+ */
+export function removeIdleLanes(db: Queryable, params: RemoveIdleLanesParams): Promise<number> {
+  return count(db, {
+    text: removeIdleLanesText,
+    values: [params.limit],
+  });
+}
+
+export interface TellPromotersParams {
+  readonly root_lane_ids: readonly (number | null)[];
+}
+
+export interface TellPromotersRow {
+  readonly told: boolean;
+}
+
+const tellPromotersText = `select true as "told" from unnest($1::bigint[]) r, pg_notify('run_promote', r::text)`;
+
+/** across projects: a signal, no data. */
+export function tellPromoters(db: Queryable, params: TellPromotersParams): Promise<TellPromotersRow[]> {
+  return many<TellPromotersRow>(db, {
+    text: tellPromotersText,
+    values: [params.root_lane_ids],
+  });
+}
