@@ -2,7 +2,7 @@
 -- in the other order two of them could deadlock.
 
 -- name: insertTrigger :maybe prepared
--- No row: another trigger of the project waits for this key. The attempt is the one that waits: no other is told what comes.
+-- No row: another trigger of the project waits for this key. The attempt is the one that waits: it and later ones are told what comes.
 insert into event_triggers (event_key, project_id, source_type, trigger_type, job_run_id, job_run_attempt, job_run_replays, timeout_secs,
        expires_at, request_payload)
 select :event_key, :project_id, 'job_run', 'event', r.id, r.attempt, coalesce((r.metadata ->> '_replays')::int, 0), :timeout_secs::int,
@@ -129,8 +129,8 @@ select t.id, t.project_id, t.job_run_id as "job_run_id!", c.id as "child_id?", c
 
 -- name: findResumeFacts :one prepared
 -- across projects: asked by the worker that holds the run.
--- The newest checkpoint, and what ended the newest wait of the attempt that runs now: one that began by a retry, restart
--- or replay has waited for nothing yet.
+-- The newest checkpoint, and what ended the newest wait: a later attempt is told as well, as the one that heard it may have
+-- crashed with it. A replay has waited for nothing yet.
 select c.state as "checkpoint_state?", c.created_at as "checkpoint_at?", t.response_payload as "event_payload?"
   from (select 1) x
   left join lateral (select state::text as state, created_at from run_checkpoints where run_id = :run_id order by sequence desc limit 1) c on true
@@ -138,6 +138,6 @@ select c.state as "checkpoint_state?", c.created_at as "checkpoint_at?", t.respo
                        from event_triggers e
                        join job_runs r on r.id = e.job_run_id and r.created_at = strait_id_time(:run_id)
                       where e.job_run_id = :run_id and e.status = 'received'
-                        and coalesce(e.job_run_attempt, r.attempt) = r.attempt
+                        and coalesce(e.job_run_attempt, r.attempt) <= r.attempt
                         and coalesce(e.job_run_replays, 0) = coalesce((r.metadata ->> '_replays')::int, 0)
                       order by e.received_at desc limit 1) t on true;

@@ -24,7 +24,7 @@ select $1, $2, 'job_run', 'event', r.id, r.attempt, coalesce((r.metadata ->> '_r
 on conflict (project_id, event_key) where status = 'waiting' do nothing
 returning id, event_key, expires_at`;
 
-/** No row: another trigger of the project waits for this key. The attempt is the one that waits: no other is told what comes. */
+/** No row: another trigger of the project waits for this key. The attempt is the one that waits: it and later ones are told what comes. */
 export function insertTrigger(db: Queryable, params: InsertTriggerParams): Promise<InsertTriggerRow | undefined> {
   return maybe<InsertTriggerRow>(db, {
     text: insertTriggerText,
@@ -499,19 +499,19 @@ const findResumeFactsText = `select c.state as "checkpoint_state", c.created_at 
                        from event_triggers e
                        join job_runs r on r.id = e.job_run_id and r.created_at = strait_id_time($1)
                       where e.job_run_id = $1 and e.status = 'received'
-                        and coalesce(e.job_run_attempt, r.attempt) = r.attempt
+                        and coalesce(e.job_run_attempt, r.attempt) <= r.attempt
                         and coalesce(e.job_run_replays, 0) = coalesce((r.metadata ->> '_replays')::int, 0)
                       order by e.received_at desc limit 1) t on true`;
 
 /**
  * across projects: asked by the worker that holds the run.
- * The newest checkpoint, and what ended the newest wait of the attempt that runs now: one that began by a retry, restart
- * or replay has waited for nothing yet.
+ * The newest checkpoint, and what ended the newest wait: a later attempt is told as well, as the one that heard it may have
+ * crashed with it. A replay has waited for nothing yet.
  */
 export function findResumeFacts(db: Queryable, params: FindResumeFactsParams): Promise<FindResumeFactsRow> {
   return one<FindResumeFactsRow>(db, {
     text: findResumeFactsText,
     values: [params.run_id],
-    name: 'events_findResumeFacts_41cf6edc',
+    name: 'events_findResumeFacts_6a5b9859',
   });
 }
