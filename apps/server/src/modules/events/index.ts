@@ -6,6 +6,7 @@ export { createEventUpkeep, type EventUpkeep } from './upkeep.ts';
 export { eventLoops, type EventLoopDeps } from './loops.ts';
 export { eventRoutes } from './routes.ts';
 export {
+  admitEventWait,
   AWAIT_PREFIX,
   awaitKey,
   cancelLeftWaits,

@@ -2,11 +2,25 @@
 -- in the other order two of them could deadlock.
 
 -- name: insertTrigger :maybe prepared
--- No row: another trigger of the project waits for this key.
-insert into event_triggers (event_key, project_id, source_type, trigger_type, job_run_id, timeout_secs, expires_at, request_payload)
-values (:event_key, :project_id, 'job_run', 'event', :run_id, :timeout_secs, strait_now() + make_interval(secs => :timeout_secs::int), :request_payload_json?::jsonb)
+-- No row: another trigger of the project waits for this key. The attempt is the one that waits: it and later ones are told what comes.
+insert into event_triggers (event_key, project_id, source_type, trigger_type, job_run_id, job_run_attempt, job_run_replays, timeout_secs,
+       expires_at, request_payload)
+select :event_key, :project_id, 'job_run', 'event', r.id, r.attempt, coalesce((r.metadata ->> '_replays')::int, 0), :timeout_secs::int,
+       strait_now() + make_interval(secs => :timeout_secs::int), :request_payload_json?::jsonb
+  from job_runs r
+ where r.id = :run_id and r.created_at = strait_id_time(:run_id) and r.project_id = :project_id
 on conflict (project_id, event_key) where status = 'waiting' do nothing
 returning id, event_key, expires_at;
+
+-- name: lockWaitLimit :maybe
+-- Makes waits of a project with a limit follow each other; no row = no limit.
+select max_active_event_triggers as "most!" from project_quotas
+ where project_id = :project_id and max_active_event_triggers > 0 for no key update;
+
+-- name: countEventWaits :one
+-- Without waits for children, which no limit refuses: they must not use up what events may have.
+select count(*)::int as "waits!" from event_triggers
+ where project_id = :project_id and status = 'waiting' and not event_key ^@ 'spawn-await:';
 
 -- name: findTrigger :maybe
 -- The one that waits, else the newest.
@@ -115,9 +129,15 @@ select t.id, t.project_id, t.job_run_id as "job_run_id!", c.id as "child_id?", c
 
 -- name: findResumeFacts :one prepared
 -- across projects: asked by the worker that holds the run.
--- The newest checkpoint, and what ended the newest wait.
+-- The newest checkpoint, and what ended the newest wait: a later attempt is told as well, as the one that heard it may have
+-- crashed with it. A replay has waited for nothing yet.
 select c.state as "checkpoint_state?", c.created_at as "checkpoint_at?", t.response_payload as "event_payload?"
   from (select 1) x
   left join lateral (select state::text as state, created_at from run_checkpoints where run_id = :run_id order by sequence desc limit 1) c on true
-  left join lateral (select response_payload::text as response_payload from event_triggers
-                      where job_run_id = :run_id and status = 'received' order by received_at desc limit 1) t on true;
+  left join lateral (select response_payload::text as response_payload
+                       from event_triggers e
+                       join job_runs r on r.id = e.job_run_id and r.created_at = strait_id_time(:run_id)
+                      where e.job_run_id = :run_id and e.status = 'received'
+                        and coalesce(e.job_run_attempt, r.attempt) <= r.attempt
+                        and coalesce(e.job_run_replays, 0) = coalesce((r.metadata ->> '_replays')::int, 0)
+                      order by e.received_at desc limit 1) t on true;

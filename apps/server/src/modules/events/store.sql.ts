@@ -4,9 +4,9 @@ import { count, many, maybe, one, type Queryable } from '../../platform/db/query
 export interface InsertTriggerParams {
   readonly event_key: string;
   readonly project_id: string;
-  readonly run_id: string;
   readonly timeout_secs: number;
   readonly request_payload_json: string | null;
+  readonly run_id: string;
 }
 
 export interface InsertTriggerRow {
@@ -15,23 +15,65 @@ export interface InsertTriggerRow {
   readonly expires_at: string;
 }
 
-const insertTriggerText = `insert into event_triggers (event_key, project_id, source_type, trigger_type, job_run_id, timeout_secs, expires_at, request_payload)
-values ($1, $2, 'job_run', 'event', $3, $4, strait_now() + make_interval(secs => $4::int), $5::jsonb)
+const insertTriggerText = `insert into event_triggers (event_key, project_id, source_type, trigger_type, job_run_id, job_run_attempt, job_run_replays, timeout_secs,
+       expires_at, request_payload)
+select $1, $2, 'job_run', 'event', r.id, r.attempt, coalesce((r.metadata ->> '_replays')::int, 0), $3::int,
+       strait_now() + make_interval(secs => $3::int), $4::jsonb
+  from job_runs r
+ where r.id = $5 and r.created_at = strait_id_time($5) and r.project_id = $2
 on conflict (project_id, event_key) where status = 'waiting' do nothing
 returning id, event_key, expires_at`;
 
-/** No row: another trigger of the project waits for this key. */
+/** No row: another trigger of the project waits for this key. The attempt is the one that waits: it and later ones are told what comes. */
 export function insertTrigger(db: Queryable, params: InsertTriggerParams): Promise<InsertTriggerRow | undefined> {
   return maybe<InsertTriggerRow>(db, {
     text: insertTriggerText,
     values: [
       params.event_key,
       params.project_id,
-      params.run_id,
       params.timeout_secs,
       params.request_payload_json,
+      params.run_id,
     ],
-    name: 'events_insertTrigger_267d529c',
+    name: 'events_insertTrigger_f3315173',
+  });
+}
+
+export interface LockWaitLimitParams {
+  readonly project_id: string;
+}
+
+export interface LockWaitLimitRow {
+  readonly most: number;
+}
+
+const lockWaitLimitText = `select max_active_event_triggers as "most" from project_quotas
+ where project_id = $1 and max_active_event_triggers > 0 for no key update`;
+
+/** Makes waits of a project with a limit follow each other; no row = no limit. */
+export function lockWaitLimit(db: Queryable, params: LockWaitLimitParams): Promise<LockWaitLimitRow | undefined> {
+  return maybe<LockWaitLimitRow>(db, {
+    text: lockWaitLimitText,
+    values: [params.project_id],
+  });
+}
+
+export interface CountEventWaitsParams {
+  readonly project_id: string;
+}
+
+export interface CountEventWaitsRow {
+  readonly waits: number;
+}
+
+const countEventWaitsText = `select count(*)::int as "waits" from event_triggers
+ where project_id = $1 and status = 'waiting' and not event_key ^@ 'spawn-await:'`;
+
+/** Without waits for children, which no limit refuses: they must not use up what events may have. */
+export function countEventWaits(db: Queryable, params: CountEventWaitsParams): Promise<CountEventWaitsRow> {
+  return one<CountEventWaitsRow>(db, {
+    text: countEventWaitsText,
+    values: [params.project_id],
   });
 }
 
@@ -63,6 +105,8 @@ export interface FindTriggerRow {
   readonly sent_by: string;
   readonly created_at: string;
   readonly updated_at: string;
+  readonly job_run_attempt: number | null;
+  readonly job_run_replays: number | null;
 }
 
 const findTriggerText = `select t.* from event_triggers t
@@ -108,6 +152,8 @@ export interface FindTriggerByIdRow {
   readonly sent_by: string;
   readonly created_at: string;
   readonly updated_at: string;
+  readonly job_run_attempt: number | null;
+  readonly job_run_replays: number | null;
 }
 
 const findTriggerByIdText = `select t.* from event_triggers t where t.id = $1 and t.project_id = $2`;
@@ -152,6 +198,8 @@ export interface ReceiveTriggerRow {
   readonly sent_by: string;
   readonly created_at: string;
   readonly updated_at: string;
+  readonly job_run_attempt: number | null;
+  readonly job_run_replays: number | null;
 }
 
 const receiveTriggerText = `update event_triggers
@@ -447,17 +495,23 @@ export interface FindResumeFactsRow {
 const findResumeFactsText = `select c.state as "checkpoint_state", c.created_at as "checkpoint_at", t.response_payload as "event_payload"
   from (select 1) x
   left join lateral (select state::text as state, created_at from run_checkpoints where run_id = $1 order by sequence desc limit 1) c on true
-  left join lateral (select response_payload::text as response_payload from event_triggers
-                      where job_run_id = $1 and status = 'received' order by received_at desc limit 1) t on true`;
+  left join lateral (select response_payload::text as response_payload
+                       from event_triggers e
+                       join job_runs r on r.id = e.job_run_id and r.created_at = strait_id_time($1)
+                      where e.job_run_id = $1 and e.status = 'received'
+                        and coalesce(e.job_run_attempt, r.attempt) <= r.attempt
+                        and coalesce(e.job_run_replays, 0) = coalesce((r.metadata ->> '_replays')::int, 0)
+                      order by e.received_at desc limit 1) t on true`;
 
 /**
  * across projects: asked by the worker that holds the run.
- * The newest checkpoint, and what ended the newest wait.
+ * The newest checkpoint, and what ended the newest wait: a later attempt is told as well, as the one that heard it may have
+ * crashed with it. A replay has waited for nothing yet.
  */
 export function findResumeFacts(db: Queryable, params: FindResumeFactsParams): Promise<FindResumeFactsRow> {
   return one<FindResumeFactsRow>(db, {
     text: findResumeFactsText,
     values: [params.run_id],
-    name: 'events_findResumeFacts_2b824c7e',
+    name: 'events_findResumeFacts_6a5b9859',
   });
 }

@@ -235,3 +235,79 @@ test('a watcher sees the wait and its end, then the stream closes; a wait that e
   assert.equal((await (await watch()).text()).match(/^data: /gm)?.length, 1);
   assert.equal((await fetch(`${t.http.url}/v1/events/watched/stream`)).status, 401);
 });
+
+test('a limit on waits holds however many ask at once; waits for children do not count', async () => {
+  const most = (await t.app.sql(`select from event_triggers where status = 'waiting'`)).length + 3;
+  await t.app.sql(
+    'insert into project_quotas (project_id, max_active_event_triggers) values ($1, $2)',
+    t.project.project_id,
+    most,
+  );
+  const job = await t.makeJob();
+  const parent = await t.running(job);
+  const spawned = await parent.post('spawn', { job_slug: job, await_completion: true });
+  assert.equal(spawned.status, 201, JSON.stringify(spawned.body));
+  const runs = await Promise.all(Array.from({ length: 8 }, () => t.run(job)));
+  const asking = [];
+  for (const id of runs) asking.push(await t.start(id));
+  const answers = await Promise.all(
+    asking.map((run) => run.post('wait-for-event', { event_key: `limited-${run.id}` })),
+  );
+  const codes = answers.map(({ status, body }) => body.code ?? status).toSorted();
+  assert.deepEqual(codes, [
+    ...Array(3).fill(200),
+    ...Array(5).fill('event_trigger_quota_exceeded'),
+  ]);
+  const refused = asking.find((_run, index) => answers[index]?.status === 429);
+  const waits = asking.find((_run, index) => answers[index]?.status === 200);
+  assert.ok(refused && waits);
+  assert.equal(await t.status(refused.id), 'executing', 'who is refused goes on');
+  assert.equal((await t.event('POST', `limited-${waits.id}`, '/send')).status, 200);
+  const again = await refused.post('wait-for-event', { event_key: 'room' });
+  assert.equal(again.status, 200, JSON.stringify(again.body));
+  await t.app.sql('delete from project_quotas where project_id = $1', t.project.project_id);
+});
+
+test('what came is told to the attempt that waited, to what follows it, and not to a replay', async () => {
+  const told = async (id: string) => (await resumeFacts(t.app.db, id))?.event_payload;
+  const run = await waitingFor('mine');
+  assert.equal((await t.event('POST', 'mine', '/send', { payload: 1 })).status, 200);
+  assert.equal(await told(run.id), '1');
+  const handed = await t.claim(run.id);
+  await t.queue.settle([{ ...handed, to: 'queued', unstarted: true }]);
+  assert.equal(await told(run.id), '1');
+  await t.start(run.id);
+  assert.equal((await t.post(run.id, 'restart')).status, 200);
+  assert.equal(await told(run.id), '1', 'the attempt that heard it may be lost with it');
+  const second = await t.start(run.id, 2);
+  await second.post('wait-for-event', { event_key: 'mine' });
+  await t.event('POST', 'mine', '/send', { payload: 2 });
+  assert.equal(await told(run.id), '2');
+
+  const dead = await waitingFor('dead');
+  await t.event('POST', 'dead', '/send', { payload: 3 });
+  const claim = await t.claim(dead.id);
+  await t.queue.settle([{ ...claim, to: 'dead_letter', error: 'e', error_class: 'server' }]);
+  assert.equal((await t.post(dead.id, 'dlq-replay')).status, 200);
+  assert.equal(await told(dead.id), undefined, 'attempt 1 of a replay is another one');
+});
+
+test('ended waits go after their time, but not what a live run was told', async () => {
+  const [old, live, young] = [
+    await waitingFor('old'),
+    await waitingFor('live'),
+    await waitingFor('young'),
+  ];
+  for (const key of ['old', 'live', 'young']) await t.event('POST', key, '/send');
+  await t.call('POST', '/v1/runs/bulk-cancel', { run_ids: [old.id, young.id] });
+  await t.app.sql(
+    `update event_triggers set updated_at = now() - interval '31 days' where job_run_id = any ($1)`,
+    [old.id, live.id],
+  );
+  await t.upkeep.removeOldTriggers();
+  const found = async (key: string) => (await t.event('GET', key)).status;
+  assert.deepEqual(
+    [await found('old'), await found('live'), await found('young')],
+    [404, 200, 200],
+  );
+});

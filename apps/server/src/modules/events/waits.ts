@@ -1,6 +1,8 @@
 // A wait of a run, as rows: opened and closed on the caller's transaction, together with the run's own change.
 
+import type { FailureCode } from '../../domain/failures.ts';
 import type { Queryable } from '../../platform/db/query.ts';
+import { Failure } from '../../platform/failure.ts';
 import type { ResumeFacts } from '../executor/index.ts';
 import type { LeftReaction } from '../queue/index.ts';
 import * as store from './store.sql.ts';
@@ -17,6 +19,17 @@ export interface NewWait {
   readonly timeout_secs: number;
   /** What the wait is about, for people. */
   readonly request_payload?: unknown;
+}
+
+/**
+ * Before `openWait`, in its transaction: what comes between this and its end waits. Exact, because the count is a later
+ * statement than the lock.
+ * @throws event_trigger_quota_exceeded
+ */
+export async function admitEventWait(tx: Queryable, project_id: string): Promise<void> {
+  const limit = await store.lockWaitLimit(tx, { project_id });
+  if (limit && (await store.countEventWaits(tx, { project_id })).waits >= limit.most)
+    throw new Failure<FailureCode>('event_trigger_quota_exceeded');
 }
 
 /** After the run went to `waiting` in this transaction. Undefined: the project waits for this key already. */

@@ -203,5 +203,10 @@ export const waitForEvent = operation({
       })
       .meta({ id: 'WaitForEventResponse' }),
   },
-  failures: [...tokenFailures, 'run_not_executing', 'event_key_waiting'],
+  failures: [
+    ...tokenFailures,
+    'run_not_executing',
+    'event_key_waiting',
+    'event_trigger_quota_exceeded',
+  ],
 });

@@ -5,7 +5,7 @@ import type { Clock } from '../../platform/clock.ts';
 import type { Database } from '../../platform/db/database.ts';
 import { Failure } from '../../platform/failure.ts';
 import type { LoopFailure, LoopMetrics } from '../../platform/services/loop.ts';
-import { openWait } from '../events/index.ts';
+import { admitEventWait, openWait } from '../events/index.ts';
 import type { Jobs } from '../jobs/index.ts';
 import { leases, type Queue, type RunClaim, type WaitingVerbs } from '../queue/index.ts';
 import { runDetailLimits, runDetails, runView, type UsageReport } from '../runs/index.ts';
@@ -183,7 +183,10 @@ export function createInRun({
       return { status: 'ok' } as const;
     },
 
-    /** The run leaves its slot and comes back when the event does. @throws run_not_executing, event_key_waiting */
+    /**
+     * The run leaves its slot and comes back when the event does.
+     * @throws run_not_executing, event_key_waiting, event_trigger_quota_exceeded
+     */
     waitForEvent: (
       claim: RunClaim,
       { event_key, timeout_secs }: { readonly event_key: string; readonly timeout_secs: number },
@@ -194,6 +197,7 @@ export function createInRun({
         return db.transaction(async (tx) => {
           if (!(await waiting.wait(tx, { project_id, run_id, claim_seq, event_key })))
             throw leaseLost;
+          await admitEventWait(tx, project_id);
           const opened = await openWait(tx, { project_id, run_id, event_key, timeout_secs });
           if (!opened) throw refusal('event_key_waiting');
           return {
