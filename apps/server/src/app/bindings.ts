@@ -8,6 +8,7 @@ import { inRunRoutes } from '../modules/in-run/index.ts';
 import { jobRoutes } from '../modules/jobs/index.ts';
 import { projectRoutes } from '../modules/projects/index.ts';
 import { runRoutes } from '../modules/runs/index.ts';
+import { whyRoutes } from '../modules/why/index.ts';
 import type { Modules } from './modules.ts';
 
 export const bindingsOf = (modules: Modules): readonly Binding<AnyCaller, ProjectScope>[] => [
@@ -16,5 +17,6 @@ export const bindingsOf = (modules: Modules): readonly Binding<AnyCaller, Projec
   ...jobRoutes(modules.jobs),
   ...runRoutes(modules.runs),
   ...eventRoutes(modules.events),
+  ...whyRoutes(modules.why),
   ...inRunRoutes(modules.inRun),
 ];

@@ -31,6 +31,7 @@ import {
   type QueueSettings,
 } from '../modules/queue/index.ts';
 import { createRuns, runLoops } from '../modules/runs/index.ts';
+import { createWhy } from '../modules/why/index.ts';
 import type { Config } from './config.ts';
 
 export interface ModulesDeps {
@@ -146,6 +147,9 @@ export function createModules({ config, db, hot, beats, listener, log, loopMetri
     settings: { retention_secs: runSettings.event_trigger_retention_secs },
   });
 
+  // 6 insight
+  const why = createWhy({ db, clock, lease_ms: config.worker.lease_ms });
+
   // Heartbeats of endpoints arrive at the API; everything that ends waits runs where the work is done.
   const services: readonly Service[] = [
     clock.loop,
@@ -163,6 +167,7 @@ export function createModules({ config, db, hot, beats, listener, log, loopMetri
     runs,
     events,
     inRun,
+    why,
     services,
     engineNeeds: {
       queue,

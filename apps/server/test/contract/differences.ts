@@ -222,6 +222,7 @@ export const differences: readonly Difference[] = [
 
 /** Operations that the reference does not have. */
 export const additional: Readonly<Record<string, string>> = {
+  getV1RunsByRunIDWhy: 'Why a run has not started, in one answer',
   postV1Projects: 'Platform §2: projects are registered',
   getV1Projects: 'Platform §2',
   getV1ProjectsByProjectID: 'Platform §2',

@@ -63,19 +63,12 @@ const promoteLanesText = `with recursive waiting (lane_id, n) as (
 ), seen as materialized (
   select w.lane_id from waiting w where w.lane_id is not null
 ), lane as materialized (
-  select l.lane_id, jl.lane_id as job_lane_id,
-         coalesce(case when l.concurrency_key is not null then nullif(j.max_concurrency_per_key, 0) - l.in_flight end, $4::int) as own_room,
-         coalesce(nullif(j.max_concurrency, 0) - jl.in_flight, $4::int) as job_room,
-         coalesce(nullif(q.max_executing_runs, 0) - pl.in_flight, $4::int) as project_room
-    from seen
-    join lanes l on l.lane_id = seen.lane_id
-    left join jobs j on j.id = l.job_id
-    left join job_groups g on g.id = j.group_id
-    left join lanes jl on jl.lane_id = case when l.concurrency_key is null and l.job_id is not null then l.lane_id
-                                            when l.concurrency_key is not null then l.parent_lane_id end
-    left join lanes pl on pl.lane_id = l.root_lane_id and pl.job_id is null
-    left join project_quotas q on q.project_id = pl.project_id
-   where l.lane_id <> 0 and (l.job_id is null or (j.enabled and not j.paused and not coalesce(g.paused, false)))
+  select l.lane_id, l.job_lane_id,
+         coalesce(l.key_cap - l.key_in_flight, $4::int) as own_room,
+         coalesce(l.job_cap - l.job_in_flight, $4::int) as job_room,
+         coalesce(l.project_cap - l.project_in_flight, $4::int) as project_room
+    from seen join lane_rooms l on l.lane_id = seen.lane_id
+   where l.lane_id <> 0 and not (l.job_disabled or l.job_paused or l.group_paused)
 ), pick as materialized (
   select x.place, x.rank, x.seq, lane.lane_id, lane.job_lane_id, lane.job_room, lane.project_room
     from lane cross join lateral (
@@ -125,7 +118,7 @@ export function promoteLanes(db: Queryable, params: PromoteLanesParams): Promise
       params.page,
       params.most,
     ],
-    name: 'queue_limits_promoteLanes_e8cd7a41',
+    name: 'queue_limits_promoteLanes_b8c5bad9',
   });
 }
 
