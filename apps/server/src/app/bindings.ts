@@ -8,6 +8,7 @@ import { inRunRoutes } from '../modules/in-run/index.ts';
 import { jobRoutes } from '../modules/jobs/index.ts';
 import { projectRoutes } from '../modules/projects/index.ts';
 import { runRoutes } from '../modules/runs/index.ts';
+import { statsRoutes } from '../modules/stats/index.ts';
 import { whyRoutes } from '../modules/why/index.ts';
 import type { Modules } from './modules.ts';
 
@@ -17,6 +18,7 @@ export const bindingsOf = (modules: Modules): readonly Binding<AnyCaller, Projec
   ...jobRoutes(modules.jobs),
   ...runRoutes(modules.runs),
   ...eventRoutes(modules.events),
+  ...statsRoutes(modules.stats),
   ...whyRoutes(modules.why),
   ...inRunRoutes(modules.inRun),
 ];

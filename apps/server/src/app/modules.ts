@@ -31,6 +31,7 @@ import {
   type QueueSettings,
 } from '../modules/queue/index.ts';
 import { createRuns, runLoops } from '../modules/runs/index.ts';
+import { createStats, statsLoops } from '../modules/stats/index.ts';
 import { createWhy } from '../modules/why/index.ts';
 import type { Config } from './config.ts';
 
@@ -148,6 +149,7 @@ export function createModules({ config, db, hot, beats, listener, log, loopMetri
   });
 
   // 6 insight
+  const stats = createStats({ db, findJob: jobs.findForTrigger });
   const why = createWhy({ db, clock, lease_ms: config.worker.lease_ms });
 
   // Heartbeats of endpoints arrive at the API; everything that ends waits runs where the work is done.
@@ -167,6 +169,7 @@ export function createModules({ config, db, hot, beats, listener, log, loopMetri
     runs,
     events,
     inRun,
+    stats,
     why,
     services,
     engineNeeds: {
@@ -184,6 +187,7 @@ export function createModules({ config, db, hot, beats, listener, log, loopMetri
         ...jobLoops({ ...shared, jobs }),
         ...runLoops({ ...shared, removeOldBatches: runs.removeOldBatches }),
         ...eventLoops({ ...shared, upkeep: eventUpkeep, listener }),
+        ...statsLoops({ ...shared, stats }),
       ],
     },
   };
