@@ -18,7 +18,7 @@ export const bindingsOf = (modules: Modules): readonly Binding<AnyCaller, Projec
   ...jobRoutes(modules.jobs),
   ...runRoutes(modules.runs),
   ...eventRoutes(modules.events),
-  ...statsRoutes(modules.stats),
+  ...statsRoutes(modules.stats, modules.whatIf),
   ...whyRoutes(modules.why),
   ...inRunRoutes(modules.inRun),
 ];

@@ -31,7 +31,7 @@ import {
   type QueueSettings,
 } from '../modules/queue/index.ts';
 import { createRuns, runLoops } from '../modules/runs/index.ts';
-import { createStats, statsLoops } from '../modules/stats/index.ts';
+import { createStats, createWhatIf, statsLoops } from '../modules/stats/index.ts';
 import { createWhy } from '../modules/why/index.ts';
 import type { Config } from './config.ts';
 
@@ -150,6 +150,12 @@ export function createModules({ config, db, hot, beats, listener, log, loopMetri
 
   // 6 insight
   const stats = createStats({ db, findJob: jobs.findForTrigger });
+  const whatIf = createWhatIf({
+    db,
+    clock,
+    aging_ms: queueSettings.aging_ms,
+    findJob: jobs.findForTrigger,
+  });
   const why = createWhy({ db, clock, lease_ms: config.worker.lease_ms });
 
   // Heartbeats of endpoints arrive at the API; everything that ends waits runs where the work is done.
@@ -170,6 +176,7 @@ export function createModules({ config, db, hot, beats, listener, log, loopMetri
     events,
     inRun,
     stats,
+    whatIf,
     why,
     services,
     engineNeeds: {

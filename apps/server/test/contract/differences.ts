@@ -222,6 +222,7 @@ export const differences: readonly Difference[] = [
 
 /** Operations that the reference does not have. */
 export const additional: Readonly<Record<string, string>> = {
+  postV1JobsByJobIDSimulateLimits: 'What other limits would have done',
   getV1StatsQueue: 'How deep the queue is, made to be polled',
   getV1JobsByJobIDQueue: 'The same for one job, by key',
   getV1RunsByRunIDWhy: 'Why a run has not started, in one answer',
