@@ -8,12 +8,14 @@ import { inRunRoutes } from '../modules/in-run/index.ts';
 import { jobRoutes } from '../modules/jobs/index.ts';
 import { projectRoutes } from '../modules/projects/index.ts';
 import { runRoutes } from '../modules/runs/index.ts';
+import { scheduleRoutes } from '../modules/scheduler/index.ts';
 import type { Modules } from './modules.ts';
 
 export const bindingsOf = (modules: Modules): readonly Binding<AnyCaller, ProjectScope>[] => [
   ...projectRoutes(modules.projects),
   ...apiKeyRoutes(modules.access.keys),
   ...jobRoutes(modules.jobs),
+  ...scheduleRoutes(modules.schedules),
   ...runRoutes(modules.runs),
   ...eventRoutes(modules.events),
   ...inRunRoutes(modules.inRun),

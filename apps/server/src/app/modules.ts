@@ -31,6 +31,13 @@ import {
   type QueueSettings,
 } from '../modules/queue/index.ts';
 import { createRuns, runLoops } from '../modules/runs/index.ts';
+import {
+  changeSchedules,
+  createScheduler,
+  createScheduleReads,
+  schedulerLoops,
+  type Scheduling,
+} from '../modules/scheduler/index.ts';
 import type { Config } from './config.ts';
 
 export interface ModulesDeps {
@@ -44,11 +51,22 @@ export interface ModulesDeps {
   readonly listener: Listener;
   readonly log: Logger;
   readonly loopMetrics: LoopMetrics;
+  /** Told what became of instants of schedules. */
+  readonly countFires?: Scheduling['onFires'];
 }
 
 export type Modules = ReturnType<typeof createModules>;
 
-export function createModules({ config, db, hot, beats, listener, log, loopMetrics }: ModulesDeps) {
+export function createModules({
+  config,
+  db,
+  hot,
+  beats,
+  listener,
+  log,
+  loopMetrics,
+  countFires,
+}: ModulesDeps) {
   const { runs: runSettings, secrets } = config;
   const tokenKey = secrets.run_token[0] ?? '';
   const keyring = secrets.encryption && createKeyring(secrets.encryption);
@@ -86,6 +104,7 @@ export function createModules({ config, db, hot, beats, listener, log, loopMetri
     clock,
     history: createRunHistory(),
     onLimitsChanged: (tx, job) => limits.changed(tx, job),
+    onScheduleChanged: changeSchedules,
     defaults: {
       max_attempts: runSettings.default_max_attempts,
       timeout_secs: runSettings.default_timeout_secs,
@@ -145,6 +164,14 @@ export function createModules({ config, db, hot, beats, listener, log, loopMetri
     waiting,
     settings: { retention_secs: runSettings.event_trigger_retention_secs },
   });
+  const schedules = createScheduleReads({ db, jobs });
+  const scheduler = createScheduler({
+    db: hot,
+    queue,
+    operator,
+    settings: { misfire_grace_ms: runSettings.cron_misfire_grace_ms },
+    onFires: countFires,
+  });
 
   // Heartbeats of endpoints arrive at the API; everything that ends waits runs where the work is done.
   const services: readonly Service[] = [
@@ -162,6 +189,7 @@ export function createModules({ config, db, hot, beats, listener, log, loopMetri
     operator,
     runs,
     events,
+    schedules,
     inRun,
     services,
     engineNeeds: {
@@ -179,6 +207,7 @@ export function createModules({ config, db, hot, beats, listener, log, loopMetri
         ...jobLoops({ ...shared, jobs }),
         ...runLoops({ ...shared, removeOldBatches: runs.removeOldBatches }),
         ...eventLoops({ ...shared, upkeep: eventUpkeep, listener }),
+        ...schedulerLoops({ ...shared, scheduler, listener }),
       ],
     },
   };
