@@ -171,6 +171,7 @@ export function createModules({
     operator,
     settings: { misfire_grace_ms: runSettings.cron_misfire_grace_ms },
     onFires: countFires,
+    onTrouble: (error, job_id) => log.warn({ err: error, job_id }, 'a schedule could not fire'),
   });
 
   // Heartbeats of endpoints arrive at the API; everything that ends waits runs where the work is done.

@@ -1,7 +1,7 @@
 // Takes due schedules and makes their runs. One transaction holds the schedules, claims their instants, inserts the runs
 // and moves the schedules on: whatever stops it, an instant was decided completely or not at all.
 
-import type { Database, Tx } from '../../platform/db/database.ts';
+import { isDatabaseUnavailable, type Database, type Tx } from '../../platform/db/database.ts';
 import { recordAudit } from '../audit/index.ts';
 import { nextFire } from '../jobs/index.ts';
 import {
@@ -19,6 +19,8 @@ import * as store from './store.sql.ts';
 const BATCH = 200;
 /** When to look again at what is due and held by another scheduler. */
 const HELD_MS = 25;
+/** How long a schedule that could not fire is left alone: trying it makes the others of its batch go one by one. */
+const TROUBLED_MS = 30_000;
 const REMOVED = 5_000;
 const REPAIRED = 500;
 /** Instants are kept for as long as anybody may ask what became of them; none comes twice after its schedule moved on. */
@@ -33,6 +35,8 @@ export interface Scheduling {
   readonly operator: Pick<OperatorVerbs, 'cancel'>;
   readonly settings: { readonly misfire_grace_ms: number };
   readonly onFires?: (outcome: Outcome, fires: number) => void;
+  /** A schedule that could not fire although the database is there; it is tried again later. */
+  readonly onTrouble: (error: unknown, job_id: string) => void;
 }
 
 export type Outcome = 'created' | 'held' | 'skipped' | 'missed' | 'refused';
@@ -55,7 +59,10 @@ interface Taken {
 
 export type Scheduler = ReturnType<typeof createScheduler>;
 
-export function createScheduler({ db, queue, operator, settings, onFires }: Scheduling) {
+export function createScheduler({ db, queue, operator, settings, onFires, onTrouble }: Scheduling) {
+  /** Schedules that are left alone, and until when. */
+  const troubled = new Map<string, number>();
+
   /** Asks the rules; a schedule that cannot be read is turned off in sight instead of stopping the others. */
   const judge = async (tx: Tx, due: store.TakeDueSchedulesRow, busy: boolean) => {
     const { job_id, project_id, cron, timezone, overlap_policy } = due;
@@ -152,6 +159,7 @@ export function createScheduler({ db, queue, operator, settings, onFires }: Sche
         limit,
         cancels,
         only_job_id: only_job_id ?? null,
+        except_job_ids: [...troubled.keys()],
       });
       if (taken.length === 0) return { schedules: 0, fires: [] };
       const busy = await busyJobs(
@@ -184,26 +192,43 @@ export function createScheduler({ db, queue, operator, settings, onFires }: Sche
     return schedules;
   };
 
-  /** What fails together is tried one by one, so that one job's trouble holds up no other; the first error is told. */
-  const apart = async (cancels: boolean, cause: unknown): Promise<never> => {
-    for (const { job_id: only_job_id } of await store.listDueJobs(db, { cancels, limit: BATCH }))
-      await fireDue({ limit: 1, cancels, only_job_id }).catch(() => undefined);
-    throw cause;
+  /** What failed together is tried one by one, so that one job's trouble holds up no other. How many worked. */
+  const fireApart = async (cancels: boolean): Promise<number> => {
+    const except_job_ids = [...troubled.keys()];
+    const due = await store.listDueJobs(db, { cancels, except_job_ids, limit: BATCH });
+    let fired = 0;
+    for (const { job_id } of due) {
+      try {
+        fired += await fireDue({ limit: 1, cancels, only_job_id: job_id });
+      } catch (error) {
+        if (isDatabaseUnavailable(error)) throw error;
+        troubled.set(job_id, performance.now() + TROUBLED_MS);
+        onTrouble(error, job_id);
+      }
+    }
+    return fired;
+  };
+
+  const fireAll = async (cancels: boolean, signal: AbortSignal): Promise<void> => {
+    // What is canceled may be many runs: such schedules have a transaction each.
+    const limit = cancels ? 1 : BATCH;
+    while (!signal.aborted) {
+      try {
+        if ((await fireDue({ limit, cancels })) < limit) return;
+      } catch (error) {
+        if (isDatabaseUnavailable(error)) throw error;
+        if ((await fireApart(cancels)) === 0) return;
+      }
+    }
   };
 
   return {
     /** Everything that is due now. `next_ms`: until the next fire. */
     round: async (signal: AbortSignal): Promise<{ next_ms?: number }> => {
-      for (const cancels of [false, true]) {
-        // What is canceled may be many runs: such schedules have a transaction each.
-        const limit = cancels ? 1 : BATCH;
-        let taken = limit;
-        while (taken === limit && !signal.aborted)
-          taken = await fireDue({ limit, cancels }).catch((error: unknown) =>
-            apart(cancels, error),
-          );
-      }
-      const { in_ms } = await store.nextDue(db);
+      const now = performance.now();
+      for (const [job_id, until] of troubled) if (until <= now) troubled.delete(job_id);
+      for (const cancels of [false, true]) await fireAll(cancels, signal);
+      const { in_ms } = await store.nextDue(db, { except_job_ids: [...troubled.keys()] });
       return in_ms === null ? {} : { next_ms: Math.max(in_ms, HELD_MS) };
     },
 

@@ -8,8 +8,8 @@ export interface SchedulerLoopDeps extends LoopDeps {
 }
 
 const HOUR_MS = 3_600_000;
-/** The timer is set for the earliest fire; this is only for what nobody told. */
-const BACKSTOP_MS = 1_000;
+/** The timer is set for the earliest fire, and edits tell; this is only for what nobody told. */
+const BACKSTOP_MS = 5_000;
 
 export const schedulerLoops = ({
   scheduler,

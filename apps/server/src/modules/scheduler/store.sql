@@ -32,20 +32,21 @@ delete from job_schedules where job_id = any (:job_ids::text[]) and project_id =
 select job_id, project_id, cron, timezone, overlap_policy, catchup, next_fire_at as "next_fire_at!", strait_now() as "now!"
   from job_schedules
  where next_fire_at <= strait_now() and (overlap_policy = 'cancel_running') = :cancels::bool
-   and (:only_job_id?::text is null or job_id = :only_job_id)
+   and (:only_job_id?::text is null or job_id = :only_job_id) and job_id <> all (:except_job_ids::text[])
  order by next_fire_at limit :limit::int for no key update skip locked;
 
 -- name: listDueJobs :many
 -- across projects: a loop serves all of them.
 select job_id from job_schedules
  where next_fire_at <= strait_now() and (overlap_policy = 'cancel_running') = :cancels::bool
+   and job_id <> all (:except_job_ids::text[])
  order by next_fire_at limit :limit::int;
 
 -- name: nextDue :one
 -- across projects: a loop serves all of them.
 -- Milliseconds until the earliest fire, negative when it is due; null without any.
 select (extract(epoch from min(next_fire_at) - strait_now()) * 1000)::float8 as "in_ms?"
-  from job_schedules where next_fire_at is not null;
+  from job_schedules where next_fire_at is not null and job_id <> all (:except_job_ids::text[]);
 
 -- name: claimFires :many
 -- across projects: the caller holds the schedules.

@@ -87,6 +87,7 @@ export function removeSchedules(db: Queryable, params: RemoveSchedulesParams): P
 export interface TakeDueSchedulesParams {
   readonly cancels: boolean;
   readonly only_job_id: string | null;
+  readonly except_job_ids: readonly (string | null)[];
   readonly limit: number;
 }
 
@@ -104,8 +105,8 @@ export interface TakeDueSchedulesRow {
 const takeDueSchedulesText = `select job_id, project_id, cron, timezone, overlap_policy, catchup, next_fire_at as "next_fire_at", strait_now() as "now"
   from job_schedules
  where next_fire_at <= strait_now() and (overlap_policy = 'cancel_running') = $1::bool
-   and ($2::text is null or job_id = $2)
- order by next_fire_at limit $3::int for no key update skip locked`;
+   and ($2::text is null or job_id = $2) and job_id <> all ($3::text[])
+ order by next_fire_at limit $4::int for no key update skip locked`;
 
 /**
  * across projects: a loop serves all of them.
@@ -117,6 +118,7 @@ export function takeDueSchedules(db: Queryable, params: TakeDueSchedulesParams):
     values: [
       params.cancels,
       params.only_job_id,
+      params.except_job_ids,
       params.limit,
     ],
   });
@@ -124,6 +126,7 @@ export function takeDueSchedules(db: Queryable, params: TakeDueSchedulesParams):
 
 export interface ListDueJobsParams {
   readonly cancels: boolean;
+  readonly except_job_ids: readonly (string | null)[];
   readonly limit: number;
 }
 
@@ -133,7 +136,8 @@ export interface ListDueJobsRow {
 
 const listDueJobsText = `select job_id from job_schedules
  where next_fire_at <= strait_now() and (overlap_policy = 'cancel_running') = $1::bool
- order by next_fire_at limit $2::int`;
+   and job_id <> all ($2::text[])
+ order by next_fire_at limit $3::int`;
 
 /** across projects: a loop serves all of them. */
 export function listDueJobs(db: Queryable, params: ListDueJobsParams): Promise<ListDueJobsRow[]> {
@@ -141,9 +145,14 @@ export function listDueJobs(db: Queryable, params: ListDueJobsParams): Promise<L
     text: listDueJobsText,
     values: [
       params.cancels,
+      params.except_job_ids,
       params.limit,
     ],
   });
+}
+
+export interface NextDueParams {
+  readonly except_job_ids: readonly (string | null)[];
 }
 
 export interface NextDueRow {
@@ -151,16 +160,16 @@ export interface NextDueRow {
 }
 
 const nextDueText = `select (extract(epoch from min(next_fire_at) - strait_now()) * 1000)::float8 as "in_ms"
-  from job_schedules where next_fire_at is not null`;
+  from job_schedules where next_fire_at is not null and job_id <> all ($1::text[])`;
 
 /**
  * across projects: a loop serves all of them.
  * Milliseconds until the earliest fire, negative when it is due; null without any.
  */
-export function nextDue(db: Queryable): Promise<NextDueRow> {
+export function nextDue(db: Queryable, params: NextDueParams): Promise<NextDueRow> {
   return one<NextDueRow>(db, {
     text: nextDueText,
-    values: [],
+    values: [params.except_job_ids],
   });
 }
 
