@@ -10,12 +10,14 @@ import { projectRoutes } from '../modules/projects/index.ts';
 import { runRoutes } from '../modules/runs/index.ts';
 import { statsRoutes } from '../modules/stats/index.ts';
 import { whyRoutes } from '../modules/why/index.ts';
+import { scheduleRoutes } from '../modules/scheduler/index.ts';
 import type { Modules } from './modules.ts';
 
 export const bindingsOf = (modules: Modules): readonly Binding<AnyCaller, ProjectScope>[] => [
   ...projectRoutes(modules.projects),
   ...apiKeyRoutes(modules.access.keys),
   ...jobRoutes(modules.jobs),
+  ...scheduleRoutes(modules.schedules),
   ...runRoutes(modules.runs),
   ...eventRoutes(modules.events),
   ...statsRoutes(modules.stats, modules.whatIf),

@@ -83,6 +83,11 @@ export function compose(options: ComposeOptions) {
   const beats = createDatabase({ ...limits, application_name: `strait-${mode}-beat`, max: 1 });
   const listener = createListener({ url, application_name: `strait-${mode}-listen`, onError });
 
+  const firesTotal = metrics.counter({
+    name: 'schedule_fires_total',
+    help: 'Instants of schedules by what became of them',
+    labels: ['outcome'],
+  });
   const modules = createModules({
     config,
     db,
@@ -91,6 +96,7 @@ export function compose(options: ComposeOptions) {
     listener,
     log,
     loopMetrics: createLoopMetrics(metrics),
+    countFires: (outcome, fires) => firesTotal.inc({ outcome }, fires),
   });
   const engine =
     mode === 'api'

@@ -355,6 +355,13 @@ export const variables = {
       max: '3650d',
       description: 'How long waits for events are kept after they ended.',
     }),
+    cron_misfire_grace_ms: duration('CRON_MISFIRE_GRACE', 'ms', {
+      default: '5m',
+      min: '1m',
+      max: '24h',
+      description:
+        'How late the latest missed fire of a schedule is still made up for (`cron_catchup: latest`).',
+    }),
     dead_letter_retention_secs: duration('DLQ_RETENTION', 'secs', {
       default: '90d',
       min: '1h',

@@ -33,6 +33,13 @@ import {
 import { createRuns, runLoops } from '../modules/runs/index.ts';
 import { createStats, createWhatIf, statsLoops } from '../modules/stats/index.ts';
 import { createWhy } from '../modules/why/index.ts';
+import {
+  changeSchedules,
+  createScheduler,
+  createScheduleReads,
+  schedulerLoops,
+  type Scheduling,
+} from '../modules/scheduler/index.ts';
 import type { Config } from './config.ts';
 
 export interface ModulesDeps {
@@ -46,11 +53,22 @@ export interface ModulesDeps {
   readonly listener: Listener;
   readonly log: Logger;
   readonly loopMetrics: LoopMetrics;
+  /** Told what became of instants of schedules. */
+  readonly countFires?: Scheduling['onFires'];
 }
 
 export type Modules = ReturnType<typeof createModules>;
 
-export function createModules({ config, db, hot, beats, listener, log, loopMetrics }: ModulesDeps) {
+export function createModules({
+  config,
+  db,
+  hot,
+  beats,
+  listener,
+  log,
+  loopMetrics,
+  countFires,
+}: ModulesDeps) {
   const { runs: runSettings, secrets } = config;
   const tokenKey = secrets.run_token[0] ?? '';
   const keyring = secrets.encryption && createKeyring(secrets.encryption);
@@ -88,6 +106,7 @@ export function createModules({ config, db, hot, beats, listener, log, loopMetri
     clock,
     history: createRunHistory(),
     onLimitsChanged: (tx, job) => limits.changed(tx, job),
+    onScheduleChanged: changeSchedules,
     defaults: {
       max_attempts: runSettings.default_max_attempts,
       timeout_secs: runSettings.default_timeout_secs,
@@ -147,6 +166,15 @@ export function createModules({ config, db, hot, beats, listener, log, loopMetri
     waiting,
     settings: { retention_secs: runSettings.event_trigger_retention_secs },
   });
+  const schedules = createScheduleReads({ db, jobs });
+  const scheduler = createScheduler({
+    db: hot,
+    queue,
+    operator,
+    settings: { misfire_grace_ms: runSettings.cron_misfire_grace_ms },
+    onFires: countFires,
+    onTrouble: (error, job_id) => log.warn({ err: error, job_id }, 'a schedule could not fire'),
+  });
 
   // 6 insight
   const stats = createStats({ db, findJob: jobs.findForTrigger });
@@ -174,6 +202,7 @@ export function createModules({ config, db, hot, beats, listener, log, loopMetri
     operator,
     runs,
     events,
+    schedules,
     inRun,
     stats,
     whatIf,
@@ -195,6 +224,7 @@ export function createModules({ config, db, hot, beats, listener, log, loopMetri
         ...runLoops({ ...shared, removeOldBatches: runs.removeOldBatches }),
         ...eventLoops({ ...shared, upkeep: eventUpkeep, listener }),
         ...statsLoops({ ...shared, stats }),
+        ...schedulerLoops({ ...shared, scheduler, listener }),
       ],
     },
   };

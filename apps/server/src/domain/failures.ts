@@ -56,6 +56,7 @@ export const failures = {
   invalid_url: refuse(400, 'the URL is not allowed'),
   job_not_found: refuse(404, 'job not found'),
   job_version_not_found: refuse(404, 'job version not found'),
+  schedule_not_found: refuse(404, 'the job has no cron expression'),
   job_group_not_found: refuse(404, 'job group not found'),
   job_slug_taken: refuse(409, 'another job of the project has this slug'),
   job_has_active_runs: refuse(409, 'the job has active runs'),

@@ -45,6 +45,7 @@ export const differences: readonly Difference[] = [
     lines: [
       'CreateJobRequest.*: added',
       'UpdateJobRequest.*: added',
+      'Job.cron_catchup: added',
       'Job.cron_overlap_policy: added',
       'Job.on_complete_trigger_job: added',
       'Job.on_failure_*: added',
@@ -231,6 +232,7 @@ export const additional: Readonly<Record<string, string>> = {
   getV1ProjectsByProjectID: 'Platform §2',
   postV1JobsByJobIDPause: 'Engine §1.1: one job can be held',
   postV1JobsByJobIDResume: 'Engine §1.1',
+  getV1JobsByJobIDSchedule: 'Engine §11.2: what fires next, and what became of the last fires',
   getReferenceOpenapiJson: 'The document in the format tools read',
   getReferenceAsset: 'What the rendered reference consists of',
 };

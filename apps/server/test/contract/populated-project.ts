@@ -68,6 +68,7 @@ async function populateProject(
     slug: `job-${marker}`,
     description: marker,
     endpoint_url: 'http://127.0.0.1:9999/work',
+    cron: '0 0 29 2 *',
     tags: { team: marker },
   });
   const job_id = String(job['id']);

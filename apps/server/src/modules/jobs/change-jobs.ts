@@ -5,6 +5,7 @@ import { Failure } from '../../platform/failure.ts';
 import type { ProjectScope } from '../access/index.ts';
 import { recordAudit, type AuditSource } from '../audit/index.ts';
 import { slugTaken } from './create-jobs.ts';
+import { SCHEDULE_SETTINGS, type ScheduleReaction } from './schedule-reaction.ts';
 import {
   changedParts,
   failureOf,
@@ -23,6 +24,7 @@ export interface Changing {
   readonly judges: Judges;
   readonly secrets: JobSecrets;
   readonly onLimitsChanged: LimitsReaction;
+  readonly onScheduleChanged: ScheduleReaction;
 }
 
 /** In the transaction that changed how many runs of a job may be in flight. */
@@ -37,7 +39,7 @@ export type UpdateInput = RequestFields &
   SecretInput & { readonly version_id?: string | undefined };
 
 export async function updateJob(
-  { db, judges, secrets, onLimitsChanged }: Changing,
+  { db, judges, secrets, onLimitsChanged, onScheduleChanged }: Changing,
   project: ProjectScope,
   by: AuditSource,
   job: string,
@@ -69,6 +71,9 @@ export async function updateJob(
       changes: { ...changes, ...sealed },
     });
     if (!row) throw versionConflict(null);
+    // Schedules first: who fires one holds it while he waits for slots.
+    if (SCHEDULE_SETTINGS.some((setting) => row[setting] !== current[setting]))
+      await onScheduleChanged(tx, project, [row]);
     if (LIMITS.some((limit) => row[limit] !== current[limit])) await onLimitsChanged(tx, key);
     if (row.enabled && !current.enabled) await store.wakePromoter(tx);
     await recordAudit(tx, project, by, {
@@ -112,7 +117,7 @@ export function setPaused(
 
 /** How many of the jobs exist, whether they had to be changed or not. */
 export function setEnabled(
-  { db }: Changing,
+  { db, onScheduleChanged }: Changing,
   project: ProjectScope,
   by: AuditSource,
   refs: readonly string[],
@@ -125,8 +130,11 @@ export function setEnabled(
       enabled,
       actor_id: by.actor_id,
     });
-    const changed = rows.filter(({ was_enabled }) => was_enabled !== enabled).map(({ id }) => id);
+    const others = rows.filter(({ was_enabled }) => was_enabled !== enabled);
+    const changed = others.map(({ id }) => id);
     if (changed.length === 0) return rows.length;
+    const scheduled = others.filter(({ cron }) => cron !== null);
+    if (scheduled.length > 0) await onScheduleChanged(tx, project, scheduled);
     if (enabled) await store.wakePromoter(tx);
     await recordAudit(tx, project, by, {
       action: enabled ? 'job.batch_enabled' : 'job.batch_disabled',

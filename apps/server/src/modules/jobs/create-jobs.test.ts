@@ -29,6 +29,7 @@ describe('creating and listing jobs', () => {
       retry_priority_boost: 1,
       version: 1,
       version_policy: 'pin',
+      cron_catchup: 'latest',
       cron_overlap_policy: 'allow',
       execution_mode: 'http',
       created_by: 'internal',

@@ -10,6 +10,7 @@ import {
   type RequestFields,
 } from './definition.ts';
 import { referenceProblems } from './references.ts';
+import type { ScheduleReaction } from './schedule-reaction.ts';
 import type { JobSecrets, SecretInput } from './secrets.ts';
 import type { JobSettings } from './settings.ts';
 import * as store from './store.sql.ts';
@@ -18,6 +19,7 @@ export interface Creating {
   readonly db: Database;
   readonly judges: Judges;
   readonly secrets: JobSecrets;
+  readonly onScheduleChanged: ScheduleReaction;
 }
 
 /** A request for a job, with the path under which its fields stand in the body. */
@@ -35,7 +37,7 @@ interface Accepted extends NewJob {
 
 /** One outcome per request, in order. Those accepted come into being together. */
 export async function createAll(
-  { db, judges, secrets }: Creating,
+  { db, judges, secrets, onScheduleChanged }: Creating,
   project: ProjectScope,
   by: AuditSource,
   requests: readonly NewJob[],
@@ -64,6 +66,8 @@ export async function createAll(
       rows.length === 0
         ? []
         : await store.insertJobs(tx, { ...project, actor_id: by.actor_id, rows });
+    const scheduled = created.filter(({ cron }) => cron !== null);
+    if (scheduled.length > 0) await onScheduleChanged(tx, project, scheduled);
     const byId = new Map(created.map((row) => [row.id, row]));
     for (const [position, { index, at, settings }] of candidates.entries()) {
       const row = byId.get(rows[position]?.id ?? '');

@@ -5,7 +5,9 @@
 export { createJobs, type Jobs, type JobsDependencies } from './service.ts';
 export { jobLoops } from './loops.ts';
 export { jobRoutes } from './routes.ts';
-export { Job } from './schemas.ts';
+export { nextFire, nextFires } from './cron-times.ts';
+export { Catchup, Job, OverlapPolicy } from './schemas.ts';
+export type { JobSchedule, ScheduleReaction } from './schedule-reaction.ts';
 export type { JobView } from './view.ts';
 export type { JobConfig, TriggerJob } from './types.ts';
 export type { HealthFacts, JobHistory, JobKey } from './history.ts';

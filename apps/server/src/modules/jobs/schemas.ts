@@ -39,7 +39,8 @@ export const RateLimitKey = z
 
 const strategies = ['exponential', 'linear', 'fixed', 'custom'] as const;
 const VersionPolicy = z.enum(['pin', 'latest', 'minor']);
-const OverlapPolicy = z.enum(['allow', 'skip', 'cancel_running']);
+export const OverlapPolicy = z.enum(['allow', 'skip', 'cancel_running']);
+export const Catchup = z.enum(['none', 'latest', 'all']);
 const secret = z
   .string()
   .max(1024)
@@ -74,6 +75,10 @@ const settings = {
   default_run_metadata: RunMetadata.nullish(),
   skip_if_running: z.boolean().nullish(),
   cron_overlap_policy: OverlapPolicy.nullish(),
+  cron_catchup: Catchup.nullish().meta({
+    description:
+      'What to do about fires that nobody was there for: nothing, the latest one (default), or all, at most 10.',
+  }),
   debounce_window_secs: seconds.nullish(),
   batch_window_secs: seconds.nullish(),
   batch_max_size: count.nullish(),
@@ -192,6 +197,7 @@ const described = {
   backwards_compatible: omitEmpty(z.boolean()),
   skip_if_running: omitEmpty(z.boolean()),
   cron_overlap_policy: omitEmpty(OverlapPolicy),
+  cron_catchup: omitEmpty(Catchup),
   result_schema: omitEmpty(json),
   debounce_window_secs: omitEmpty(z.int()),
   batch_window_secs: omitEmpty(z.int()),

@@ -23,6 +23,7 @@ import { resolveName, type ResolveName } from './endpoint-check.ts';
 import type { JobHistory } from './history.ts';
 import { createExecutionConfigs, createTriggerLookup } from './live-settings.ts';
 import { healthScore, healthWindows } from './rules.ts';
+import type { ScheduleReaction } from './schedule-reaction.ts';
 import { createSchemaChecks } from './schema-check.ts';
 import type { CloneJobRequest, CreateJobRequest } from './schemas.ts';
 import { createJobSecrets } from './secrets.ts';
@@ -39,9 +40,11 @@ export interface JobsDependencies {
   readonly history: JobHistory;
   /** How names of endpoints are looked up when a job is saved; default: the system's resolver. */
   readonly resolve?: ResolveName;
-  /** Defaults of this installation, on top of the built-in ones. */
   /** Default: nothing else keeps count of limits. */
   readonly onLimitsChanged?: LimitsReaction;
+  /** Default: nobody triggers jobs by themselves. */
+  readonly onScheduleChanged?: ScheduleReaction;
+  /** Defaults of this installation, on top of the built-in ones. */
   readonly defaults?: Partial<Pick<OptionalSettings, 'max_attempts' | 'timeout_secs'>>;
 }
 
@@ -68,6 +71,7 @@ export function createJobs({
   resolve,
   defaults,
   onLimitsChanged = async () => {},
+  onScheduleChanged = async () => {},
 }: JobsDependencies) {
   const schemas = createSchemaChecks(clock);
   const secrets = createJobSecrets(keyring);
@@ -77,6 +81,7 @@ export function createJobs({
     history,
     secrets,
     onLimitsChanged,
+    onScheduleChanged,
     judges: { endpoints, schemas, defaults: { ...defaultSettings, ...defaults } },
   };
 

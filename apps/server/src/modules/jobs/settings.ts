@@ -36,6 +36,7 @@ type SettingName =
   | 'timezone'
   | 'execution_window_cron'
   | 'cron_overlap_policy'
+  | 'cron_catchup'
   | 'skip_if_running'
   | 'on_complete_trigger_workflow'
   | 'on_complete_trigger_job'
@@ -85,6 +86,7 @@ export const defaultSettings: OptionalSettings = {
   timezone: null,
   execution_window_cron: null,
   cron_overlap_policy: 'allow',
+  cron_catchup: 'latest',
   skip_if_running: false,
   on_complete_trigger_workflow: null,
   on_complete_trigger_job: null,

@@ -15,7 +15,7 @@ insert into jobs (id, project_id, version_id, created_by, updated_by,
        poison_pill_threshold, max_concurrency, max_concurrency_per_key, rate_limit_max,
        rate_limit_window_secs, rate_limit_keys, dedup_window_secs, debounce_window_secs,
        batch_window_secs, batch_max_size, cron, timezone, execution_window_cron, cron_overlap_policy,
-       skip_if_running, on_complete_trigger_workflow, on_complete_trigger_job,
+       cron_catchup, skip_if_running, on_complete_trigger_workflow, on_complete_trigger_job,
        on_complete_payload_mapping, on_failure_trigger_workflow, on_failure_trigger_job,
        on_failure_payload_mapping, webhook_url, dlq_alert_threshold, queue_depth_alert_threshold,
        version_policy, backwards_compatible, endpoint_signing_secret_enc, webhook_secret)
@@ -26,7 +26,7 @@ select r.id, :project_id, r.version_id, :actor_id::text, :actor_id::text,
        r.retry_delays_secs, r.retry_priority_boost, r.poison_pill_threshold, r.max_concurrency,
        r.max_concurrency_per_key, r.rate_limit_max, r.rate_limit_window_secs, r.rate_limit_keys,
        r.dedup_window_secs, r.debounce_window_secs, r.batch_window_secs, r.batch_max_size, r.cron,
-       r.timezone, r.execution_window_cron, r.cron_overlap_policy, r.skip_if_running,
+       r.timezone, r.execution_window_cron, r.cron_overlap_policy, r.cron_catchup, r.skip_if_running,
        r.on_complete_trigger_workflow, r.on_complete_trigger_job, r.on_complete_payload_mapping,
        r.on_failure_trigger_workflow, r.on_failure_trigger_job, r.on_failure_payload_mapping,
        r.webhook_url, r.dlq_alert_threshold, r.queue_depth_alert_threshold, r.version_policy,
@@ -105,7 +105,7 @@ update jobs j
        poison_pill_threshold, max_concurrency, max_concurrency_per_key, rate_limit_max,
        rate_limit_window_secs, rate_limit_keys, dedup_window_secs, debounce_window_secs,
        batch_window_secs, batch_max_size, cron, timezone, execution_window_cron, cron_overlap_policy,
-       skip_if_running, on_complete_trigger_workflow, on_complete_trigger_job,
+       cron_catchup, skip_if_running, on_complete_trigger_workflow, on_complete_trigger_job,
        on_complete_payload_mapping, on_failure_trigger_workflow, on_failure_trigger_job,
        on_failure_payload_mapping, webhook_url, dlq_alert_threshold, queue_depth_alert_threshold,
        version_policy, backwards_compatible, endpoint_signing_secret_enc, webhook_secret) =
@@ -115,7 +115,7 @@ update jobs j
        r.retry_delays_secs, r.retry_priority_boost, r.poison_pill_threshold, r.max_concurrency,
        r.max_concurrency_per_key, r.rate_limit_max, r.rate_limit_window_secs, r.rate_limit_keys,
        r.dedup_window_secs, r.debounce_window_secs, r.batch_window_secs, r.batch_max_size, r.cron,
-       r.timezone, r.execution_window_cron, r.cron_overlap_policy, r.skip_if_running,
+       r.timezone, r.execution_window_cron, r.cron_overlap_policy, r.cron_catchup, r.skip_if_running,
        r.on_complete_trigger_workflow, r.on_complete_trigger_job, r.on_complete_payload_mapping,
        r.on_failure_trigger_workflow, r.on_failure_trigger_job, r.on_failure_payload_mapping,
        r.webhook_url, r.dlq_alert_threshold, r.queue_depth_alert_threshold, r.version_policy,
@@ -144,7 +144,7 @@ update jobs j
        updated_by = case when j.enabled = :enabled then j.updated_by else :actor_id::text end,
        updated_at = case when j.enabled = :enabled then j.updated_at else strait_now() end
   from mine where j.id = mine.id and j.project_id = :project_id
-returning j.id, old.enabled as "was_enabled!";
+returning j.id, old.enabled as "was_enabled!", j.enabled, j.cron, j.timezone, j.cron_overlap_policy, j.cron_catchup;
 
 -- name: wakePromoter :one
 -- Parked runs of a job that may run again are looked at when this commits.

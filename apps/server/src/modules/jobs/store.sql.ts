@@ -64,7 +64,7 @@ export interface InsertJobsRow {
   readonly timezone: string | null;
   readonly execution_window_cron: string | null;
   readonly cron_overlap_policy: string;
-  readonly cron_catchup: string | null;
+  readonly cron_catchup: string;
   readonly skip_if_running: boolean;
   readonly on_complete_trigger_workflow: string | null;
   readonly on_complete_trigger_job: string | null;
@@ -94,7 +94,7 @@ const insertJobsText = `insert into jobs (id, project_id, version_id, created_by
        poison_pill_threshold, max_concurrency, max_concurrency_per_key, rate_limit_max,
        rate_limit_window_secs, rate_limit_keys, dedup_window_secs, debounce_window_secs,
        batch_window_secs, batch_max_size, cron, timezone, execution_window_cron, cron_overlap_policy,
-       skip_if_running, on_complete_trigger_workflow, on_complete_trigger_job,
+       cron_catchup, skip_if_running, on_complete_trigger_workflow, on_complete_trigger_job,
        on_complete_payload_mapping, on_failure_trigger_workflow, on_failure_trigger_job,
        on_failure_payload_mapping, webhook_url, dlq_alert_threshold, queue_depth_alert_threshold,
        version_policy, backwards_compatible, endpoint_signing_secret_enc, webhook_secret)
@@ -105,7 +105,7 @@ select r.id, $1, r.version_id, $2::text, $2::text,
        r.retry_delays_secs, r.retry_priority_boost, r.poison_pill_threshold, r.max_concurrency,
        r.max_concurrency_per_key, r.rate_limit_max, r.rate_limit_window_secs, r.rate_limit_keys,
        r.dedup_window_secs, r.debounce_window_secs, r.batch_window_secs, r.batch_max_size, r.cron,
-       r.timezone, r.execution_window_cron, r.cron_overlap_policy, r.skip_if_running,
+       r.timezone, r.execution_window_cron, r.cron_overlap_policy, r.cron_catchup, r.skip_if_running,
        r.on_complete_trigger_workflow, r.on_complete_trigger_job, r.on_complete_payload_mapping,
        r.on_failure_trigger_workflow, r.on_failure_trigger_job, r.on_failure_payload_mapping,
        r.webhook_url, r.dlq_alert_threshold, r.queue_depth_alert_threshold, r.version_policy,
@@ -204,7 +204,7 @@ export interface FindJobRow {
   readonly timezone: string | null;
   readonly execution_window_cron: string | null;
   readonly cron_overlap_policy: string;
-  readonly cron_catchup: string | null;
+  readonly cron_catchup: string;
   readonly skip_if_running: boolean;
   readonly on_complete_trigger_workflow: string | null;
   readonly on_complete_trigger_job: string | null;
@@ -284,7 +284,7 @@ export interface LockJobRow {
   readonly timezone: string | null;
   readonly execution_window_cron: string | null;
   readonly cron_overlap_policy: string;
-  readonly cron_catchup: string | null;
+  readonly cron_catchup: string;
   readonly skip_if_running: boolean;
   readonly on_complete_trigger_workflow: string | null;
   readonly on_complete_trigger_job: string | null;
@@ -399,7 +399,7 @@ export interface ListJobsRow {
   readonly timezone: string | null;
   readonly execution_window_cron: string | null;
   readonly cron_overlap_policy: string;
-  readonly cron_catchup: string | null;
+  readonly cron_catchup: string;
   readonly skip_if_running: boolean;
   readonly on_complete_trigger_workflow: string | null;
   readonly on_complete_trigger_job: string | null;
@@ -494,7 +494,7 @@ export interface UpdateJobRow {
   readonly timezone: string | null;
   readonly execution_window_cron: string | null;
   readonly cron_overlap_policy: string;
-  readonly cron_catchup: string | null;
+  readonly cron_catchup: string;
   readonly skip_if_running: boolean;
   readonly on_complete_trigger_workflow: string | null;
   readonly on_complete_trigger_job: string | null;
@@ -551,7 +551,7 @@ update jobs j
        poison_pill_threshold, max_concurrency, max_concurrency_per_key, rate_limit_max,
        rate_limit_window_secs, rate_limit_keys, dedup_window_secs, debounce_window_secs,
        batch_window_secs, batch_max_size, cron, timezone, execution_window_cron, cron_overlap_policy,
-       skip_if_running, on_complete_trigger_workflow, on_complete_trigger_job,
+       cron_catchup, skip_if_running, on_complete_trigger_workflow, on_complete_trigger_job,
        on_complete_payload_mapping, on_failure_trigger_workflow, on_failure_trigger_job,
        on_failure_payload_mapping, webhook_url, dlq_alert_threshold, queue_depth_alert_threshold,
        version_policy, backwards_compatible, endpoint_signing_secret_enc, webhook_secret) =
@@ -561,7 +561,7 @@ update jobs j
        r.retry_delays_secs, r.retry_priority_boost, r.poison_pill_threshold, r.max_concurrency,
        r.max_concurrency_per_key, r.rate_limit_max, r.rate_limit_window_secs, r.rate_limit_keys,
        r.dedup_window_secs, r.debounce_window_secs, r.batch_window_secs, r.batch_max_size, r.cron,
-       r.timezone, r.execution_window_cron, r.cron_overlap_policy, r.skip_if_running,
+       r.timezone, r.execution_window_cron, r.cron_overlap_policy, r.cron_catchup, r.skip_if_running,
        r.on_complete_trigger_workflow, r.on_complete_trigger_job, r.on_complete_payload_mapping,
        r.on_failure_trigger_workflow, r.on_failure_trigger_job, r.on_failure_payload_mapping,
        r.webhook_url, r.dlq_alert_threshold, r.queue_depth_alert_threshold, r.version_policy,
@@ -635,7 +635,7 @@ export interface SetJobPausedRow {
   readonly timezone: string | null;
   readonly execution_window_cron: string | null;
   readonly cron_overlap_policy: string;
-  readonly cron_catchup: string | null;
+  readonly cron_catchup: string;
   readonly skip_if_running: boolean;
   readonly on_complete_trigger_workflow: string | null;
   readonly on_complete_trigger_job: string | null;
@@ -685,6 +685,11 @@ export interface SetJobsEnabledParams {
 export interface SetJobsEnabledRow {
   readonly id: string;
   readonly was_enabled: boolean;
+  readonly enabled: boolean;
+  readonly cron: string | null;
+  readonly timezone: string | null;
+  readonly cron_overlap_policy: string;
+  readonly cron_catchup: string;
 }
 
 const setJobsEnabledText = `with mine as materialized (
@@ -697,7 +702,7 @@ update jobs j
        updated_by = case when j.enabled = $3 then j.updated_by else $4::text end,
        updated_at = case when j.enabled = $3 then j.updated_at else strait_now() end
   from mine where j.id = mine.id and j.project_id = $1
-returning j.id, old.enabled as "was_enabled"`;
+returning j.id, old.enabled as "was_enabled", j.enabled, j.cron, j.timezone, j.cron_overlap_policy, j.cron_catchup`;
 
 /** In one order everywhere, so that two calls do not deadlock. */
 export function setJobsEnabled(db: Queryable, params: SetJobsEnabledParams): Promise<SetJobsEnabledRow[]> {
@@ -877,7 +882,7 @@ export interface ListJobVersionsRow {
   readonly timezone: string | null;
   readonly execution_window_cron: string | null;
   readonly cron_overlap_policy: string;
-  readonly cron_catchup: string | null;
+  readonly cron_catchup: string;
   readonly skip_if_running: boolean;
   readonly on_complete_trigger_workflow: string | null;
   readonly on_complete_trigger_job: string | null;
@@ -959,7 +964,7 @@ export interface FindJobVersionRow {
   readonly timezone: string | null;
   readonly execution_window_cron: string | null;
   readonly cron_overlap_policy: string;
-  readonly cron_catchup: string | null;
+  readonly cron_catchup: string;
   readonly skip_if_running: boolean;
   readonly on_complete_trigger_workflow: string | null;
   readonly on_complete_trigger_job: string | null;

@@ -19,6 +19,7 @@ export { createOperatorVerbs, type LeftReaction, type OperatorVerbs } from './op
 export { leases, leaseState, type Lease, type LeaseState, type RunClaim } from './lease/lease.ts';
 export { createWaitingVerbs, type WaitingVerbs } from './waiting/verbs.ts';
 export { createLimits, type Limits } from './limits/limits.ts';
+export { busyJobs, cancelOthers } from './overlap/overlap.ts';
 export { createPromoter, type Promoter } from './limits/promoter.ts';
 export { createRetention, type Retention, type RetentionSettings } from './retention/retention.ts';
 export { createRunHistory } from './history/history.ts';

@@ -41,6 +41,15 @@ test('a loop runs at once, then after its pause', async (t) => {
   await until(() => rounds() >= 3);
 });
 
+test('a round that knows when work falls due has the next one then, not after the whole pause', async (t) => {
+  const began = performance.now();
+  const { loop: made, rounds } = counted(t, { run: async () => ({ next_ms: 40 }) });
+  await made.start();
+  await until(() => rounds() === 3);
+  const took = performance.now() - began;
+  assert.ok(took >= 78, `two pauses took ${took} ms`);
+});
+
 test('a loop rests in proportion to its rounds, also to those that fail or have more to do', async (t) => {
   const pauses: number[] = [];
   const ends: number[] = [];

@@ -15,13 +15,21 @@ export interface LoopOptions {
   readonly wake?: (wake: () => void) => () => void;
   /** Spreads `every_ms` by up to this share either way, so that processes do not march in step. Default 0.1. */
   readonly jitter?: number;
-  /** `again` starts the next round at once: there was more than one round could take. */
-  readonly run: (signal: AbortSignal) => Promise<{ readonly again?: boolean } | void>;
+  /**
+   * `again` starts the next round at once: there was more than one round could take. `next_ms` starts it that soon, to
+   * the millisecond: work is known to fall due then.
+   */
+  readonly run: (signal: AbortSignal) => Promise<RoundResult | void>;
   /** Told about every failed round; the loop itself goes on. */
   readonly on_error?: (error: unknown, failure: LoopFailure) => void;
   /** Once per cluster: rounds run only while this process holds the lease, and are aborted when it is lost. */
   readonly leader?: Leader;
   readonly metrics?: LoopMetrics;
+}
+
+export interface RoundResult {
+  readonly again?: boolean;
+  readonly next_ms?: number;
 }
 
 /** What loops of one process have in common. */
@@ -69,19 +77,19 @@ export function loop(options: LoopOptions): Loop {
   }
 
   /** Never two rounds at once: each waits for the one before it, however it ended. */
-  function enter(signal: AbortSignal): Promise<boolean> {
+  function enter(signal: AbortSignal): Promise<RoundResult> {
     const mine = round.then(() => measured(signal));
     round = mine.catch(() => {});
     return mine;
   }
 
-  async function measured(signal: AbortSignal): Promise<boolean> {
+  async function measured(signal: AbortSignal): Promise<RoundResult> {
     const began = performance.now();
     let outcome: 'ok' | 'failed' = 'failed';
     try {
       const result = await run(signal);
       outcome = 'ok';
-      return result?.again === true;
+      return result ?? {};
     } finally {
       options.metrics?.observe(name, performance.now() - began, outcome);
     }
@@ -90,23 +98,23 @@ export function loop(options: LoopOptions): Loop {
   /** How long to pause after this round. */
   async function tick(): Promise<number> {
     const tenure = leader?.tenure();
-    if (leader && !tenure) return every_ms;
+    if (leader && !tenure) return spread(every_ms);
     const began = performance.now();
     const rest = (): number => options.rest_ms?.(performance.now() - began) ?? 0;
     const signal = tenure ? AbortSignal.any([ended.signal, tenure.signal]) : ended.signal;
     try {
-      const again = await enter(signal);
+      const { again, next_ms = Infinity } = await enter(signal);
       failures = 0;
-      return Math.max(again ? 0 : every_ms, rest());
+      return Math.max(again ? 0 : Math.min(spread(every_ms), next_ms), rest());
     } catch (error) {
       // Work that was told to stop and says so has not failed.
-      if (signal.aborted) return every_ms;
+      if (signal.aborted) return spread(every_ms);
       failures += 1;
       lastError = error;
       const back_off_ms = Math.min(FIRST_BACK_OFF_MS * 2 ** (failures - 1), MAX_BACK_OFF_MS);
       const retry_in_ms = Math.max(back_off_ms, rest());
       options.on_error?.(error, { loop: name, consecutive: failures, retry_in_ms });
-      return retry_in_ms;
+      return spread(retry_in_ms);
     }
   }
 
@@ -115,7 +123,7 @@ export function loop(options: LoopOptions): Loop {
       woken = false;
       const ms = await tick();
       // A failing round waits its back-off out even when woken: a storm of wakes must not become a storm of errors.
-      if (ms > 0 && (failures > 0 || !woken)) await pause(spread(ms));
+      if (ms > 0 && (failures > 0 || !woken)) await pause(ms);
       else await new Promise(setImmediate);
     }
   }
