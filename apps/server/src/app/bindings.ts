@@ -5,8 +5,9 @@ import type { AnyCaller, ProjectScope } from '../domain/caller.ts';
 import { apiKeyRoutes } from '../modules/access/index.ts';
 import { eventRoutes } from '../modules/events/index.ts';
 import { inRunRoutes } from '../modules/in-run/index.ts';
-import { jobRoutes } from '../modules/jobs/index.ts';
+import { dependencyRoutes, groupRoutes, jobRoutes } from '../modules/jobs/index.ts';
 import { projectRoutes } from '../modules/projects/index.ts';
+import { relationRoutes } from '../modules/relations/index.ts';
 import { runRoutes } from '../modules/runs/index.ts';
 import type { Modules } from './modules.ts';
 
@@ -14,7 +15,10 @@ export const bindingsOf = (modules: Modules): readonly Binding<AnyCaller, Projec
   ...projectRoutes(modules.projects),
   ...apiKeyRoutes(modules.access.keys),
   ...jobRoutes(modules.jobs),
+  ...groupRoutes(modules.groups),
+  ...dependencyRoutes(modules.dependencies),
   ...runRoutes(modules.runs),
+  ...relationRoutes(modules.dependencyReads),
   ...eventRoutes(modules.events),
   ...inRunRoutes(modules.inRun),
 ];

@@ -5,6 +5,11 @@
 export { createJobs, type Jobs, type JobsDependencies } from './service.ts';
 export { jobLoops } from './loops.ts';
 export { jobRoutes } from './routes.ts';
+export { createGroups, type Groups } from './groups/service.ts';
+export { groupRoutes } from './groups/routes.ts';
+export { JobDependency } from './dependencies/contract.ts';
+export { createDependencies, dependencyView, type Dependencies } from './dependencies/service.ts';
+export { dependencyRoutes } from './dependencies/routes.ts';
 export { Job } from './schemas.ts';
 export type { JobView } from './view.ts';
 export type { JobConfig, TriggerJob } from './types.ts';
