@@ -60,13 +60,13 @@ export function createEndings({
     markRecent: async (): Promise<void> => void (await store.markRecent(db)),
 
     /** Lets runs go whose dependencies are met; `again`: there may be more. */
-    judge: (): Promise<{ again: boolean; released: string[] }> =>
+    judge: (): Promise<{ again: boolean }> =>
       db.transaction(async (tx) => {
         const found = await store.lockUnchecked(tx, { limit: JUDGED });
-        if (found.length === 0) return { again: false, released: [] };
+        if (found.length === 0) return { again: false };
         const run_ids = found.map(({ run_id }) => run_id);
-        const released = await store.judgeDependents(tx, { run_ids, aging_ms });
-        return { again: found.length === JUDGED, released: released.map(({ id }) => id) };
+        await store.judgeDependents(tx, { run_ids, aging_ms });
+        return { again: found.length === JUDGED };
       }),
   };
 }
