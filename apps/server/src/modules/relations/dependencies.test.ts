@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { runActions } from '../../../test/run-actions.ts';
+import { until } from '../../../test/until.ts';
 import { upkeepOf } from '../../../test/upkeep.ts';
+import * as endingsStore from '../queue/endings/store.sql.ts';
 
 let on: Awaited<ReturnType<typeof runActions>>;
 
@@ -284,6 +286,50 @@ describe('dependencies between jobs', () => {
       second,
     );
     assert.equal(open, 0, 'keys the engine gave say nothing about what belongs together');
+  });
+
+  it('never miss an end that was acted on before the parked run was visible', async () => {
+    const [first, second] = await pair();
+    const { hot } = on.app.composition;
+    const [of] = await on.app.sql<{ id: string }>('select id from jobs where slug = $1', second);
+    const { project_id } = on.project;
+    const id = await hot.transaction(async (tx) => {
+      const run = { job_id: of?.id ?? '', project_id, payload: '{}', priority: 0 };
+      const [made] = await on.queue.enqueueMany([run], tx);
+      assert.ok(made?.outcome === 'created');
+      assert.equal(made.status, 'waiting');
+      await end(first, 'completed');
+      await settle();
+      return made.id;
+    });
+    assert.equal(await status(id), 'waiting');
+    await settle();
+    assert.equal(await status(id), 'queued');
+  });
+
+  it('never miss an end that comes while the run is judged', async () => {
+    const [first, second] = await pair();
+    const id = await on.run(second);
+    const { hot, modules } = on.app.composition;
+    let marking: Promise<unknown> | undefined;
+    await hot.transaction(async (tx) => {
+      await endingsStore.lockUnchecked(tx, { limit: 1000 });
+      await endingsStore.judgeDependents(tx, { run_ids: [id], aging_ms: 1 });
+      await end(first, 'completed');
+      marking = modules.chaining.follow();
+      await until(
+        'the follower to wait for the judge',
+        async () =>
+          (
+            await on.app.sql(
+              `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+            )
+          ).length > 0,
+      );
+    });
+    await marking;
+    await settle();
+    assert.equal(await status(id), 'queued');
   });
 
   it('never miss an end that comes while a run is parked behind it: 200 times, followers beside', async () => {
