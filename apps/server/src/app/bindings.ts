@@ -4,6 +4,7 @@ import type { Binding } from '../platform/http/define-api.ts';
 import type { AnyCaller, ProjectScope } from '../domain/caller.ts';
 import { apiKeyRoutes } from '../modules/access/index.ts';
 import { eventRoutes } from '../modules/events/index.ts';
+import { endpointRoutes } from '../modules/executor/index.ts';
 import { inRunRoutes } from '../modules/in-run/index.ts';
 import { jobRoutes } from '../modules/jobs/index.ts';
 import { projectRoutes } from '../modules/projects/index.ts';
@@ -15,6 +16,7 @@ export const bindingsOf = (modules: Modules): readonly Binding<AnyCaller, Projec
   ...apiKeyRoutes(modules.access.keys),
   ...jobRoutes(modules.jobs),
   ...runRoutes(modules.runs),
+  ...endpointRoutes(modules.endpoints),
   ...eventRoutes(modules.events),
   ...inRunRoutes(modules.inRun),
 ];

@@ -287,6 +287,13 @@ export const variables = {
       check: isPort,
       description: 'Refused beside the ports of mail, databases and other infrastructure.',
     }),
+    breaker_failures: integer('ENDPOINT_BREAKER_FAILURES', {
+      default: 5,
+      min: 0,
+      max: 1_000,
+      description:
+        'Failures in a row after which an endpoint is left alone for a while; 0 is never.',
+    }),
     max_connections: integer('ENDPOINT_MAX_CONNECTIONS', {
       default: 0,
       min: 0,

@@ -15,6 +15,7 @@ import {
   eventLoops,
   resumeFacts,
 } from '../modules/events/index.ts';
+import { createEndpointReads } from '../modules/executor/index.ts';
 import { createInRun } from '../modules/in-run/index.ts';
 import { createJobs, jobLoops } from '../modules/jobs/index.ts';
 import { createRateWindows } from '../modules/limits/index.ts';
@@ -124,6 +125,7 @@ export function createModules({ config, db, hot, beats, listener, log, loopMetri
     },
     onLiveError: (error) => onError(error, 'live streams'),
   });
+  const endpoints = createEndpointReads({ db, jobs });
 
   // 4 orchestration
   const events = createEvents({ db, listener, waiting, operator });
@@ -161,6 +163,7 @@ export function createModules({ config, db, hot, beats, listener, log, loopMetri
     waiting,
     operator,
     runs,
+    endpoints,
     events,
     inRun,
     services,

@@ -223,6 +223,7 @@ export const differences: readonly Difference[] = [
 /** Operations that the reference does not have. */
 export const additional: Readonly<Record<string, string>> = {
   postV1Projects: 'Platform §2: projects are registered',
+  getV1JobsByJobIDEndpointHealth: 'Breaker and health of endpoints, where operators look',
   getV1Projects: 'Platform §2',
   getV1ProjectsByProjectID: 'Platform §2',
   postV1JobsByJobIDPause: 'Engine §1.1: one job can be held',

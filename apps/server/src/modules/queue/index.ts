@@ -18,6 +18,13 @@ export {
 export { createOperatorVerbs, type LeftReaction, type OperatorVerbs } from './operator/verbs.ts';
 export { leases, leaseState, type Lease, type LeaseState, type RunClaim } from './lease/lease.ts';
 export { createWaitingVerbs, type WaitingVerbs } from './waiting/verbs.ts';
+export {
+  createEndpointAdmission,
+  type Admission,
+  type EndpointAdmission,
+  type Entry,
+  type ProbeClaim,
+} from './admission/admission.ts';
 export { createLimits, type Limits } from './limits/limits.ts';
 export { createPromoter, type Promoter } from './limits/promoter.ts';
 export { createRetention, type Retention, type RetentionSettings } from './retention/retention.ts';

@@ -16,7 +16,9 @@ select lane_id from lanes where lane_id = :root_lane_id and root_lane_id = :root
 -- The caller holds the root in the same transaction; this statement's snapshot is younger than that lock. One page of the
 -- lanes of the tree with parked runs, after :after_lane_id: from each lane with room the best ranked runs, cut by rank to
 -- the room of the job and of the project, enter run_queue with their slots taken on every level. Limits are read from
--- where they are set, so a changed one counts at once. Returns one row per lane looked at.
+-- where they are set, so a changed one counts at once. A job whose endpoint is slow or often fails gets a share of its limit;
+-- one whose endpoint is closed nothing, but for one run per endpoint when a probe is due: promising it the probe is taking the
+-- endpoint's turn, and exact, because all its jobs are in this tree; it lapses when no claim takes it up. Returns one row per lane looked at.
 with recursive waiting (lane_id, n) as (
   (select p.lane_id, 1 from run_parked p
     where p.root_lane_id = :root_lane_id and p.lane_id > :after_lane_id order by p.lane_id limit 1)
@@ -29,8 +31,10 @@ with recursive waiting (lane_id, n) as (
 ), lane as materialized (
   select l.lane_id, jl.lane_id as job_lane_id,
          coalesce(case when l.concurrency_key is not null then nullif(j.max_concurrency_per_key, 0) - l.in_flight end, :most::int) as own_room,
-         coalesce(nullif(j.max_concurrency, 0) - jl.in_flight, :most::int) as job_room,
-         coalesce(nullif(q.max_executing_runs, 0) - pl.in_flight, :most::int) as project_room
+         case when j.max_concurrency > 0 then greatest(1, ceil(j.max_concurrency * coalesce(a.share, 1)))::int - jl.in_flight
+              else :most::int end as job_room,
+         coalesce(nullif(q.max_executing_runs, 0) - pl.in_flight, :most::int) as project_room,
+         case when a.closed then j.endpoint end as probes
     from seen
     join lanes l on l.lane_id = seen.lane_id
     left join jobs j on j.id = l.job_id
@@ -39,19 +43,30 @@ with recursive waiting (lane_id, n) as (
                                             when l.concurrency_key is not null then l.parent_lane_id end
     left join lanes pl on pl.lane_id = l.root_lane_id and pl.job_id is null
     left join project_quotas q on q.project_id = pl.project_id
+    left join endpoint_admission a on a.project_id = j.project_id and a.endpoint = j.endpoint
    where l.lane_id <> 0 and (l.job_id is null or (j.enabled and not j.paused and not coalesce(g.paused, false)))
+     and (a.closed is not true or (a.probe_at <= strait_now() and (a.probe_run_id is null or a.probe_until <= strait_now())))
 ), pick as materialized (
-  select x.place, x.rank, x.seq, lane.lane_id, lane.job_lane_id, lane.job_room, lane.project_room
+  select x.place, x.rank, x.seq, x.run_id, x.project_id, lane.lane_id, lane.job_lane_id, lane.job_room, lane.project_room,
+         lane.probes
     from lane cross join lateral (
-         select p.ctid as place, p.rank, p.seq from run_parked p
+         select p.ctid as place, p.rank, p.seq, p.run_id, p.project_id from run_parked p
           where p.root_lane_id = :root_lane_id and p.lane_id = lane.lane_id
           order by p.rank, p.seq
-          limit greatest(least(lane.own_room, lane.job_room, lane.project_room, :most::int), 0) for update skip locked) x
+          limit greatest(least(lane.own_room, lane.job_room, lane.project_room, :most::int, case when lane.probes is not null then 1 end), 0)
+            for update skip locked) x
 ), cut as materialized (
-  select place, row_number() over (order by rank, seq) as of_project, project_room
-    from (select place, rank, seq, project_room, job_lane_id, job_room,
-                 row_number() over (partition by job_lane_id order by rank, seq) as of_job from pick) p
-   where job_lane_id is null or of_job <= job_room
+  select place, run_id, project_id, probes, row_number() over (order by rank, seq) as of_project, project_room
+    from (select place, rank, seq, run_id, project_id, project_room, job_lane_id, job_room, probes,
+                 row_number() over (partition by job_lane_id order by rank, seq) as of_job,
+                 row_number() over (partition by probes order by rank, seq) as of_endpoint from pick) p
+   where (job_lane_id is null or of_job <= job_room) and (probes is null or of_endpoint = 1)
+), promised as (
+  update endpoint_admission a
+     set probe_run_id = cut.run_id, probe_claim = null, probe_until = strait_now() + interval '10 s'
+    from cut
+   where cut.probes is not null and cut.of_project <= least(cut.project_room, :most::int)
+     and a.project_id = cut.project_id and a.endpoint = cut.probes
 ), moved as materialized (
   delete from run_parked where ctid = any (array(select place from cut where of_project <= least(project_room, :most::int)))
   returning project_id, rank, run_id, run_created_at, job_id, attempt, lane_id

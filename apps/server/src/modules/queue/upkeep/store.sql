@@ -11,12 +11,13 @@ with due as materialized (
   returning project_id, rank, run_id, run_created_at, job_id, attempt
 ), placed as materialized (
   select m.*, case when j.max_concurrency > 0 or j.max_concurrency_per_key > 0 or q.max_executing_runs > 0
-                        or j.paused or coalesce(g.paused, false)
+                        or j.paused or coalesce(g.paused, false) or coalesce(a.closed, false)
                    then strait_place(m.project_id, m.job_id, (select r.concurrency_key from job_runs r
                                                                where r.id = m.run_id and r.created_at = m.run_created_at)) end as place
     from moved m join jobs j on j.id = m.job_id
     left join job_groups g on g.id = j.group_id
     left join project_quotas q on q.project_id = m.project_id
+    left join endpoint_admission a on a.project_id = j.project_id and a.endpoint = j.endpoint
 ), ready as (
   insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
   select project_id, rank, run_id, run_created_at, job_id, attempt from placed where place is null order by rank
@@ -210,11 +211,16 @@ select run_id from run_delayed where due_at < strait_now() - interval '5 s' limi
 
 -- name: checkIdleRoom :many
 -- across projects: checker.
--- 10: a lane with room and parked runs that nobody promotes. Only a finding when it is seen twice, 3 s apart.
+-- 10: a lane with room and parked runs that nobody promotes. Only a finding when it is seen twice, 3 s apart. Where the
+-- endpoint stands in the way is no room, unless a probe is long due.
 select l.lane_id as "lane_id!" from lanes l
   left join jobs j on j.id = l.job_id
   left join job_groups g on g.id = j.group_id
+  left join endpoint_admission a on a.project_id = j.project_id and a.endpoint = j.endpoint
  where exists (select from run_parked p where p.lane_id = l.lane_id and p.root_lane_id = l.root_lane_id)
    and not exists (select from lanes x where x.lane_id in (l.lane_id, l.parent_lane_id, l.root_lane_id) and x.in_flight >= x.max_inflight)
    and coalesce(j.enabled and not j.paused and not coalesce(g.paused, false), true)
+   and (a.closed is not true or (a.probe_at < strait_now() and (a.probe_run_id is null or a.probe_until < strait_now())))
+   and not exists (select from lanes x where a.share < 1 and x.job_id = l.job_id and x.concurrency_key is null
+                      and x.in_flight >= greatest(1, ceil(j.max_concurrency * a.share)))
  limit :limit::int;

@@ -1,0 +1,273 @@
+// Failing endpoints with the real product: the breaker, health and what both let through. Long times by the database's clock.
+
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { testApp, type TestApp, type TestProject } from '../../../../test/app.ts';
+import { shiftClock } from '../../../../test/database.ts';
+import { scriptedEndpoint, type ScriptedEndpoint } from '../../../../test/endpoint.ts';
+import { until } from '../../../../test/until.ts';
+
+let slugs = 0;
+
+/** The product with its engine, and an endpoint that answers what `answer` says now. */
+async function started(settings: Readonly<Record<string, string>> = {}) {
+  const app = await testApp({ mode: 'all', start: true, settings });
+  const project = await app.project();
+  return { app, project };
+}
+
+interface Switchable {
+  readonly endpoint: ScriptedEndpoint;
+  /** Status of every reply from now on. */
+  status: number;
+  delay_ms: number;
+}
+
+async function switchable(): Promise<Switchable> {
+  const state = { status: 500, delay_ms: 0 };
+  const endpoint = await scriptedEndpoint(() => ({ ...state }));
+  return Object.assign(state, { endpoint });
+}
+
+const on = (app: TestApp, project: TestProject) => {
+  const call = (method: string, path: string, body?: unknown) =>
+    app.call(method, path, { key: project.api_key, body });
+  const job = async (endpoint_url: string, more: object = {}): Promise<string> => {
+    const slug = `job-${++slugs}`;
+    const body = { name: slug, slug, endpoint_url, max_attempts: 1, ...more };
+    const made = await call('POST', '/v1/jobs', body);
+    assert.equal(made.status, 201, JSON.stringify(made.body));
+    return slug;
+  };
+  const trigger = async (slug: string, body: object = {}): Promise<string> => {
+    const made = await call('POST', `/v1/jobs/${slug}/trigger`, body);
+    assert.equal(made.status, 201, JSON.stringify(made.body));
+    return made.body.id;
+  };
+  const read = async (id: string) => (await call('GET', `/v1/runs/${id}`)).body;
+  const ended = (id: string, status: string) =>
+    until(`run ${id} to be ${status}`, async () => {
+      const run = await read(id);
+      return run.status === status && run;
+    });
+  const health = async (slug: string) => {
+    const { status, body } = await call('GET', `/v1/jobs/${slug}/endpoint-health`);
+    assert.equal(status, 200, JSON.stringify(body));
+    return body.endpoints[0];
+  };
+  /** So many runs, one after the other, each to its end and its result known. */
+  const fail = async (slug: string, times: number, status = 'dead_letter'): Promise<void> => {
+    for (let n = 0; n < times; n++) {
+      await ended(await trigger(slug), status);
+      await app.composition.engine?.endpoints.flush();
+    }
+  };
+  const waiting = async (slug: string): Promise<number> => {
+    const [row] = await app.sql<{ runs: number }>(
+      'select count(*)::int as runs from run_parked p join jobs j on j.id = p.job_id where j.slug = $1 and j.project_id = $2',
+      slug,
+      project.project_id,
+    );
+    return row?.runs ?? -1;
+  };
+  return { call, job, trigger, read, ended, health, fail, waiting };
+};
+
+describe('a circuit breaker', () => {
+  let app: TestApp;
+  let project: TestProject;
+  before(async () => ({ app, project } = await started()));
+  after(() => app.close());
+
+  it('opens after five failures in a row, lets exactly one probe go after a minute, and a success restores all', async () => {
+    const target = await switchable();
+    await using endpoint = target.endpoint;
+    const strait = on(app, project);
+    const slug = await strait.job(endpoint.url);
+    await strait.fail(slug, 4);
+    assert.equal((await strait.health(slug)).breaker.state, 'closed');
+    await strait.fail(slug, 1);
+    const open = await strait.health(slug);
+    assert.deepEqual([open.breaker.state, open.admission.state], ['open', 'closed']);
+    assert.equal(
+      Math.round(Date.parse(open.breaker.reopens_at) - Date.parse(open.breaker.opened_at)),
+      60_000,
+    );
+
+    const ids: string[] = [];
+    for (let n = 0; n < 8; n++) ids.push(await strait.trigger(slug));
+    assert.equal(await strait.waiting(slug), 8, 'nothing enters the queue');
+    const { promoter } = app.composition.engine ?? {};
+    const [root] = await app.sql<{ root_lane_id: number }>(
+      'select root_lane_id from run_parked limit 1',
+    );
+    promoter?.ask([root?.root_lane_id ?? 0]);
+    await promoter?.idle();
+    assert.equal(endpoint.requests.length, 5, 'and nothing is sent');
+
+    // A slow probe: whoever else went would be seen beside it.
+    target.status = 200;
+    target.delay_ms = 300;
+    await shiftClock(app.db, 60_500);
+    try {
+      await until('the probe', () => endpoint.requests.length > 5);
+      await until(
+        'half open',
+        async () => (await strait.health(slug)).breaker.state === 'half_open',
+      );
+      assert.equal(endpoint.requests.length, 6);
+      assert.equal(await strait.waiting(slug), 7);
+      for (const id of ids) await strait.ended(id, 'completed');
+      assert.equal(endpoint.requests.length, 13, 'each run once');
+      const probed = endpoint.requests[5]?.at ?? 0;
+      const next = endpoint.requests[6]?.at ?? 0;
+      assert.ok(next - probed >= 290, `the next came ${next - probed} ms after the probe`);
+      const closed = await strait.health(slug);
+      assert.deepEqual(
+        [closed.breaker.state, closed.breaker.consecutive_failures, closed.breaker.opened_at],
+        ['closed', 0, null],
+      );
+      for (const id of ids) assert.equal((await strait.read(id)).attempt, 1);
+    } finally {
+      await shiftClock(app.db, 0);
+    }
+  });
+
+  it('stays open twice as long when the probe fails, and counts for its own tenant only', async () => {
+    const target = await switchable();
+    await using endpoint = target.endpoint;
+    const mine = on(app, project);
+    const other = on(app, await app.project('other'));
+    const slug = await mine.job(endpoint.url);
+    const theirs = await other.job(endpoint.url);
+    await mine.fail(slug, 5);
+    assert.equal((await mine.health(slug)).breaker.state, 'open');
+    const untouched = await other.health(theirs);
+    assert.deepEqual(
+      [untouched.breaker.state, untouched.health.score, untouched.health.total_requests],
+      ['closed', 100, 0],
+    );
+    const before = endpoint.requests.length;
+    const held = await mine.trigger(slug);
+    target.status = 200;
+    await other.ended(await other.trigger(theirs), 'completed');
+    assert.equal(
+      endpoint.requests.length,
+      before + 1,
+      'the other tenant goes through, this one waits',
+    );
+    assert.equal((await mine.read(held)).status, 'queued');
+
+    target.status = 503;
+    await shiftClock(app.db, 60_500);
+    try {
+      await mine.ended(held, 'dead_letter');
+      await app.composition.engine?.endpoints.flush();
+      const again = await mine.health(slug);
+      assert.equal(again.breaker.state, 'open');
+      assert.equal(
+        Math.round(Date.parse(again.breaker.reopens_at) - Date.parse(again.breaker.opened_at)),
+        120_000,
+      );
+    } finally {
+      await shiftClock(app.db, 0);
+    }
+  });
+
+  it('is not tripped by refusals, and not by 429', async () => {
+    const target = await switchable();
+    await using endpoint = target.endpoint;
+    const strait = on(app, project);
+    const slug = await strait.job(endpoint.url);
+    for (const status of [400, 401, 404, 302]) {
+      target.status = status;
+      await strait.fail(slug, 3);
+    }
+    const refused = await strait.health(slug);
+    assert.deepEqual([refused.breaker.state, refused.health.score], ['closed', 100]);
+    target.status = 429;
+    await strait.fail(slug, 6);
+    const busy = await strait.health(slug);
+    assert.equal(busy.breaker.state, 'closed');
+    assert.ok(Math.abs(busy.health.score - 53.1) < 0.5, `score ${busy.health.score}`);
+  });
+
+  it('gives a lost probe ten seconds beyond its deadline', async () => {
+    const target = await switchable();
+    await using endpoint = target.endpoint;
+    const strait = on(app, project);
+    const slug = await strait.job(endpoint.url, { timeout_secs: 20 });
+    await strait.fail(slug, 5);
+    const [first, second] = [await strait.trigger(slug), await strait.trigger(slug)];
+    target.status = 200;
+    target.delay_ms = 60_000;
+    await shiftClock(app.db, 60_500);
+    try {
+      await until('the probe', () => endpoint.requests.length === 6);
+      const lost = String(endpoint.requests[5]?.headers['x-run-id']);
+      const next = lost === first ? second : first;
+      target.delay_ms = 0;
+      // As if its worker had died: nobody will report.
+      await app.sql(`update endpoint_admission set probe_claim = -1 where probe_run_id = $1`, lost);
+      await strait.call('DELETE', `/v1/runs/${lost}`);
+      await shiftClock(app.db, 60_500 + 28_000);
+      const { promoter } = app.composition.engine ?? {};
+      const [root] = await app.sql<{ root_lane_id: number }>(
+        'select root_lane_id from run_parked limit 1',
+      );
+      promoter?.ask([root?.root_lane_id ?? 0]);
+      await promoter?.idle();
+      assert.equal(endpoint.requests.length, 6);
+      await shiftClock(app.db, 60_500 + 31_500);
+      await strait.ended(next, 'completed');
+    } finally {
+      await shiftClock(app.db, 0);
+    }
+  });
+});
+
+describe('the health of an endpoint', () => {
+  let app: TestApp;
+  let project: TestProject;
+  before(async () => ({ app, project } = await started({ ENDPOINT_BREAKER_FAILURES: '0' })));
+  after(() => app.close());
+
+  it('blocks after twelve failures in a row, lets one probe go within 30 s, and a success restores all', async () => {
+    const target = await switchable();
+    await using endpoint = target.endpoint;
+    const strait = on(app, project);
+    const slug = await strait.job(endpoint.url);
+    await strait.fail(slug, 11);
+    const degraded = await strait.health(slug);
+    assert.deepEqual([degraded.health.level, degraded.admission.state], ['degraded', 'throttled']);
+    await strait.fail(slug, 1);
+    const blocked = await strait.health(slug);
+    assert.deepEqual(
+      [blocked.health.level, blocked.admission.state, blocked.breaker.state],
+      ['blocked', 'closed', 'closed'],
+    );
+    assert.ok(Math.abs(blocked.health.score - 28.2) < 0.3, `score ${blocked.health.score}`);
+
+    const ids = [
+      await strait.trigger(slug),
+      await strait.trigger(slug),
+      await strait.trigger(slug),
+    ];
+    assert.equal(await strait.waiting(slug), 3);
+    target.status = 200;
+    target.delay_ms = 300;
+    await shiftClock(app.db, 30_000);
+    try {
+      await until('the probe', () => endpoint.requests.length > 12);
+      assert.equal(endpoint.requests.length, 13);
+      assert.equal(await strait.waiting(slug), 2);
+      for (const id of ids) await strait.ended(id, 'completed');
+      const probed = endpoint.requests[12]?.at ?? 0;
+      const next = endpoint.requests[13]?.at ?? 0;
+      assert.ok(next - probed >= 290, `the next came ${next - probed} ms after the probe`);
+      assert.notEqual((await strait.health(slug)).admission.state, 'closed');
+    } finally {
+      await shiftClock(app.db, 0);
+    }
+  });
+});
