@@ -2,76 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { testApp, type TestApp, type TestProject } from '../../../../test/app.ts';
+import type { TestApp, TestProject } from '../../../../test/app.ts';
 import { shiftClock } from '../../../../test/database.ts';
-import { scriptedEndpoint, type ScriptedEndpoint } from '../../../../test/endpoint.ts';
+import { on, started, switchable } from '../../../../test/failing-endpoints.ts';
 import { until } from '../../../../test/until.ts';
-
-let slugs = 0;
-
-/** The product with its engine, and an endpoint that answers what `answer` says now. */
-async function started(settings: Readonly<Record<string, string>> = {}) {
-  const app = await testApp({ mode: 'all', start: true, settings });
-  const project = await app.project();
-  return { app, project };
-}
-
-interface Switchable {
-  readonly endpoint: ScriptedEndpoint;
-  /** Status of every reply from now on. */
-  status: number;
-  delay_ms: number;
-}
-
-async function switchable(): Promise<Switchable> {
-  const state = { status: 500, delay_ms: 0 };
-  const endpoint = await scriptedEndpoint(() => ({ ...state }));
-  return Object.assign(state, { endpoint });
-}
-
-const on = (app: TestApp, project: TestProject) => {
-  const call = (method: string, path: string, body?: unknown) =>
-    app.call(method, path, { key: project.api_key, body });
-  const job = async (endpoint_url: string, more: object = {}): Promise<string> => {
-    const slug = `job-${++slugs}`;
-    const body = { name: slug, slug, endpoint_url, max_attempts: 1, ...more };
-    const made = await call('POST', '/v1/jobs', body);
-    assert.equal(made.status, 201, JSON.stringify(made.body));
-    return slug;
-  };
-  const trigger = async (slug: string, body: object = {}): Promise<string> => {
-    const made = await call('POST', `/v1/jobs/${slug}/trigger`, body);
-    assert.equal(made.status, 201, JSON.stringify(made.body));
-    return made.body.id;
-  };
-  const read = async (id: string) => (await call('GET', `/v1/runs/${id}`)).body;
-  const ended = (id: string, status: string) =>
-    until(`run ${id} to be ${status}`, async () => {
-      const run = await read(id);
-      return run.status === status && run;
-    });
-  const health = async (slug: string) => {
-    const { status, body } = await call('GET', `/v1/jobs/${slug}/endpoint-health`);
-    assert.equal(status, 200, JSON.stringify(body));
-    return body.endpoints[0];
-  };
-  /** So many runs, one after the other, each to its end and its result known. */
-  const fail = async (slug: string, times: number, status = 'dead_letter'): Promise<void> => {
-    for (let n = 0; n < times; n++) {
-      await ended(await trigger(slug), status);
-      await app.composition.engine?.endpoints.flush();
-    }
-  };
-  const waiting = async (slug: string): Promise<number> => {
-    const [row] = await app.sql<{ runs: number }>(
-      'select count(*)::int as runs from run_parked p join jobs j on j.id = p.job_id where j.slug = $1 and j.project_id = $2',
-      slug,
-      project.project_id,
-    );
-    return row?.runs ?? -1;
-  };
-  return { call, job, trigger, read, ended, health, fail, waiting };
-};
 
 describe('a circuit breaker', () => {
   let app: TestApp;
@@ -97,12 +31,7 @@ describe('a circuit breaker', () => {
     const ids: string[] = [];
     for (let n = 0; n < 8; n++) ids.push(await strait.trigger(slug));
     assert.equal(await strait.waiting(slug), 8, 'nothing enters the queue');
-    const { promoter } = app.composition.engine ?? {};
-    const [root] = await app.sql<{ root_lane_id: number }>(
-      'select root_lane_id from run_parked limit 1',
-    );
-    promoter?.ask([root?.root_lane_id ?? 0]);
-    await promoter?.idle();
+    await strait.promote();
     assert.equal(endpoint.requests.length, 5, 'and nothing is sent');
 
     // A slow probe: whoever else went would be seen beside it.
@@ -211,12 +140,7 @@ describe('a circuit breaker', () => {
       await app.sql(`update endpoint_admission set probe_claim = -1 where probe_run_id = $1`, lost);
       await strait.call('DELETE', `/v1/runs/${lost}`);
       await shiftClock(app.db, 60_500 + 28_000);
-      const { promoter } = app.composition.engine ?? {};
-      const [root] = await app.sql<{ root_lane_id: number }>(
-        'select root_lane_id from run_parked limit 1',
-      );
-      promoter?.ask([root?.root_lane_id ?? 0]);
-      await promoter?.idle();
+      await strait.promote();
       assert.equal(endpoint.requests.length, 6);
       await shiftClock(app.db, 60_500 + 31_500);
       await strait.ended(next, 'completed');
@@ -266,6 +190,98 @@ describe('the health of an endpoint', () => {
       const next = endpoint.requests[13]?.at ?? 0;
       assert.ok(next - probed >= 290, `the next came ${next - probed} ms after the probe`);
       assert.notEqual((await strait.health(slug)).admission.state, 'closed');
+    } finally {
+      await shiftClock(app.db, 0);
+    }
+  });
+});
+
+describe('endpoints', () => {
+  let app: TestApp;
+  let project: TestProject;
+  before(async () => ({ app, project } = await started({ ENDPOINT_BREAKER_FAILURES: '0' })));
+  after(() => app.close());
+
+  it('that often fail leave their jobs a share of max_concurrency, and the rest when they recover', async () => {
+    const target = await switchable();
+    await using endpoint = target.endpoint;
+    const strait = on(app, project);
+    const slug = await strait.job(endpoint.url, { max_concurrency: 8 });
+    await strait.fail(slug, 9);
+    const { health, admission } = await strait.health(slug);
+    // 100 · 0.9^9 = 38.7: a share of 0.25 + 0.75 · 8.7 / 30 = 0.47, four of eight.
+    assert.ok(Math.abs(health.score - 38.7) < 0.3, `score ${health.score}`);
+    assert.equal(Math.ceil(8 * admission.concurrency_share), 4);
+    target.status = 200;
+    target.delay_ms = 400;
+    const ids = [];
+    for (let n = 0; n < 32; n++) ids.push(await strait.trigger(slug));
+    await until('four at a time', () => endpoint.busy.now === 4);
+    await strait.promote();
+    assert.equal(endpoint.busy.now, 4, 'and not more');
+    for (const id of ids) await strait.ended(id, 'completed');
+    assert.ok(endpoint.busy.most > 4, 'successes gave room');
+  });
+
+  it('recover with the time that passes, also when nobody calls them', async () => {
+    const target = await switchable();
+    await using endpoint = target.endpoint;
+    const strait = on(app, project);
+    const slug = await strait.job(endpoint.url);
+    await strait.fail(slug, 9);
+    const before = await strait.health(slug);
+    assert.equal(before.admission.state, 'throttled');
+    await shiftClock(app.db, 600_000);
+    try {
+      const later = await strait.health(slug);
+      const expected = 100 - (100 - before.health.score) / 2;
+      assert.ok(Math.abs(later.health.score - expected) < 0.5, `${later.health.score} ${expected}`);
+      await app.composition.engine?.endpoints.relax();
+      assert.equal((await strait.health(slug)).admission.state, 'open');
+      const kept = await app.sql('select * from endpoint_admission where not closed');
+      assert.deepEqual(kept, []);
+    } finally {
+      await shiftClock(app.db, 0);
+    }
+  });
+
+  it('are told apart by scheme, host, port and path alone', async () => {
+    const spellings = await app.sql<{ url: string; endpoint: string }>(
+      'select url, strait_endpoint(url) as endpoint from unnest($1::text[]) url',
+      [
+        'https://Example.COM/a?token=1#x',
+        'HTTPS://example.com:443/a',
+        'http://example.com',
+        'http://example.com:80/?q',
+        'http://example.com:8080/A',
+        'http://[2001:DB8::1]:80/x',
+      ],
+    );
+    assert.deepEqual(
+      spellings.map(({ endpoint }) => endpoint),
+      [
+        'https://example.com/a',
+        'https://example.com/a',
+        'http://example.com/',
+        'http://example.com/',
+        'http://example.com:8080/A',
+        'http://[2001:db8::1]/x',
+      ],
+    );
+  });
+
+  it('are forgotten when nobody has called them for long', async () => {
+    const target = await switchable();
+    await using endpoint = target.endpoint;
+    const strait = on(app, project);
+    const slug = await strait.job(endpoint.url);
+    await strait.fail(slug, 12);
+    assert.equal((await strait.health(slug)).admission.state, 'closed');
+    await shiftClock(app.db, 8 * 86_400_000);
+    try {
+      await app.composition.engine?.endpoints.forget();
+      const { admission, health } = await strait.health(slug);
+      assert.deepEqual([admission.state, health.total_requests], ['open', 0]);
     } finally {
       await shiftClock(app.db, 0);
     }
