@@ -72,7 +72,6 @@ test('workers share what they know of an endpoint, and send one probe between th
   const books = await audit(cluster, endpoint);
   report({
     scenario: 'failing endpoint',
-    runs: RUNS,
     wasted,
     parked,
     ...books,
