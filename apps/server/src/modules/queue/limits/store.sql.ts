@@ -81,26 +81,27 @@ const promoteLanesText = `with recursive waiting (lane_id, n) as (
    where l.lane_id <> 0 and (l.job_id is null or (j.enabled and not j.paused and not coalesce(g.paused, false)))
      and (a.closed is not true or (a.probe_at <= strait_now() and (a.probe_run_id is null or a.probe_until <= strait_now())))
 ), pick as materialized (
-  select x.place, x.rank, x.seq, x.run_id, x.project_id, lane.lane_id, lane.job_lane_id, lane.job_room, lane.project_room,
-         lane.probes
+  select x.place, x.rank, x.seq, case when lane.probes is not null then x.run_id end as probe_run_id,
+         lane.lane_id, lane.job_lane_id, lane.job_room, lane.project_room, lane.probes
     from lane cross join lateral (
-         select p.ctid as place, p.rank, p.seq, p.run_id, p.project_id from run_parked p
+         select p.ctid as place, p.rank, p.seq, p.run_id from run_parked p
           where p.root_lane_id = $1 and p.lane_id = lane.lane_id
           order by p.rank, p.seq
           limit greatest(least(lane.own_room, lane.job_room, lane.project_room, $4::int, case when lane.probes is not null then 1 end), 0)
             for update skip locked) x
 ), cut as materialized (
-  select place, run_id, project_id, probes, row_number() over (order by rank, seq) as of_project, project_room
-    from (select place, rank, seq, run_id, project_id, project_room, job_lane_id, job_room, probes,
-                 row_number() over (partition by job_lane_id order by rank, seq) as of_job,
-                 row_number() over (partition by probes order by rank, seq) as of_endpoint from pick) p
-   where (job_lane_id is null or of_job <= job_room) and (probes is null or of_endpoint = 1)
+  select place, probe_run_id, probes, row_number() over (order by rank, seq) as of_project, project_room
+    from (select place, rank, seq, probe_run_id, project_room, job_lane_id, job_room, probes,
+                 row_number() over (partition by job_lane_id order by rank, seq) as of_job from pick) p
+   where (job_lane_id is null or of_job <= job_room)
+     and (probes is null or place = any (array(select distinct on (k.probes) k.place from pick k where k.probes is not null
+                                                order by k.probes, k.rank, k.seq)))
 ), promised as (
   update endpoint_admission a
-     set probe_run_id = cut.run_id, probe_claim = null, probe_until = strait_now() + interval '10 s'
+     set probe_run_id = cut.probe_run_id, probe_claim = null, probe_until = strait_now() + interval '10 s'
     from cut
    where cut.probes is not null and cut.of_project <= least(cut.project_room, $4::int)
-     and a.project_id = cut.project_id and a.endpoint = cut.probes
+     and a.project_id = (select project_id from lanes where lane_id = $1) and a.endpoint = cut.probes
 ), moved as materialized (
   delete from run_parked where ctid = any (array(select place from cut where of_project <= least(project_room, $4::int)))
   returning project_id, rank, run_id, run_created_at, job_id, attempt, lane_id
@@ -140,7 +141,7 @@ export function promoteLanes(db: Queryable, params: PromoteLanesParams): Promise
       params.page,
       params.most,
     ],
-    name: 'queue_limits_promoteLanes_ef46fe3a',
+    name: 'queue_limits_promoteLanes_7363e54f',
   });
 }
 
