@@ -11,6 +11,7 @@ import type { Service } from '../platform/services/service.ts';
 import type { Logger } from '../platform/telemetry/log.ts';
 import type { Metrics } from '../platform/telemetry/metrics.ts';
 import {
+  createAdaptiveTimeout,
   createDispatcher,
   createEndpoints,
   createSettling,
@@ -123,6 +124,9 @@ export function createEngine(deps: EngineDeps) {
     tokenKey: deps.tokenKey,
     maxResultBytes: settings.max_result_bytes,
     traceMode: settings.trace_mode,
+    adaptTimeout: settings.adaptive_timeout
+      ? createAdaptiveTimeout({ db: deps.db, monotonic: deps.clock.monotonic, onError })
+      : undefined,
     resumeFacts: deps.resumeFacts,
     onError,
     onAttempt: (outcome, duration_ms) => {

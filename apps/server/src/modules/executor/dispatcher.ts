@@ -16,6 +16,8 @@ export interface DispatcherDeps extends ExchangeDeps {
   readonly settling: Settling;
   readonly tokenKey: string;
   readonly traceMode: 'off' | 'errors' | 'full';
+  /** How long attempts of a job get when it says `timeout_ms`; absent: exactly that. */
+  readonly adaptTimeout?: ((job_id: string, timeout_ms: number) => Promise<number>) | undefined;
   /** What earlier attempts and waits left behind; asked only for runs that started before. */
   readonly resumeFacts: (run_id: string) => Promise<ResumeFacts | undefined>;
   readonly onError: (error: unknown, what: string) => void;
@@ -66,6 +68,8 @@ export function createDispatcher(deps: DispatcherDeps) {
       const facts =
         run.attempt > 1 || run.started_before !== null ? await deps.resumeFacts(run.id) : undefined;
       timeout_ms = (run.timeout_secs_override ?? job.timeout_secs) * 1000;
+      if (deps.adaptTimeout && run.timeout_secs_override === null)
+        timeout_ms = await deps.adaptTimeout(run.job_id, timeout_ms);
       request = buildRequest(run, job, facts, timeout_ms, clock.now(), deps.tokenKey);
     } catch (error) {
       control.finishing();
