@@ -25,6 +25,7 @@ begin
   return null;
 end $$;
 
+drop function if exists strait_probe_due(endpoint_admission);
 drop table if exists endpoint_admission;
 alter table endpoint_circuit_state drop column if exists open_secs;
 alter table jobs drop column if exists endpoint;

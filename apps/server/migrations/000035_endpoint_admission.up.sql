@@ -32,6 +32,18 @@ create table if not exists endpoint_admission (
   primary key (project_id, endpoint)
 ) with (fillfactor = 50);
 
+-- Whether a closed endpoint may be promised a probe now: none is out, or the one that was is lost. A promised run that still
+-- waits for a worker keeps its promise, however long the queue is.
+create or replace function strait_probe_due(a endpoint_admission) returns bool
+  language sql stable as $$
+  select a.probe_at <= strait_now()
+     and (a.probe_run_id is null
+          or (a.probe_until <= strait_now()
+              and (a.probe_claim is not null
+                   or (not exists (select from run_queue q where q.run_id = a.probe_run_id)
+                       and not exists (select from run_active x where x.run_id = a.probe_run_id)))))
+$$;
+
 -- Where a run has to wait for slots or for its endpoint: as in 000020, a closed endpoint holds like a pause.
 create or replace function strait_place(of_project text, of_job text, of_key text) returns bigint[]
   language plpgsql as $$

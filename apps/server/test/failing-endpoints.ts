@@ -23,11 +23,16 @@ export interface Switchable {
   /** Status of every reply from now on. */
   status: number;
   delay_ms: number;
+  /** Every reply waits for it. */
+  hold: Promise<unknown> | undefined;
 }
 
 export async function switchable(): Promise<Switchable> {
-  const state = { status: 500, delay_ms: 0 };
-  const endpoint = await scriptedEndpoint(() => ({ ...state }));
+  const state = { status: 500, delay_ms: 0, hold: undefined as Promise<unknown> | undefined };
+  const endpoint = await scriptedEndpoint(async () => {
+    await state.hold;
+    return { status: state.status, delay_ms: state.delay_ms };
+  });
   return Object.assign(state, { endpoint });
 }
 

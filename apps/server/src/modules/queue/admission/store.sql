@@ -37,11 +37,10 @@ select project_id as "project_id!", endpoint as "endpoint!", (select count(*) fr
 -- Whether an attempt may be sent to an endpoint of which something is known; no row: nothing stands in the way. `probe`:
 -- this claim and no other is the probe now, until it has ended or is lost.
 with won as (
-  update endpoint_admission
+  update endpoint_admission a
      set probe_run_id = :run_id, probe_claim = :claim_seq, probe_until = strait_now() + make_interval(secs => :lost_after_secs::float8)
    where project_id = :project_id and endpoint = :endpoint and closed
-     and ((probe_run_id = :run_id and probe_claim is null)
-          or (probe_at <= strait_now() and (probe_run_id is null or probe_until <= strait_now())))
+     and ((probe_run_id = :run_id and probe_claim is null) or strait_probe_due(a))
   returning true as probe
 )
 select a.closed and exists (select from won) as "probe!", a.closed as "closed!",

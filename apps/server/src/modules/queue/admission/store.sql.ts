@@ -74,11 +74,10 @@ export interface EnterEndpointRow {
 }
 
 const enterEndpointText = `with won as (
-  update endpoint_admission
+  update endpoint_admission a
      set probe_run_id = $1, probe_claim = $2, probe_until = strait_now() + make_interval(secs => $3::float8)
    where project_id = $4 and endpoint = $5 and closed
-     and ((probe_run_id = $1 and probe_claim is null)
-          or (probe_at <= strait_now() and (probe_run_id is null or probe_until <= strait_now())))
+     and ((probe_run_id = $1 and probe_claim is null) or strait_probe_due(a))
   returning true as probe
 )
 select a.closed and exists (select from won) as "probe", a.closed as "closed",
@@ -100,7 +99,7 @@ export function enterEndpoint(db: Queryable, params: EnterEndpointParams): Promi
       params.project_id,
       params.endpoint,
     ],
-    name: 'queue_admission_enterEndpoint_0d4595ae',
+    name: 'queue_admission_enterEndpoint_40cce7a2',
   });
 }
 

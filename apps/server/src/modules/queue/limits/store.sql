@@ -18,7 +18,7 @@ select lane_id from lanes where lane_id = :root_lane_id and root_lane_id = :root
 -- the room of the job and of the project, enter run_queue with their slots taken on every level. Limits are read from
 -- where they are set, so a changed one counts at once. A job whose endpoint is slow or often fails gets a share of its limit;
 -- one whose endpoint is closed nothing, but for one run per endpoint when a probe is due: promising it the probe is taking the
--- endpoint's turn, and exact, because all its jobs are in this tree; it lapses when no claim takes it up. Returns one row per lane looked at.
+-- endpoint's turn, and exact, because all its jobs are in this tree. Returns one row per lane looked at.
 with recursive waiting (lane_id, n) as (
   (select p.lane_id, 1 from run_parked p
     where p.root_lane_id = :root_lane_id and p.lane_id > :after_lane_id order by p.lane_id limit 1)
@@ -45,7 +45,7 @@ with recursive waiting (lane_id, n) as (
     left join project_quotas q on q.project_id = pl.project_id
     left join endpoint_admission a on a.project_id = j.project_id and a.endpoint = j.endpoint
    where l.lane_id <> 0 and (l.job_id is null or (j.enabled and not j.paused and not coalesce(g.paused, false)))
-     and (a.closed is not true or (a.probe_at <= strait_now() and (a.probe_run_id is null or a.probe_until <= strait_now())))
+     and (a.closed is not true or strait_probe_due(a))
 ), pick as materialized (
   select x.place, x.rank, x.seq, case when lane.probes is not null then x.run_id end as probe_run_id,
          lane.lane_id, lane.job_lane_id, lane.job_room, lane.project_room, lane.probes

@@ -79,7 +79,7 @@ const promoteLanesText = `with recursive waiting (lane_id, n) as (
     left join project_quotas q on q.project_id = pl.project_id
     left join endpoint_admission a on a.project_id = j.project_id and a.endpoint = j.endpoint
    where l.lane_id <> 0 and (l.job_id is null or (j.enabled and not j.paused and not coalesce(g.paused, false)))
-     and (a.closed is not true or (a.probe_at <= strait_now() and (a.probe_run_id is null or a.probe_until <= strait_now())))
+     and (a.closed is not true or strait_probe_due(a))
 ), pick as materialized (
   select x.place, x.rank, x.seq, case when lane.probes is not null then x.run_id end as probe_run_id,
          lane.lane_id, lane.job_lane_id, lane.job_room, lane.project_room, lane.probes
@@ -130,7 +130,7 @@ select seen.lane_id as "lane_id", (select count(*) from moved where moved.lane_i
  * the room of the job and of the project, enter run_queue with their slots taken on every level. Limits are read from
  * where they are set, so a changed one counts at once. A job whose endpoint is slow or often fails gets a share of its limit;
  * one whose endpoint is closed nothing, but for one run per endpoint when a probe is due: promising it the probe is taking the
- * endpoint's turn, and exact, because all its jobs are in this tree; it lapses when no claim takes it up. Returns one row per lane looked at.
+ * endpoint's turn, and exact, because all its jobs are in this tree. Returns one row per lane looked at.
  */
 export function promoteLanes(db: Queryable, params: PromoteLanesParams): Promise<PromoteLanesRow[]> {
   return many<PromoteLanesRow>(db, {
@@ -141,7 +141,7 @@ export function promoteLanes(db: Queryable, params: PromoteLanesParams): Promise
       params.page,
       params.most,
     ],
-    name: 'queue_limits_promoteLanes_7363e54f',
+    name: 'queue_limits_promoteLanes_3ace9865',
   });
 }
 

@@ -220,7 +220,7 @@ select l.lane_id as "lane_id!" from lanes l
  where exists (select from run_parked p where p.lane_id = l.lane_id and p.root_lane_id = l.root_lane_id)
    and not exists (select from lanes x where x.lane_id in (l.lane_id, l.parent_lane_id, l.root_lane_id) and x.in_flight >= x.max_inflight)
    and coalesce(j.enabled and not j.paused and not coalesce(g.paused, false), true)
-   and (a.closed is not true or (a.probe_at < strait_now() and (a.probe_run_id is null or a.probe_until < strait_now())))
+   and (a.closed is not true or strait_probe_due(a))
    and not exists (select from lanes x where a.share < 1 and x.job_id = l.job_id and x.concurrency_key is null
                       and x.in_flight >= greatest(1, ceil(j.max_concurrency * a.share)))
  limit :limit::int;
