@@ -4,6 +4,7 @@ import type { Binding } from '../platform/http/define-api.ts';
 import type { AnyCaller, ProjectScope } from '../domain/caller.ts';
 import { apiKeyRoutes } from '../modules/access/index.ts';
 import { eventRoutes } from '../modules/events/index.ts';
+import { endpointRoutes } from '../modules/executor/index.ts';
 import { inRunRoutes } from '../modules/in-run/index.ts';
 import { dependencyRoutes, groupRoutes, jobRoutes } from '../modules/jobs/index.ts';
 import { projectRoutes } from '../modules/projects/index.ts';
@@ -23,6 +24,7 @@ export const bindingsOf = (modules: Modules): readonly Binding<AnyCaller, Projec
   ...dependencyRoutes(modules.dependencies),
   ...runRoutes(modules.runs),
   ...relationRoutes(modules.dependencyReads),
+  ...endpointRoutes(modules.endpoints),
   ...eventRoutes(modules.events),
   ...statsRoutes(modules.stats, modules.whatIf),
   ...whyRoutes(modules.why),

@@ -8,12 +8,12 @@ import {
   flag,
   integer,
   list,
-  optionalFlag,
   secret,
   secrets,
   text,
 } from '../platform/config-reader.ts';
 import { parseEncryptionKey } from '../platform/crypto/keyring.ts';
+import { endpointVariables } from './config-endpoint-variables.ts';
 
 export const MIN_SECRET_LENGTH = 32;
 const longEnough = (value: string) =>
@@ -261,6 +261,11 @@ export const variables = {
       max: '1h',
       description: 'How long a stopping worker waits for what it executes.',
     }),
+    adaptive_timeout: flag('ADAPTIVE_TIMEOUT', {
+      default: false,
+      description:
+        'Gives attempts of jobs that take long 1.5 times the 95th percentile of the successes of a day.',
+    }),
     trace_mode: choice('EXECUTION_TRACE_MODE', ['off', 'errors', 'full'], {
       default: 'errors',
       description: 'Which attempts keep their timings.',
@@ -272,34 +277,7 @@ export const variables = {
       description: 'Largest reply of an endpoint; more fails the attempt.',
     }),
   },
-  endpoints: {
-    allow_private: optionalFlag('ALLOW_PRIVATE_ENDPOINTS', {
-      unset: 'loopback only with the embedded database, else `false`',
-      description: 'Lets endpoints be private addresses. Refused in production.',
-    }),
-    require_tls: flag('ENDPOINT_REQUIRE_TLS', {
-      default: false,
-      description: 'Refuses endpoints that are not HTTPS.',
-    }),
-    forbidden_ports: list('ENDPOINT_FORBIDDEN_PORTS', {
-      default: '',
-      item: 'ports',
-      check: isPort,
-      description: 'Refused beside the ports of mail, databases and other infrastructure.',
-    }),
-    max_connections: integer('ENDPOINT_MAX_CONNECTIONS', {
-      default: 0,
-      min: 0,
-      max: 10_000,
-      description: 'Connections to one origin; 0 is as many as `WORKER_CONCURRENCY`.',
-    }),
-    keep_alive_ms: duration('EXECUTOR_IDLE_CONN_TIMEOUT', 'ms', {
-      default: '90s',
-      min: '1s',
-      max: '10m',
-      description: 'How long an idle connection is kept.',
-    }),
-  },
+  endpoints: endpointVariables,
   runs: {
     max_bulk_trigger_items: integer('MAX_BULK_TRIGGER_ITEMS', {
       default: 500,
@@ -391,8 +369,4 @@ function isAddressRange(item: string): string | undefined {
   return ipaddr.isValidCIDR(item) || ipaddr.isValid(item)
     ? undefined
     : 'is not an address or CIDR range';
-}
-
-function isPort(item: string): string | undefined {
-  return /^\d{1,5}$/.test(item) && Number(item) <= 65_535 ? undefined : 'is not a port';
 }

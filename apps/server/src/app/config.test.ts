@@ -198,6 +198,8 @@ test('every variable changes something', () => {
     EXECUTING_MARK_AFTER: '9ms',
     WORKER_DRAIN_TIMEOUT: '9s',
     EXECUTION_TRACE_MODE: 'full',
+    ADAPTIVE_TIMEOUT: 'true',
+    ENDPOINT_BREAKER_FAILURES: '9',
     MAX_RESULT_SIZE: '2MiB',
     ALLOW_PRIVATE_ENDPOINTS: 'true',
     ENDPOINT_REQUIRE_TLS: 'true',

@@ -11,14 +11,18 @@ import type { Service } from '../platform/services/service.ts';
 import type { Logger } from '../platform/telemetry/log.ts';
 import type { Metrics } from '../platform/telemetry/metrics.ts';
 import {
+  createAdaptiveTimeout,
   createDispatcher,
+  createEndpoints,
   createSettling,
   createWorker,
+  endpointLoops,
   lostSettlement,
   type ResumeFacts,
 } from '../modules/executor/index.ts';
 import type { Jobs } from '../modules/jobs/index.ts';
 import {
+  createEndpointAdmission,
   createMover,
   createPromoter,
   createUpkeep,
@@ -96,14 +100,33 @@ export function createEngine(deps: EngineDeps) {
     isUnavailable: isDatabaseUnavailable,
     onError,
   });
+  const endpointChanges = metrics.counter({
+    name: 'endpoint_changes_total',
+    help: 'Changes of circuit breakers and of health levels of endpoints, by what they became',
+    labels: ['what', 'to'],
+  });
+  const endpoints = createEndpoints({
+    db: deps.hot,
+    admission: createEndpointAdmission({ db: deps.hot }),
+    breaker_failures: config.outbound.breaker_failures,
+    onError,
+    onChange: ({ project_id, endpoint, what, to }) => {
+      endpointChanges.inc({ what, to });
+      log.info({ project_id, endpoint, what, to }, 'endpoint changed');
+    },
+  });
   const dispatcher = createDispatcher({
     jobs,
     outbound,
+    endpoints,
     settling,
     clock: deps.clock,
     tokenKey: deps.tokenKey,
     maxResultBytes: settings.max_result_bytes,
     traceMode: settings.trace_mode,
+    adaptTimeout: settings.adaptive_timeout
+      ? createAdaptiveTimeout({ db: deps.db, monotonic: deps.clock.monotonic, onError })
+      : undefined,
     resumeFacts: deps.resumeFacts,
     onError,
     onAttempt: (outcome, duration_ms) => {
@@ -193,9 +216,11 @@ export function createEngine(deps: EngineDeps) {
     /** Without the worker: it stops first, while all of this and the API still serve what it drains. */
     services: [
       client,
+      endpoints.service,
       leader,
       ...loops,
       ...deps.loops(shared),
+      ...endpointLoops({ ...shared, endpoints }),
       promoter,
       mover,
     ] as readonly Service[],
@@ -203,6 +228,7 @@ export function createEngine(deps: EngineDeps) {
     upkeep,
     retention,
     promoter,
+    endpoints,
     loops,
   };
 }

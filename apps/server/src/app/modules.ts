@@ -15,6 +15,7 @@ import {
   eventLoops,
   resumeFacts,
 } from '../modules/events/index.ts';
+import { createEndpointReads } from '../modules/executor/index.ts';
 import { createInRun } from '../modules/in-run/index.ts';
 import { createDependencies, createGroups, createJobs, jobLoops } from '../modules/jobs/index.ts';
 import { createRateWindows } from '../modules/limits/index.ts';
@@ -155,6 +156,7 @@ export function createModules({
     },
     onLiveError: (error) => onError(error, 'live streams'),
   });
+  const endpoints = createEndpointReads({ db, jobs });
 
   // 4 orchestration
   const dependencyReads = createDependencyReads({ db });
@@ -226,6 +228,7 @@ export function createModules({
     runs,
     chaining,
     dependencyReads,
+    endpoints,
     events,
     schedules,
     inRun,

@@ -231,6 +231,7 @@ export const additional: Readonly<Record<string, string>> = {
   getV1JobsByJobIDQueue: 'The same for one job, by key',
   getV1RunsByRunIDWhy: 'Why a run has not started, in one answer',
   postV1Projects: 'Platform §2: projects are registered',
+  getV1JobsByJobIDEndpointHealth: 'Breaker and health of endpoints, where operators look',
   getV1Projects: 'Platform §2',
   getV1ProjectsByProjectID: 'Platform §2',
   postV1JobsByJobIDPause: 'Engine §1.1: one job can be held',

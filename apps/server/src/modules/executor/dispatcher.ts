@@ -1,36 +1,32 @@
-// One attempt, top to bottom: resolve the version, build the request, send it, read the reply, settle the run.
+// One attempt, top to bottom: resolve the version, build the request, send it (exchange.ts), settle the run.
 // Together with queue/queue.ts this is the whole life of a run.
 
-import type { Clock } from '../../platform/clock.ts';
 import { isDatabaseError } from '../../platform/db/database.ts';
-import type { OutboundClient, OutboundReply } from '../../platform/outbound/client.ts';
+import type { OutboundReply } from '../../platform/outbound/client.ts';
 import type { JobConfig, Jobs } from '../jobs/index.ts';
 import type { ClaimedRun, Completion, Settlement } from '../queue/index.ts';
 import { debugHeaders } from './debug-headers.ts';
 import { buildRequest, type DispatchRequest, type ResumeFacts } from './request.ts';
-import {
-  decideRetry,
-  interpretReply,
-  policyOf,
-  storableText,
-  type AttemptOutcome,
-} from './rules.ts';
+import { createExchange, type ExchangeDeps } from './exchange.ts';
+import { decideRetry, policyOf, storableText, type AttemptOutcome } from './rules.ts';
 import type { Settling } from './settling.ts';
 
-export interface DispatcherDeps {
+export interface DispatcherDeps extends ExchangeDeps {
   readonly jobs: Pick<Jobs, 'executionConfig' | 'checkResult'>;
-  readonly outbound: Pick<OutboundClient, 'send'>;
   readonly settling: Settling;
-  readonly clock: Clock;
   readonly tokenKey: string;
-  readonly maxResultBytes: number;
   readonly traceMode: 'off' | 'errors' | 'full';
+  /** How long attempts of a job get when it says `timeout_ms`; absent: exactly that. */
+  readonly adaptTimeout?: ((job_id: string, timeout_ms: number) => Promise<number>) | undefined;
   /** What earlier attempts and waits left behind; asked only for runs that started before. */
   readonly resumeFacts: (run_id: string) => Promise<ResumeFacts | undefined>;
   readonly onError: (error: unknown, what: string) => void;
   readonly onAttempt: (outcome: AttemptOutcome, duration_ms: number) => void;
 }
 
+/** How long a run stays away from an endpoint that is closed; with nothing to wait for, a moment. */
+const untilOpen = (probe_in_ms: number): number =>
+  Math.round(Math.max(1_000, probe_in_ms) + 1_000 * Math.random());
 /** How long a run stays away from a database that could not prepare its attempt. */
 const DATABASE_TROUBLE_MS = 1_000;
 
@@ -47,7 +43,8 @@ export interface AttemptControl {
 }
 
 export function createDispatcher(deps: DispatcherDeps) {
-  const { jobs, outbound, settling, clock } = deps;
+  const { jobs, settling, clock } = deps;
+  const { admit, exchange } = createExchange(deps);
 
   /** Runs one attempt of a claimed run and settles it, whatever happens on the way. */
   const execute = async (run: ClaimedRun, control: AttemptControl): Promise<void> => {
@@ -71,6 +68,8 @@ export function createDispatcher(deps: DispatcherDeps) {
       const facts =
         run.attempt > 1 || run.started_before !== null ? await deps.resumeFacts(run.id) : undefined;
       timeout_ms = (run.timeout_secs_override ?? job.timeout_secs) * 1000;
+      if (deps.adaptTimeout && run.timeout_secs_override === null)
+        timeout_ms = await deps.adaptTimeout(run.job_id, timeout_ms);
       request = buildRequest(run, job, facts, timeout_ms, clock.now(), deps.tokenKey);
     } catch (error) {
       control.finishing();
@@ -89,18 +88,33 @@ export function createDispatcher(deps: DispatcherDeps) {
     const version =
       job.version === run.job_version ? undefined : ([job.version, job.version_id] as const);
     control.resolved(version);
-    const reply = await outbound.send({
-      method: 'POST',
-      url: request.url,
-      headers: request.headers,
-      body: request.body,
-      deadline_ms: timeout_ms,
-      max_body_bytes: deps.maxResultBytes,
+    const left = (): number => timeout_ms - (clock.monotonic() - begun);
+    const entry = await admit(run, job, timeout_ms);
+    if (entry.verdict === 'closed') {
+      control.finishing();
+      // Nothing was sent. Where the job leads there too, the run waits with the others for its endpoint.
+      const elsewhere = job.endpoint !== run.live_endpoint;
+      await settling.settle({
+        ...handBack(run, 'endpoint_closed'),
+        unstarted: true,
+        ...(elsewhere ? { delay_ms: untilOpen(entry.probe_in_ms) } : {}),
+      });
+      return;
+    }
+    const {
+      reply,
+      outcome,
+      facts: exchangeFacts,
+    } = await exchange({
+      run,
+      job,
+      request,
+      left,
+      is_probe: entry.verdict === 'probe',
       signal: control.signal,
     });
     control.finishing();
     const duration_ms = clock.monotonic() - begun;
-    const outcome = readReply(reply, job);
     if (reply.ok === false && reply.kind === 'aborted') {
       // Canceled: somebody else ended the run already. Shut down: it goes back, same attempt.
       if (control.reason() === 'shutdown') await settling.settle(handBack(run, 'worker_shutdown'));
@@ -108,9 +122,7 @@ export function createDispatcher(deps: DispatcherDeps) {
     }
     deps.onAttempt(outcome, duration_ms);
     if (outcome.ok === 'handed_over') {
-      await settling.handOver(claimOf(run), () =>
-        Math.max(1, (timeout_ms - (clock.monotonic() - begun)) / 1000),
-      );
+      await settling.handOver(claimOf(run), () => Math.max(1, left() / 1000));
       return;
     }
     const wanted =
@@ -119,6 +131,7 @@ export function createDispatcher(deps: DispatcherDeps) {
     const event = {
       duration_ms: Math.round(duration_ms),
       status_code: outcome.status_code,
+      ...exchangeFacts,
       ...(run.debug_mode
         ? debugHeaders(request.headers, reply.ok ? reply.headers : undefined)
         : {}),
@@ -135,37 +148,6 @@ export function createDispatcher(deps: DispatcherDeps) {
       return;
     }
     await settling.settle(settlementOf(run, job, outcome, event, trace, version));
-  };
-
-  const readReply = (reply: OutboundReply, job: JobConfig): AttemptOutcome => {
-    if (!reply.ok) {
-      const error_class =
-        reply.kind === 'timeout' ? 'timeout' : reply.kind === 'forbidden' ? 'client' : 'connection';
-      return {
-        ok: false,
-        error: storableText(reply.message),
-        error_class,
-        fingerprint: reply.message,
-      };
-    }
-    const outcome = interpretReply(reply, clock.now());
-    if (outcome.ok !== true || job.result_schema === null) return outcome;
-    const problems = jobs.checkResult(
-      job,
-      outcome.result === undefined ? null : JSON.parse(outcome.result),
-    );
-    if (problems.length === 0) return outcome;
-    const text = problems
-      .map((problem) => `${problem.path} ${problem.message}`)
-      .join('; ')
-      .slice(0, 1024);
-    return {
-      ok: false,
-      error: `result does not match the schema of the job: ${text}`,
-      error_class: 'client',
-      status_code: outcome.status_code,
-      fingerprint: 'result schema',
-    };
   };
 
   return { execute };

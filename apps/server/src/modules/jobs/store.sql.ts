@@ -85,6 +85,7 @@ export interface InsertJobsRow {
   readonly created_at: string;
   readonly updated_at: string;
   readonly deleting_at: string | null;
+  readonly endpoint: string | null;
   readonly followed: boolean;
   readonly has_dependencies: boolean;
 }
@@ -228,6 +229,7 @@ export interface FindJobRow {
   readonly created_at: string;
   readonly updated_at: string;
   readonly deleting_at: string | null;
+  readonly endpoint: string | null;
   readonly followed: boolean;
   readonly has_dependencies: boolean;
 }
@@ -310,6 +312,7 @@ export interface LockJobRow {
   readonly created_at: string;
   readonly updated_at: string;
   readonly deleting_at: string | null;
+  readonly endpoint: string | null;
   readonly followed: boolean;
   readonly has_dependencies: boolean;
 }
@@ -427,6 +430,7 @@ export interface ListJobsRow {
   readonly created_at: string;
   readonly updated_at: string;
   readonly deleting_at: string | null;
+  readonly endpoint: string | null;
   readonly followed: boolean;
   readonly has_dependencies: boolean;
 }
@@ -524,6 +528,7 @@ export interface UpdateJobRow {
   readonly created_at: string;
   readonly updated_at: string;
   readonly deleting_at: string | null;
+  readonly endpoint: string | null;
   readonly followed: boolean;
   readonly has_dependencies: boolean;
 }
@@ -669,6 +674,7 @@ export interface SetJobPausedRow {
   readonly created_at: string;
   readonly updated_at: string;
   readonly deleting_at: string | null;
+  readonly endpoint: string | null;
   readonly followed: boolean;
   readonly has_dependencies: boolean;
 }
@@ -1087,6 +1093,8 @@ export interface FindExecutionConfigRow {
   readonly version_id: string | null;
   readonly endpoint_url: string;
   readonly fallback_endpoint_url: string | null;
+  readonly endpoint: string;
+  readonly fallback_endpoint: string | null;
   readonly environment_id: string | null;
   readonly max_attempts: number;
   readonly timeout_secs: number;
@@ -1102,6 +1110,9 @@ const findExecutionConfigText = `select j.id as job_id, j.project_id, j.slug, j.
        case when v.id is null then j.version_id else v.version_id end as "version_id",
        case when v.id is null then j.endpoint_url else v.endpoint_url end as "endpoint_url",
        case when v.id is null then j.fallback_endpoint_url else v.fallback_endpoint_url end as "fallback_endpoint_url",
+       case when v.id is null then j.endpoint else strait_endpoint(v.endpoint_url) end as "endpoint",
+       case when v.id is null then strait_endpoint(j.fallback_endpoint_url) else strait_endpoint(v.fallback_endpoint_url) end
+         as "fallback_endpoint",
        case when v.id is null then j.environment_id else v.environment_id end as "environment_id",
        case when v.id is null then j.max_attempts else v.max_attempts end as "max_attempts",
        case when v.id is null then j.timeout_secs else v.timeout_secs end as "timeout_secs",
@@ -1122,6 +1133,6 @@ export function findExecutionConfig(db: Queryable, params: FindExecutionConfigPa
       params.version,
       params.job_id,
     ],
-    name: 'jobs_findExecutionConfig_2c69bd3c',
+    name: 'jobs_findExecutionConfig_3255856e',
   });
 }

@@ -40,6 +40,9 @@ export interface JobConfig {
   readonly version_id: string | null;
   readonly endpoint_url: string;
   readonly fallback_endpoint_url: string | null;
+  /** What breaker and health are kept by: the URLs without what differs from call to call. */
+  readonly endpoint: string;
+  readonly fallback_endpoint: string | null;
   readonly environment_id: string | null;
   readonly max_attempts: number;
   readonly timeout_secs: number;

@@ -25,6 +25,13 @@ export {
   type Endings,
 } from './endings/endings.ts';
 export { createWaitingVerbs, type WaitingVerbs } from './waiting/verbs.ts';
+export {
+  createEndpointAdmission,
+  type Admission,
+  type EndpointAdmission,
+  type Entry,
+  type ProbeClaim,
+} from './admission/admission.ts';
 export { createLimits, type Limits } from './limits/limits.ts';
 export { busyJobs, cancelOthers } from './overlap/overlap.ts';
 export { createPromoter, type Promoter } from './limits/promoter.ts';

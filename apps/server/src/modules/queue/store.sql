@@ -8,8 +8,8 @@
 -- Inserts the runs with their place, idempotency row and first event. An input without a row in the
 -- answer was not created: its job is gone or disabled, or another run holds its idempotency key.
 -- The key share on the job (which the foreign key takes anyway) makes a deletion under way exact: whoever waited for it
--- looks at the job again. What a limit of the job, of its key or of the project concerns, or a pause, waits in run_parked
--- for its slots; nobody waits for a lane here. A run of a job with dependencies that are not met goes to `waiting`; it is
+-- looks at the job again. What a limit of the job, of its key or of the project concerns, a pause or a closed endpoint, waits
+-- in run_parked for its slots; nobody waits for a lane here. A run of a job with dependencies that are not met goes to `waiting`; it is
 -- judged again once it is visible (`unchecked`), so an end that was not visible here is not missed.
 with input as materialized (
   select n.*, strait_run_id() as id, n.payload::jsonb as payload_value,
@@ -20,7 +20,7 @@ with input as materialized (
          (n.extra ->> 'scheduled_at')::timestamptz as scheduled_at,
          coalesce(nullif((n.extra ->> 'ttl_secs')::int, 0), nullif(j.run_ttl_secs, 0), nullif(:default_ttl_secs::int, 0)) as ttl_secs,
          j.max_concurrency > 0 or (j.max_concurrency_per_key > 0 and n.extra ->> 'concurrency_key' <> '') or q.max_executing_runs > 0
-           or j.paused or coalesce(g.paused, false) as limited,
+           or j.paused or coalesce(g.paused, false) or coalesce(a.closed, false) as limited,
          case when j.has_dependencies then strait_matching(n.idempotency_key, coalesce(n.extra ->> 'triggered_by', ''),
            j.default_run_metadata || coalesce(n.extra -> 'metadata', '{}')) end as matching
     from unnest(:job_ids::text[], :project_ids::text[], :payloads::text[], :priorities::int[],
@@ -29,6 +29,7 @@ with input as materialized (
     join jobs j on j.id = n.job_id and j.project_id = n.project_id and j.enabled
     left join job_groups g on g.id = j.group_id
     left join project_quotas q on q.project_id = j.project_id
+    left join endpoint_admission a on a.project_id = j.project_id and a.endpoint = j.endpoint
      for key share of j
 ), claimed as (
   insert into job_run_idempotency as held (job_id, idempotency_key, run_id, payload_hash, created_at)
@@ -107,7 +108,8 @@ select i.job_id, i.idempotency_key, i.run_id, i.payload_hash, r.status, r.create
 -- across projects: workers serve every project, fairly.
 -- Takes up to :limit startable runs, round-robin over the projects after :cursor (wrapping once), best
 -- rank first inside a project. The lease is durable when this returns. `verdict` other than 'go' must
--- be settled at once by settleVerdicts. The cursor of the next claim is `last_project_id`, the same in every row.
+-- be settled at once by settleVerdicts. The cursor of the next claim is `last_project_id`, the same in every row. `probe`: the
+-- one run that a closed endpoint was promised; it has to enter (admission/) before it is sent.
 with recursive turn (project_id, wrapped, n) as (
   select x.project_id, x.wrapped, 1
     from ((select q.project_id, false as wrapped from run_queue q where q.project_id > :cursor::text order by q.project_id limit 1)
@@ -154,13 +156,16 @@ select r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.payl
        case when (r.status = 'queued') is not true then 'drop'
             when r.expires_at <= strait_now() then 'expire'
             when not j.enabled or j.paused or coalesce(g.paused, false) then 'park'
+            when a.closed and a.probe_run_id is distinct from r.id then 'park'
             when (j.max_concurrency > 0 or (j.max_concurrency_per_key > 0 and r.concurrency_key <> '') or q.max_executing_runs > 0)
                  and (select lanes from seqs) ->> r.id is null then 'park'
-            else 'go' end as "verdict!"
+            else 'go' end as "verdict!",
+       j.endpoint as "live_endpoint!", coalesce(a.closed, false) as "probe!"
   from job_runs r
   join jobs j on j.id = r.job_id
   left join job_groups g on g.id = j.group_id
   left join project_quotas q on q.project_id = j.project_id
+  left join endpoint_admission a on a.project_id = j.project_id and a.endpoint = j.endpoint
  where r.id = any (array(select run_id from taken))
    and r.created_at >= (select lo from seqs) and r.created_at <= (select hi from seqs);
 
@@ -319,8 +324,8 @@ select id, created_at, project_id, job_id, status, attempt, next_retry_at as "ne
 
 -- name: parkRuns :many prepared
 -- across projects: fenced by the lease of exactly this claim.
--- What a claim took but may not start, because its job is paused or disabled or a limit came that its lease knows
--- nothing of: the lease becomes a row of run_parked in the right lane and its slot goes back. The run stays `queued`.
+-- What a claim took but may not start, because its job is paused or disabled, its endpoint closed, or a limit came that its
+-- lease knows nothing of: the lease becomes a row of run_parked in the right lane and its slot goes back. The run stays `queued`.
 with gone as (
   delete from run_active
    where run_id = any (:run_ids::text[]) and claim_seq = (:claims_json::jsonb ->> run_id)::bigint

@@ -34,7 +34,7 @@ const enqueueRunsText = `with input as materialized (
          (n.extra ->> 'scheduled_at')::timestamptz as scheduled_at,
          coalesce(nullif((n.extra ->> 'ttl_secs')::int, 0), nullif(j.run_ttl_secs, 0), nullif($1::int, 0)) as ttl_secs,
          j.max_concurrency > 0 or (j.max_concurrency_per_key > 0 and n.extra ->> 'concurrency_key' <> '') or q.max_executing_runs > 0
-           or j.paused or coalesce(g.paused, false) as limited,
+           or j.paused or coalesce(g.paused, false) or coalesce(a.closed, false) as limited,
          case when j.has_dependencies then strait_matching(n.idempotency_key, coalesce(n.extra ->> 'triggered_by', ''),
            j.default_run_metadata || coalesce(n.extra -> 'metadata', '{}')) end as matching
     from unnest($2::text[], $3::text[], $4::text[], $5::int[],
@@ -43,6 +43,7 @@ const enqueueRunsText = `with input as materialized (
     join jobs j on j.id = n.job_id and j.project_id = n.project_id and j.enabled
     left join job_groups g on g.id = j.group_id
     left join project_quotas q on q.project_id = j.project_id
+    left join endpoint_admission a on a.project_id = j.project_id and a.endpoint = j.endpoint
      for key share of j
 ), claimed as (
   insert into job_run_idempotency as held (job_id, idempotency_key, run_id, payload_hash, created_at)
@@ -113,8 +114,8 @@ select i.ord::int as "ord", i.id as "id", strait_id_time(i.id) as "created_at", 
  * Inserts the runs with their place, idempotency row and first event. An input without a row in the
  * answer was not created: its job is gone or disabled, or another run holds its idempotency key.
  * The key share on the job (which the foreign key takes anyway) makes a deletion under way exact: whoever waited for it
- * looks at the job again. What a limit of the job, of its key or of the project concerns, or a pause, waits in run_parked
- * for its slots; nobody waits for a lane here. A run of a job with dependencies that are not met goes to `waiting`; it is
+ * looks at the job again. What a limit of the job, of its key or of the project concerns, a pause or a closed endpoint, waits
+ * in run_parked for its slots; nobody waits for a lane here. A run of a job with dependencies that are not met goes to `waiting`; it is
  * judged again once it is visible (`unchecked`), so an end that was not visible here is not missed.
  */
 export function enqueueRuns(db: Queryable, params: EnqueueRunsParams): Promise<EnqueueRunsRow[]> {
@@ -131,7 +132,7 @@ export function enqueueRuns(db: Queryable, params: EnqueueRunsParams): Promise<E
       params.extras.map((item) => (item === null ? null : JSON.stringify(item))),
       params.aging_ms,
     ],
-    name: 'queue_enqueueRuns_3063eaec',
+    name: 'queue_enqueueRuns_15b9a493',
   });
 }
 
@@ -204,6 +205,8 @@ export interface ClaimRunsRow {
   readonly retry_max_delay_secs: number | null;
   readonly last_project_id: string;
   readonly verdict: string;
+  readonly live_endpoint: string;
+  readonly probe: boolean;
 }
 
 const claimRunsText = `with recursive turn (project_id, wrapped, n) as (
@@ -251,13 +254,16 @@ select r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.payl
        case when (r.status = 'queued') is not true then 'drop'
             when r.expires_at <= strait_now() then 'expire'
             when not j.enabled or j.paused or coalesce(g.paused, false) then 'park'
+            when a.closed and a.probe_run_id is distinct from r.id then 'park'
             when (j.max_concurrency > 0 or (j.max_concurrency_per_key > 0 and r.concurrency_key <> '') or q.max_executing_runs > 0)
                  and (select lanes from seqs) ->> r.id is null then 'park'
-            else 'go' end as "verdict"
+            else 'go' end as "verdict",
+       j.endpoint as "live_endpoint", coalesce(a.closed, false) as "probe"
   from job_runs r
   join jobs j on j.id = r.job_id
   left join job_groups g on g.id = j.group_id
   left join project_quotas q on q.project_id = j.project_id
+  left join endpoint_admission a on a.project_id = j.project_id and a.endpoint = j.endpoint
  where r.id = any (array(select run_id from taken))
    and r.created_at >= (select lo from seqs) and r.created_at <= (select hi from seqs)`;
 
@@ -265,7 +271,8 @@ select r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.payl
  * across projects: workers serve every project, fairly.
  * Takes up to :limit startable runs, round-robin over the projects after :cursor (wrapping once), best
  * rank first inside a project. The lease is durable when this returns. `verdict` other than 'go' must
- * be settled at once by settleVerdicts. The cursor of the next claim is `last_project_id`, the same in every row.
+ * be settled at once by settleVerdicts. The cursor of the next claim is `last_project_id`, the same in every row. `probe`: the
+ * one run that a closed endpoint was promised; it has to enter (admission/) before it is sent.
  */
 export function claimRuns(db: Queryable, params: ClaimRunsParams): Promise<ClaimRunsRow[]> {
   return many<ClaimRunsRow>(db, {
@@ -275,7 +282,7 @@ export function claimRuns(db: Queryable, params: ClaimRunsParams): Promise<Claim
       params.limit,
       params.worker_id,
     ],
-    name: 'queue_claimRuns_913b32f4',
+    name: 'queue_claimRuns_ffe88c09',
   });
 }
 
@@ -541,8 +548,8 @@ select run_id, root_lane_id, (select string_agg(distinct l.root_lane_id::text, '
 
 /**
  * across projects: fenced by the lease of exactly this claim.
- * What a claim took but may not start, because its job is paused or disabled or a limit came that its lease knows
- * nothing of: the lease becomes a row of run_parked in the right lane and its slot goes back. The run stays `queued`.
+ * What a claim took but may not start, because its job is paused or disabled, its endpoint closed, or a limit came that its
+ * lease knows nothing of: the lease becomes a row of run_parked in the right lane and its slot goes back. The run stays `queued`.
  */
 export function parkRuns(db: Queryable, params: ParkRunsParams): Promise<ParkRunsRow[]> {
   return many<ParkRunsRow>(db, {

@@ -20,6 +20,7 @@ export const Blocker = z
         'job_disabled',
         'job_paused',
         'group_paused',
+        'endpoint_closed',
         'key_limit',
         'job_limit',
         'project_limit',

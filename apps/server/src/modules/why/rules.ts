@@ -17,11 +17,23 @@ export interface JobFacts {
   readonly job_paused: boolean;
   readonly group_paused: boolean;
   readonly group_id: string | null;
+  /** The endpoint fails: its breaker is open or its health blocks it. */
+  readonly endpoint_closed: boolean;
+  readonly probe_at: string | null;
 }
 
 export function jobBlockers(job: JobFacts): Blocker[] {
   const path = `/v1/jobs/${job.job_slug}`;
   return [
+    ...(job.endpoint_closed
+      ? [
+          {
+            kind: 'endpoint_closed',
+            message: 'the endpoint of the job fails; one run will try it again',
+            until: job.probe_at ?? undefined,
+          },
+        ]
+      : []),
     ...(job.job_disabled
       ? [
           {

@@ -20,6 +20,8 @@ export interface FindRunPlaceRow {
   readonly due_at: string | null;
   readonly waits_until: string | null;
   readonly started_at: string | null;
+  readonly endpoint_closed: boolean;
+  readonly probe_at: string | null;
   readonly job_disabled: boolean;
   readonly job_paused: boolean;
   readonly group_paused: boolean;
@@ -31,11 +33,13 @@ const findRunPlaceText = `select r.id, r.status, r.job_id, j.slug as job_slug, r
        case when a.run_id is not null then 'active' when q.run_id is not null then 'queue' when p.run_id is not null then 'parked'
             when d.run_id is not null then 'delayed' when w.run_id is not null then 'waiting' else 'none' end as "place",
        p.lane_id as "lane_id", p.root_lane_id as "root_lane_id", d.due_at as "due_at", w.expires_at as "waits_until", r.started_at as "started_at",
+       coalesce(e.closed and e.probe_run_id is distinct from r.id, false) as "endpoint_closed", e.probe_at as "probe_at",
        not j.enabled as "job_disabled", j.paused as "job_paused", coalesce(g.paused, false) as "group_paused", j.group_id as "group_id",
        exists (select from workers where heartbeat_at > strait_now() - make_interval(secs => $1::float8)) as "worker_lives"
   from job_runs r
   join jobs j on j.id = r.job_id
   left join job_groups g on g.id = j.group_id
+  left join endpoint_admission e on e.project_id = j.project_id and e.endpoint = j.endpoint
   left join run_active a on a.run_id = r.id
   left join run_queue q on q.run_id = r.id
   left join run_parked p on p.run_id = r.id
@@ -111,7 +115,7 @@ const findRoomText = `with me as materialized (
   select l.*, least(greatest(coalesce(l.key_cap - l.key_in_flight, 1000000), 0), 1000) as own_room,
          greatest(coalesce(l.job_cap - l.job_in_flight, 1000000), 0) as job_room,
          greatest(coalesce(l.project_cap - l.project_in_flight, 1000000), 0) as project_room,
-         l.job_disabled or l.job_paused or l.group_paused as shut
+         l.job_disabled or l.job_paused or l.group_paused or l.endpoint_closed as shut
     from lane_rooms l where l.root_lane_id = (select root_lane_id from me) and l.lane_id <> 0
 ), better as materialized (
   select t.lane_id, t.job_lane_id, t.job_room, x.n

@@ -31,6 +31,8 @@ interface Answer {
 }
 
 const why = async (id: string): Promise<Answer> => {
+  // No worker process runs here, and this file may have waited long for its turn.
+  await on.app.sql('update workers set heartbeat_at = now()');
   const { status, body } = await on.call('GET', `/v1/runs/${id}/why`);
   assert.equal(status, 200, JSON.stringify(body));
   return body;
@@ -112,6 +114,10 @@ describe('why', () => {
       blockers: [],
     });
     assert.equal((await on.call('GET', `/v1/runs/${ended.replace('-7', '-8')}/why`)).status, 404);
+    await on.app.sql(`update workers set heartbeat_at = now() - interval '1 h'`);
+    const alone = await on.call('GET', `/v1/runs/${ended}/why`);
+    assert.equal(alone.body.blockers[0]?.kind, 'no_worker');
+    await on.app.sql('update workers set heartbeat_at = now()');
   });
 
   it('names the limits with who holds them, and the way out', async () => {

@@ -16,8 +16,10 @@ select lane_id from lanes where lane_id = :root_lane_id and root_lane_id = :root
 -- The caller holds the root in the same transaction; this statement's snapshot is younger than that lock. One page of the
 -- lanes of the tree with parked runs, after :after_lane_id: from each lane with room the best ranked runs, cut by rank to
 -- the room of the job and of the project, enter run_queue with their slots taken on every level. Limits are read from
--- where they are set, so a changed one counts at once. Returns one row per lane looked at; `capped` when only the size of
--- the batch stopped it. Of many lanes each gives a share of the batch, or all of their backlogs would be read for it.
+-- where they are set, so a changed one counts at once. A job whose endpoint is slow or often fails gets a share of its limit;
+-- one whose endpoint is closed nothing, but for one run per endpoint when a probe is due: promising it the probe is taking the
+-- endpoint's turn, and exact, because all its jobs are in this tree. Returns one row per lane looked at; `capped` when only
+-- the size of the batch stopped it. Of many lanes each gives a share of the batch, or all of their backlogs would be read for it.
 with recursive waiting (lane_id, n) as (
   (select p.lane_id, 1 from run_parked p
     where p.root_lane_id = :root_lane_id and p.lane_id > :after_lane_id order by p.lane_id limit 1)
@@ -32,21 +34,34 @@ with recursive waiting (lane_id, n) as (
          coalesce(l.key_cap - l.key_in_flight, :most::int) as own_room,
          coalesce(l.job_cap - l.job_in_flight, :most::int) as job_room,
          coalesce(l.project_cap - l.project_in_flight, :most::int) as project_room,
+         case when l.endpoint_closed then l.endpoint end as probes,
          greatest(2 * :most::int / (select count(*)::int + 1 from seen), 5) as share
     from seen join lane_rooms l on l.lane_id = seen.lane_id
    where l.lane_id <> 0 and not (l.job_disabled or l.job_paused or l.group_paused)
+     and (not l.endpoint_closed or l.probe_due)
 ), pick as materialized (
-  select x.place, x.rank, x.seq, lane.lane_id, lane.job_lane_id, lane.job_room, lane.project_room
+  select x.place, x.rank, x.seq, case when lane.probes is not null then x.run_id end as probe_run_id,
+         lane.lane_id, lane.job_lane_id, lane.job_room, lane.project_room, lane.probes
     from lane cross join lateral (
-         select p.ctid as place, p.rank, p.seq from run_parked p
+         select p.ctid as place, p.rank, p.seq, p.run_id from run_parked p
           where p.root_lane_id = :root_lane_id and p.lane_id = lane.lane_id
           order by p.rank, p.seq
-          limit greatest(least(lane.own_room, lane.job_room, lane.project_room, lane.share, :most::int), 0) for update skip locked) x
+          limit greatest(least(lane.own_room, lane.job_room, lane.project_room, lane.share, :most::int,
+                               case when lane.probes is not null then 1 end), 0)
+            for update skip locked) x
 ), cut as materialized (
-  select place, row_number() over (order by rank, seq) as of_project, project_room
-    from (select place, rank, seq, project_room, job_lane_id, job_room,
+  select place, probe_run_id, probes, row_number() over (order by rank, seq) as of_project, project_room
+    from (select place, rank, seq, probe_run_id, project_room, job_lane_id, job_room, probes,
                  row_number() over (partition by job_lane_id order by rank, seq) as of_job from pick) p
-   where job_lane_id is null or of_job <= job_room
+   where (job_lane_id is null or of_job <= job_room)
+     and (probes is null or place = any (array(select distinct on (k.probes) k.place from pick k where k.probes is not null
+                                                order by k.probes, k.rank, k.seq)))
+), promised as (
+  update endpoint_admission a
+     set probe_run_id = cut.probe_run_id, probe_claim = null, probe_until = strait_now() + interval '10 s'
+    from cut
+   where cut.probes is not null and cut.of_project <= least(cut.project_room, :most::int)
+     and a.project_id = (select project_id from lanes where lane_id = :root_lane_id) and a.endpoint = cut.probes
 ), moved as materialized (
   delete from run_parked where ctid = any (array(select place from cut where of_project <= least(project_room, :most::int)))
   returning project_id, rank, run_id, run_created_at, job_id, attempt, lane_id

@@ -1,0 +1,122 @@
+-- What is known of endpoints. The health row is the lock of its endpoint: every transaction that changes anything about one
+-- writes it first, endpoints in order.
+
+-- name: recordHealth :many prepared
+-- across projects: the attempts of one worker.
+-- Many results in one update, without losing anybody else's: an average after k results is 0.9^k of what it was plus what
+-- the same k results make of a new endpoint, less 0.9^k of new. Before, idle time has decayed it towards 100 points with a
+-- half-life of 10 minutes. The score is linear in the three averages, so it goes the same way.
+insert into endpoint_health_scores as h
+       (project_id, endpoint_url, health_score, success_rate, timeout_rate, latency_score, total_requests, last_latency_ms, updated_at)
+select project_id, endpoint, score, success_rate, timeout_rate, latency_score, samples, last_latency_ms, strait_now()
+  from unnest(:project_ids::text[], :endpoints::text[], :scores::float8[], :success_rates::float8[], :timeout_rates::float8[],
+              :latency_scores::float8[], :samples::bigint[], :last_latencies_ms::float8[])
+       as n (project_id, endpoint, score, success_rate, timeout_rate, latency_score, samples, last_latency_ms)
+ order by project_id, endpoint
+on conflict (project_id, endpoint_url) do update
+   set health_score = least(100, greatest(0, excluded.health_score - power(0.9::float8, least(excluded.total_requests, 2000))
+         * (100 - h.health_score) * power(2::float8, -least(100, greatest(0, extract(epoch from strait_now() - h.updated_at)::float8) / 600)))),
+       success_rate = least(1, greatest(0, excluded.success_rate - power(0.9::float8, least(excluded.total_requests, 2000))
+         * (1 - h.success_rate) * power(2::float8, -least(100, greatest(0, extract(epoch from strait_now() - h.updated_at)::float8) / 600)))),
+       timeout_rate = least(1, greatest(0, excluded.timeout_rate + power(0.9::float8, least(excluded.total_requests, 2000))
+         * h.timeout_rate * power(2::float8, -least(100, greatest(0, extract(epoch from strait_now() - h.updated_at)::float8) / 600)))),
+       latency_score = least(1, greatest(0, excluded.latency_score - power(0.9::float8, least(excluded.total_requests, 2000))
+         * (1 - h.latency_score) * power(2::float8, -least(100, greatest(0, extract(epoch from strait_now() - h.updated_at)::float8) / 600)))),
+       total_requests = h.total_requests + excluded.total_requests,
+       last_latency_ms = case when excluded.total_requests > 0 then excluded.last_latency_ms else h.last_latency_ms end,
+       updated_at = strait_now()
+returning h.project_id, h.endpoint_url as endpoint, h.health_score as score, old.health_score as "score_before?";
+
+-- name: ensureBreakers :count
+-- across projects: the attempts of one worker.
+insert into endpoint_circuit_state (project_id, endpoint_url)
+select project_id, endpoint from unnest(:project_ids::text[], :endpoints::text[]) as n (project_id, endpoint)
+ order by project_id, endpoint
+on conflict do nothing;
+
+-- name: recordResults :many prepared
+-- across projects: the attempts of one worker. The caller holds the health rows.
+-- Counts failures in a row; what reaches the threshold opens. A success where none is counted changes nothing, and what
+-- was under way when the breaker opened does not count.
+update endpoint_circuit_state c
+   set failures = case when n.succeeded then n.last_row else c.failures + n.first_row end,
+       last_failure_at = case when n.longest > 0 then strait_now() else c.last_failure_at end,
+       state = case when n.opens then 'open' else c.state end,
+       opened_at = case when n.opens then strait_now() else c.opened_at end,
+       open_secs = case when n.opens then :open_secs::int else c.open_secs end,
+       half_open_until = case when n.opens then strait_now() + make_interval(secs => :open_secs::int) else c.half_open_until end,
+       updated_at = strait_now()
+  from (select b.*, :threshold::int > 0 and (b.longest >= :threshold::int or k.failures + b.first_row >= :threshold::int) as opens
+          from unnest(:project_ids::text[], :endpoints::text[], :leading::int[], :trailing::int[], :longest::int[], :succeeded::bool[])
+               as b (project_id, endpoint, first_row, last_row, longest, succeeded)
+          join endpoint_circuit_state k on k.project_id = b.project_id and k.endpoint_url = b.endpoint and k.state = 'closed') n
+ where c.project_id = n.project_id and c.endpoint_url = n.endpoint and c.state = 'closed'
+   and (n.longest > 0 or (n.succeeded and c.failures > 0))
+returning c.project_id, c.endpoint_url as endpoint, c.state, old.state as "state_before!";
+
+-- name: halfOpen :count
+-- across projects: workers serve every project.
+update endpoint_circuit_state set state = 'half_open', updated_at = strait_now()
+ where project_id = :project_id and endpoint_url = :endpoint and state = 'open';
+
+-- name: settleProbe :maybe
+-- across projects: workers serve every project. The caller holds the health row and ended the probe.
+-- half_open → closed, or open for twice as long as before (:doubles), or for as long as before.
+update endpoint_circuit_state
+   set state = case when :closes::bool then 'closed' else 'open' end,
+       failures = case when :closes::bool then 0 when :doubles::bool then failures + 1 else failures end,
+       last_failure_at = case when :doubles::bool then strait_now() else last_failure_at end,
+       opened_at = case when :closes::bool then null else strait_now() end,
+       open_secs = case when :doubles::bool then least(open_secs * 2, :longest_open_secs::int) else open_secs end,
+       half_open_until = case when :closes::bool then null
+         else strait_now() + make_interval(secs => case when :doubles::bool then least(open_secs * 2, :longest_open_secs::int) else open_secs end) end,
+       updated_at = strait_now()
+ where project_id = :project_id and endpoint_url = :endpoint and state in ('open', 'half_open')
+returning state;
+
+-- name: listFacts :many
+-- across projects: the attempts of one worker. The caller holds the health rows.
+select h.project_id, h.endpoint_url as endpoint, h.health_score as score, coalesce(c.state, 'closed') as "breaker!",
+       c.half_open_until as "reopens_at?", a.closed as "closed?", a.share as "share?", a.probe_at as "probe_at?", strait_now() as "now!"
+  from unnest(:project_ids::text[], :endpoints::text[]) as n (project_id, endpoint)
+  join endpoint_health_scores h on h.project_id = n.project_id and h.endpoint_url = n.endpoint
+  left join endpoint_circuit_state c on c.project_id = n.project_id and c.endpoint_url = n.endpoint
+  left join endpoint_admission a on a.project_id = n.project_id and a.endpoint = n.endpoint
+ order by h.project_id, h.endpoint_url;
+
+-- name: listStanding :many
+-- across projects: upkeep.
+-- Endpoints that slow their jobs and have not been heard of for a while: idle time speaks for them.
+select a.project_id, a.endpoint from endpoint_admission a
+  join endpoint_health_scores h on h.project_id = a.project_id and h.endpoint_url = a.endpoint
+ where not a.closed and h.updated_at < strait_now() - make_interval(secs => :silent_secs::float8)
+ order by a.project_id, a.endpoint limit :limit::int;
+
+-- name: removeOldHealth :count
+-- across projects: upkeep.
+delete from endpoint_health_scores h
+ where h.updated_at < strait_now() - make_interval(secs => :silent_secs::float8)
+   and not exists (select from endpoint_admission a where a.project_id = h.project_id and a.endpoint = h.endpoint_url);
+
+-- name: removeOldBreakers :count
+-- across projects: upkeep.
+delete from endpoint_circuit_state c
+ where c.updated_at < strait_now() - make_interval(secs => :silent_secs::float8)
+   and not exists (select from endpoint_health_scores h where h.project_id = c.project_id and h.endpoint_url = c.endpoint_url);
+
+-- name: listEndpointsOfJob :many
+-- The score as it stands after the idle time since its last result.
+select e.role as "role!", e.endpoint as "endpoint!", coalesce(c.state, 'closed') as "breaker!", coalesce(c.failures, 0) as "failures!",
+       c.opened_at as "opened_at?", c.half_open_until as "reopens_at?", c.last_failure_at as "last_failure_at?",
+       coalesce(100 - (100 - h.health_score) * power(2::float8, -least(100, greatest(0, extract(epoch from strait_now() - h.updated_at)::float8) / 600)), 100)
+         as "score!",
+       coalesce(h.success_rate, 1) as "success_rate!", coalesce(h.timeout_rate, 0) as "timeout_rate!", coalesce(h.latency_score, 1) as "latency_score!",
+       coalesce(h.total_requests, 0) as "total_requests!", h.last_latency_ms as "last_latency_ms?", h.updated_at as "updated_at?",
+       coalesce(a.closed, false) as "closed!", coalesce(a.share, 1) as "share!", a.probe_at as "probe_at?", a.probe_run_id as "probe_run_id?"
+  from jobs j
+ cross join lateral (values ('primary', j.endpoint), ('fallback', strait_endpoint(j.fallback_endpoint_url))) as e (role, endpoint)
+  left join endpoint_circuit_state c on c.project_id = j.project_id and c.endpoint_url = e.endpoint
+  left join endpoint_health_scores h on h.project_id = j.project_id and h.endpoint_url = e.endpoint
+  left join endpoint_admission a on a.project_id = j.project_id and a.endpoint = e.endpoint
+ where j.project_id = :project_id and j.id = :job_id and e.endpoint is not null
+ order by e.role desc;

@@ -1,0 +1,350 @@
+// Generated from store.sql by `npm run generate`. Do not edit.
+import { count, many, maybe, type Queryable } from '../../../platform/db/query.ts';
+
+export interface RecordHealthParams {
+  readonly project_ids: readonly (string | null)[];
+  readonly endpoints: readonly (string | null)[];
+  readonly scores: readonly (number | null)[];
+  readonly success_rates: readonly (number | null)[];
+  readonly timeout_rates: readonly (number | null)[];
+  readonly latency_scores: readonly (number | null)[];
+  readonly samples: readonly (number | null)[];
+  readonly last_latencies_ms: readonly (number | null)[];
+}
+
+export interface RecordHealthRow {
+  readonly project_id: string;
+  readonly endpoint: string;
+  readonly score: number;
+  readonly score_before: number | null;
+}
+
+const recordHealthText = `insert into endpoint_health_scores as h
+       (project_id, endpoint_url, health_score, success_rate, timeout_rate, latency_score, total_requests, last_latency_ms, updated_at)
+select project_id, endpoint, score, success_rate, timeout_rate, latency_score, samples, last_latency_ms, strait_now()
+  from unnest($1::text[], $2::text[], $3::float8[], $4::float8[], $5::float8[],
+              $6::float8[], $7::bigint[], $8::float8[])
+       as n (project_id, endpoint, score, success_rate, timeout_rate, latency_score, samples, last_latency_ms)
+ order by project_id, endpoint
+on conflict (project_id, endpoint_url) do update
+   set health_score = least(100, greatest(0, excluded.health_score - power(0.9::float8, least(excluded.total_requests, 2000))
+         * (100 - h.health_score) * power(2::float8, -least(100, greatest(0, extract(epoch from strait_now() - h.updated_at)::float8) / 600)))),
+       success_rate = least(1, greatest(0, excluded.success_rate - power(0.9::float8, least(excluded.total_requests, 2000))
+         * (1 - h.success_rate) * power(2::float8, -least(100, greatest(0, extract(epoch from strait_now() - h.updated_at)::float8) / 600)))),
+       timeout_rate = least(1, greatest(0, excluded.timeout_rate + power(0.9::float8, least(excluded.total_requests, 2000))
+         * h.timeout_rate * power(2::float8, -least(100, greatest(0, extract(epoch from strait_now() - h.updated_at)::float8) / 600)))),
+       latency_score = least(1, greatest(0, excluded.latency_score - power(0.9::float8, least(excluded.total_requests, 2000))
+         * (1 - h.latency_score) * power(2::float8, -least(100, greatest(0, extract(epoch from strait_now() - h.updated_at)::float8) / 600)))),
+       total_requests = h.total_requests + excluded.total_requests,
+       last_latency_ms = case when excluded.total_requests > 0 then excluded.last_latency_ms else h.last_latency_ms end,
+       updated_at = strait_now()
+returning h.project_id, h.endpoint_url as endpoint, h.health_score as score, old.health_score as "score_before"`;
+
+/**
+ * across projects: the attempts of one worker.
+ * Many results in one update, without losing anybody else's: an average after k results is 0.9^k of what it was plus what
+ * the same k results make of a new endpoint, less 0.9^k of new. Before, idle time has decayed it towards 100 points with a
+ * half-life of 10 minutes. The score is linear in the three averages, so it goes the same way.
+ */
+export function recordHealth(db: Queryable, params: RecordHealthParams): Promise<RecordHealthRow[]> {
+  return many<RecordHealthRow>(db, {
+    text: recordHealthText,
+    values: [
+      params.project_ids,
+      params.endpoints,
+      params.scores,
+      params.success_rates,
+      params.timeout_rates,
+      params.latency_scores,
+      params.samples,
+      params.last_latencies_ms,
+    ],
+    name: 'executor_endpoints_recordHealth_af4777e2',
+  });
+}
+
+export interface EnsureBreakersParams {
+  readonly project_ids: readonly (string | null)[];
+  readonly endpoints: readonly (string | null)[];
+}
+
+const ensureBreakersText = `insert into endpoint_circuit_state (project_id, endpoint_url)
+select project_id, endpoint from unnest($1::text[], $2::text[]) as n (project_id, endpoint)
+ order by project_id, endpoint
+on conflict do nothing`;
+
+/** across projects: the attempts of one worker. */
+export function ensureBreakers(db: Queryable, params: EnsureBreakersParams): Promise<number> {
+  return count(db, {
+    text: ensureBreakersText,
+    values: [
+      params.project_ids,
+      params.endpoints,
+    ],
+  });
+}
+
+export interface RecordResultsParams {
+  readonly open_secs: number;
+  readonly threshold: number;
+  readonly project_ids: readonly (string | null)[];
+  readonly endpoints: readonly (string | null)[];
+  readonly leading: readonly (number | null)[];
+  readonly trailing: readonly (number | null)[];
+  readonly longest: readonly (number | null)[];
+  readonly succeeded: readonly (boolean | null)[];
+}
+
+export interface RecordResultsRow {
+  readonly project_id: string;
+  readonly endpoint: string;
+  readonly state: string;
+  readonly state_before: string;
+}
+
+const recordResultsText = `update endpoint_circuit_state c
+   set failures = case when n.succeeded then n.last_row else c.failures + n.first_row end,
+       last_failure_at = case when n.longest > 0 then strait_now() else c.last_failure_at end,
+       state = case when n.opens then 'open' else c.state end,
+       opened_at = case when n.opens then strait_now() else c.opened_at end,
+       open_secs = case when n.opens then $1::int else c.open_secs end,
+       half_open_until = case when n.opens then strait_now() + make_interval(secs => $1::int) else c.half_open_until end,
+       updated_at = strait_now()
+  from (select b.*, $2::int > 0 and (b.longest >= $2::int or k.failures + b.first_row >= $2::int) as opens
+          from unnest($3::text[], $4::text[], $5::int[], $6::int[], $7::int[], $8::bool[])
+               as b (project_id, endpoint, first_row, last_row, longest, succeeded)
+          join endpoint_circuit_state k on k.project_id = b.project_id and k.endpoint_url = b.endpoint and k.state = 'closed') n
+ where c.project_id = n.project_id and c.endpoint_url = n.endpoint and c.state = 'closed'
+   and (n.longest > 0 or (n.succeeded and c.failures > 0))
+returning c.project_id, c.endpoint_url as endpoint, c.state, old.state as "state_before"`;
+
+/**
+ * across projects: the attempts of one worker. The caller holds the health rows.
+ * Counts failures in a row; what reaches the threshold opens. A success where none is counted changes nothing, and what
+ * was under way when the breaker opened does not count.
+ */
+export function recordResults(db: Queryable, params: RecordResultsParams): Promise<RecordResultsRow[]> {
+  return many<RecordResultsRow>(db, {
+    text: recordResultsText,
+    values: [
+      params.open_secs,
+      params.threshold,
+      params.project_ids,
+      params.endpoints,
+      params.leading,
+      params.trailing,
+      params.longest,
+      params.succeeded,
+    ],
+    name: 'executor_endpoints_recordResults_0b41af62',
+  });
+}
+
+export interface HalfOpenParams {
+  readonly project_id: string;
+  readonly endpoint: string;
+}
+
+const halfOpenText = `update endpoint_circuit_state set state = 'half_open', updated_at = strait_now()
+ where project_id = $1 and endpoint_url = $2 and state = 'open'`;
+
+/** across projects: workers serve every project. */
+export function halfOpen(db: Queryable, params: HalfOpenParams): Promise<number> {
+  return count(db, {
+    text: halfOpenText,
+    values: [
+      params.project_id,
+      params.endpoint,
+    ],
+  });
+}
+
+export interface SettleProbeParams {
+  readonly closes: boolean;
+  readonly doubles: boolean;
+  readonly longest_open_secs: number;
+  readonly project_id: string;
+  readonly endpoint: string;
+}
+
+export interface SettleProbeRow {
+  readonly state: string;
+}
+
+const settleProbeText = `update endpoint_circuit_state
+   set state = case when $1::bool then 'closed' else 'open' end,
+       failures = case when $1::bool then 0 when $2::bool then failures + 1 else failures end,
+       last_failure_at = case when $2::bool then strait_now() else last_failure_at end,
+       opened_at = case when $1::bool then null else strait_now() end,
+       open_secs = case when $2::bool then least(open_secs * 2, $3::int) else open_secs end,
+       half_open_until = case when $1::bool then null
+         else strait_now() + make_interval(secs => case when $2::bool then least(open_secs * 2, $3::int) else open_secs end) end,
+       updated_at = strait_now()
+ where project_id = $4 and endpoint_url = $5 and state in ('open', 'half_open')
+returning state`;
+
+/**
+ * across projects: workers serve every project. The caller holds the health row and ended the probe.
+ * half_open → closed, or open for twice as long as before (:doubles), or for as long as before.
+ */
+export function settleProbe(db: Queryable, params: SettleProbeParams): Promise<SettleProbeRow | undefined> {
+  return maybe<SettleProbeRow>(db, {
+    text: settleProbeText,
+    values: [
+      params.closes,
+      params.doubles,
+      params.longest_open_secs,
+      params.project_id,
+      params.endpoint,
+    ],
+  });
+}
+
+export interface ListFactsParams {
+  readonly project_ids: readonly (string | null)[];
+  readonly endpoints: readonly (string | null)[];
+}
+
+export interface ListFactsRow {
+  readonly project_id: string;
+  readonly endpoint: string;
+  readonly score: number;
+  readonly breaker: string;
+  readonly reopens_at: string | null;
+  readonly closed: boolean | null;
+  readonly share: number | null;
+  readonly probe_at: string | null;
+  readonly now: string;
+}
+
+const listFactsText = `select h.project_id, h.endpoint_url as endpoint, h.health_score as score, coalesce(c.state, 'closed') as "breaker",
+       c.half_open_until as "reopens_at", a.closed as "closed", a.share as "share", a.probe_at as "probe_at", strait_now() as "now"
+  from unnest($1::text[], $2::text[]) as n (project_id, endpoint)
+  join endpoint_health_scores h on h.project_id = n.project_id and h.endpoint_url = n.endpoint
+  left join endpoint_circuit_state c on c.project_id = n.project_id and c.endpoint_url = n.endpoint
+  left join endpoint_admission a on a.project_id = n.project_id and a.endpoint = n.endpoint
+ order by h.project_id, h.endpoint_url`;
+
+/** across projects: the attempts of one worker. The caller holds the health rows. */
+export function listFacts(db: Queryable, params: ListFactsParams): Promise<ListFactsRow[]> {
+  return many<ListFactsRow>(db, {
+    text: listFactsText,
+    values: [
+      params.project_ids,
+      params.endpoints,
+    ],
+  });
+}
+
+export interface ListStandingParams {
+  readonly silent_secs: number;
+  readonly limit: number;
+}
+
+export interface ListStandingRow {
+  readonly project_id: string;
+  readonly endpoint: string;
+}
+
+const listStandingText = `select a.project_id, a.endpoint from endpoint_admission a
+  join endpoint_health_scores h on h.project_id = a.project_id and h.endpoint_url = a.endpoint
+ where not a.closed and h.updated_at < strait_now() - make_interval(secs => $1::float8)
+ order by a.project_id, a.endpoint limit $2::int`;
+
+/**
+ * across projects: upkeep.
+ * Endpoints that slow their jobs and have not been heard of for a while: idle time speaks for them.
+ */
+export function listStanding(db: Queryable, params: ListStandingParams): Promise<ListStandingRow[]> {
+  return many<ListStandingRow>(db, {
+    text: listStandingText,
+    values: [
+      params.silent_secs,
+      params.limit,
+    ],
+  });
+}
+
+export interface RemoveOldHealthParams {
+  readonly silent_secs: number;
+}
+
+const removeOldHealthText = `delete from endpoint_health_scores h
+ where h.updated_at < strait_now() - make_interval(secs => $1::float8)
+   and not exists (select from endpoint_admission a where a.project_id = h.project_id and a.endpoint = h.endpoint_url)`;
+
+/** across projects: upkeep. */
+export function removeOldHealth(db: Queryable, params: RemoveOldHealthParams): Promise<number> {
+  return count(db, {
+    text: removeOldHealthText,
+    values: [params.silent_secs],
+  });
+}
+
+export interface RemoveOldBreakersParams {
+  readonly silent_secs: number;
+}
+
+const removeOldBreakersText = `delete from endpoint_circuit_state c
+ where c.updated_at < strait_now() - make_interval(secs => $1::float8)
+   and not exists (select from endpoint_health_scores h where h.project_id = c.project_id and h.endpoint_url = c.endpoint_url)`;
+
+/** across projects: upkeep. */
+export function removeOldBreakers(db: Queryable, params: RemoveOldBreakersParams): Promise<number> {
+  return count(db, {
+    text: removeOldBreakersText,
+    values: [params.silent_secs],
+  });
+}
+
+export interface ListEndpointsOfJobParams {
+  readonly project_id: string;
+  readonly job_id: string;
+}
+
+export interface ListEndpointsOfJobRow {
+  readonly role: string;
+  readonly endpoint: string;
+  readonly breaker: string;
+  readonly failures: number;
+  readonly opened_at: string | null;
+  readonly reopens_at: string | null;
+  readonly last_failure_at: string | null;
+  readonly score: number;
+  readonly success_rate: number;
+  readonly timeout_rate: number;
+  readonly latency_score: number;
+  readonly total_requests: number;
+  readonly last_latency_ms: number | null;
+  readonly updated_at: string | null;
+  readonly closed: boolean;
+  readonly share: number;
+  readonly probe_at: string | null;
+  readonly probe_run_id: string | null;
+}
+
+const listEndpointsOfJobText = `select e.role as "role", e.endpoint as "endpoint", coalesce(c.state, 'closed') as "breaker", coalesce(c.failures, 0) as "failures",
+       c.opened_at as "opened_at", c.half_open_until as "reopens_at", c.last_failure_at as "last_failure_at",
+       coalesce(100 - (100 - h.health_score) * power(2::float8, -least(100, greatest(0, extract(epoch from strait_now() - h.updated_at)::float8) / 600)), 100)
+         as "score",
+       coalesce(h.success_rate, 1) as "success_rate", coalesce(h.timeout_rate, 0) as "timeout_rate", coalesce(h.latency_score, 1) as "latency_score",
+       coalesce(h.total_requests, 0) as "total_requests", h.last_latency_ms as "last_latency_ms", h.updated_at as "updated_at",
+       coalesce(a.closed, false) as "closed", coalesce(a.share, 1) as "share", a.probe_at as "probe_at", a.probe_run_id as "probe_run_id"
+  from jobs j
+ cross join lateral (values ('primary', j.endpoint), ('fallback', strait_endpoint(j.fallback_endpoint_url))) as e (role, endpoint)
+  left join endpoint_circuit_state c on c.project_id = j.project_id and c.endpoint_url = e.endpoint
+  left join endpoint_health_scores h on h.project_id = j.project_id and h.endpoint_url = e.endpoint
+  left join endpoint_admission a on a.project_id = j.project_id and a.endpoint = e.endpoint
+ where j.project_id = $1 and j.id = $2 and e.endpoint is not null
+ order by e.role desc`;
+
+/** The score as it stands after the idle time since its last result. */
+export function listEndpointsOfJob(db: Queryable, params: ListEndpointsOfJobParams): Promise<ListEndpointsOfJobRow[]> {
+  return many<ListEndpointsOfJobRow>(db, {
+    text: listEndpointsOfJobText,
+    values: [
+      params.project_id,
+      params.job_id,
+    ],
+  });
+}
