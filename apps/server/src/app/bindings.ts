@@ -5,7 +5,7 @@ import type { AnyCaller, ProjectScope } from '../domain/caller.ts';
 import { apiKeyRoutes } from '../modules/access/index.ts';
 import { eventRoutes } from '../modules/events/index.ts';
 import { inRunRoutes } from '../modules/in-run/index.ts';
-import { jobRoutes } from '../modules/jobs/index.ts';
+import { budgetRoutes, jobRoutes } from '../modules/jobs/index.ts';
 import { projectRoutes } from '../modules/projects/index.ts';
 import { runRoutes } from '../modules/runs/index.ts';
 import type { Modules } from './modules.ts';
@@ -14,6 +14,7 @@ export const bindingsOf = (modules: Modules): readonly Binding<AnyCaller, Projec
   ...projectRoutes(modules.projects),
   ...apiKeyRoutes(modules.access.keys),
   ...jobRoutes(modules.jobs),
+  ...budgetRoutes(modules.budgets),
   ...runRoutes(modules.runs),
   ...eventRoutes(modules.events),
   ...inRunRoutes(modules.inRun),

@@ -82,6 +82,10 @@ export function compose(options: ComposeOptions) {
   const beats = createDatabase({ ...limits, application_name: `strait-${mode}-beat`, max: 1 });
   const listener = createListener({ url, application_name: `strait-${mode}-listen`, onError });
 
+  const budgetEvents = metrics.counter({
+    name: 'budget_events_total',
+    help: 'Daily budgets that reached 80 % or their limit',
+  });
   const modules = createModules({
     config,
     db,
@@ -90,6 +94,7 @@ export function compose(options: ComposeOptions) {
     listener,
     log,
     loopMetrics: createLoopMetrics(metrics),
+    onBudgetEvents: (events) => budgetEvents.inc(events),
   });
   const engine =
     mode === 'api'

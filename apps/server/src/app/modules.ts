@@ -16,11 +16,13 @@ import {
   resumeFacts,
 } from '../modules/events/index.ts';
 import { createInRun } from '../modules/in-run/index.ts';
-import { createJobs, jobLoops } from '../modules/jobs/index.ts';
+import { createBudgets, createJobs, jobLoops } from '../modules/jobs/index.ts';
 import { createRateWindows } from '../modules/limits/index.ts';
 import { createProjects } from '../modules/projects/index.ts';
 import {
   createLimits,
+  createMoneyReads,
+  createMoneyUpkeep,
   createOperatorVerbs,
   createQueue,
   createRetention,
@@ -31,6 +33,7 @@ import {
   type QueueSettings,
 } from '../modules/queue/index.ts';
 import { createRuns, runLoops } from '../modules/runs/index.ts';
+import { pauseOverBudget } from './over-budget.ts';
 import type { Config } from './config.ts';
 
 export interface ModulesDeps {
@@ -44,11 +47,15 @@ export interface ModulesDeps {
   readonly listener: Listener;
   readonly log: Logger;
   readonly loopMetrics: LoopMetrics;
+  /** Budgets that reached 80 % or their limit. */
+  readonly onBudgetEvents?: (events: number) => void;
 }
 
 export type Modules = ReturnType<typeof createModules>;
 
-export function createModules({ config, db, hot, beats, listener, log, loopMetrics }: ModulesDeps) {
+export function createModules(deps: ModulesDeps) {
+  const { config, db, hot, beats, listener, log, loopMetrics } = deps;
+  const { onBudgetEvents = () => {} } = deps;
   const { runs: runSettings, secrets } = config;
   const tokenKey = secrets.run_token[0] ?? '';
   const keyring = secrets.encryption && createKeyring(secrets.encryption);
@@ -78,7 +85,10 @@ export function createModules({ config, db, hot, beats, listener, log, loopMetri
     default_ttl_secs: runSettings.default_ttl_secs,
     idempotency_retention_secs: runSettings.idempotency_retention_secs,
   };
-  const limits = createLimits({ db: hot });
+  const limits = createLimits({
+    db: hot,
+    onBreach: (breaches) => pauseOverBudget({ jobs, onBudgetEvents }, breaches),
+  });
   const jobs = createJobs({
     db,
     keyring,
@@ -90,6 +100,11 @@ export function createModules({ config, db, hot, beats, listener, log, loopMetri
       max_attempts: runSettings.default_max_attempts,
       timeout_secs: runSettings.default_timeout_secs,
     },
+  });
+  const budgets = createBudgets({
+    db,
+    books: createMoneyReads({ db }),
+    onLimitsChanged: (tx, scope) => limits.changed(tx, scope),
   });
   const queue = createQueue({ db: hot, beats, settings: queueSettings });
   const retention = createRetention({
@@ -122,6 +137,7 @@ export function createModules({ config, db, hot, beats, listener, log, loopMetri
       token_key: tokenKey,
       batch_retention_secs: runSettings.retention_long_secs,
     },
+    onBudgetEvents,
     onLiveError: (error) => onError(error, 'live streams'),
   });
 
@@ -138,6 +154,7 @@ export function createModules({ config, db, hot, beats, listener, log, loopMetri
       max_result_bytes: config.worker.max_result_bytes,
       max_payload_bytes: config.http.max_request_body_bytes,
     },
+    onBudgetEvents,
     ...loopDeps,
   });
   const eventUpkeep = createEventUpkeep({
@@ -157,6 +174,7 @@ export function createModules({ config, db, hot, beats, listener, log, loopMetri
     projects,
     access,
     jobs,
+    budgets,
     queue,
     waiting,
     operator,
@@ -173,6 +191,8 @@ export function createModules({ config, db, hot, beats, listener, log, loopMetri
       resumeFacts: (run_id: string) => resumeFacts(hot, run_id),
       retention,
       limits,
+      moneyUpkeep: createMoneyUpkeep({ db: hot }),
+      onBudgetEvents,
       loopDeps,
       /** Upkeep of the other modules, where the work is done. */
       loops: (shared: LoopDeps): readonly Service[] => [

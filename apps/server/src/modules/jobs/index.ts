@@ -5,6 +5,8 @@
 export { createJobs, type Jobs, type JobsDependencies } from './service.ts';
 export { jobLoops } from './loops.ts';
 export { jobRoutes } from './routes.ts';
+export { budgetRoutes } from './budgets/routes.ts';
+export { createBudgets, type Budgets } from './budgets/service.ts';
 export { Job } from './schemas.ts';
 export type { JobView } from './view.ts';
 export type { JobConfig, TriggerJob } from './types.ts';

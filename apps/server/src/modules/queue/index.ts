@@ -20,6 +20,10 @@ export { leases, leaseState, type Lease, type LeaseState, type RunClaim } from '
 export { createWaitingVerbs, type WaitingVerbs } from './waiting/verbs.ts';
 export { createLimits, type Limits } from './limits/limits.ts';
 export { createPromoter, type Promoter } from './limits/promoter.ts';
+export { money, OverBudget, type Breach, type MoneyDrift } from './money/money.ts';
+export { createMoneyUpkeep, type MoneyUpkeep } from './money/upkeep.ts';
+export { moneyLoops } from './money/loops.ts';
+export { createMoneyReads, type MoneyReads } from './money/reads.ts';
 export { createRetention, type Retention, type RetentionSettings } from './retention/retention.ts';
 export { createRunHistory } from './history/history.ts';
 export { GIVEN_PRIORITY, givenPriority } from './given-priority.ts';

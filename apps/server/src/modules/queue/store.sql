@@ -19,13 +19,14 @@ with input as materialized (
          (n.extra ->> 'scheduled_at')::timestamptz as scheduled_at,
          coalesce(nullif((n.extra ->> 'ttl_secs')::int, 0), nullif(j.run_ttl_secs, 0), nullif(:default_ttl_secs::int, 0)) as ttl_secs,
          j.max_concurrency > 0 or (j.max_concurrency_per_key > 0 and n.extra ->> 'concurrency_key' <> '') or q.max_executing_runs > 0
-           or j.paused or coalesce(g.paused, false) as limited
+           or q.max_daily_cost_microusd > 0 or b.job_id is not null or j.paused or coalesce(g.paused, false) as limited
     from unnest(:job_ids::text[], :project_ids::text[], :payloads::text[], :priorities::int[],
                 :idempotency_keys::text[], :payload_hashes::text[], :extras::jsonb[])
          with ordinality as n(job_id, project_id, payload, priority, idempotency_key, payload_hash, extra, ord)
     join jobs j on j.id = n.job_id and j.project_id = n.project_id and j.enabled
     left join job_groups g on g.id = j.group_id
     left join project_quotas q on q.project_id = j.project_id
+    left join job_budgets b on b.job_id = j.id
      for key share of j
 ), claimed as (
   insert into job_run_idempotency as held (job_id, idempotency_key, run_id, payload_hash, created_at)
@@ -147,11 +148,16 @@ select r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.payl
             when not j.enabled or j.paused or coalesce(g.paused, false) then 'park'
             when (j.max_concurrency > 0 or (j.max_concurrency_per_key > 0 and r.concurrency_key <> '') or q.max_executing_runs > 0)
                  and (select lanes from seqs) ->> r.id is null then 'park'
+            -- Nothing is dispatched whose money is not reserved.
+            when (q.max_daily_cost_microusd > 0 or b.max_daily_cost_microusd > 0
+                  or (b.max_daily_cost_per_key_microusd > 0 and r.concurrency_key <> ''))
+                 and not exists (select from cost_reservations v where v.run_id = r.id) then 'park'
             else 'go' end as "verdict!"
   from job_runs r
   join jobs j on j.id = r.job_id
   left join job_groups g on g.id = j.group_id
   left join project_quotas q on q.project_id = j.project_id
+  left join job_budgets b on b.job_id = j.id
  where r.id = any (array(select run_id from taken))
    and r.created_at >= (select lo from seqs) and r.created_at <= (select hi from seqs);
 

@@ -34,13 +34,14 @@ const enqueueRunsText = `with input as materialized (
          (n.extra ->> 'scheduled_at')::timestamptz as scheduled_at,
          coalesce(nullif((n.extra ->> 'ttl_secs')::int, 0), nullif(j.run_ttl_secs, 0), nullif($1::int, 0)) as ttl_secs,
          j.max_concurrency > 0 or (j.max_concurrency_per_key > 0 and n.extra ->> 'concurrency_key' <> '') or q.max_executing_runs > 0
-           or j.paused or coalesce(g.paused, false) as limited
+           or q.max_daily_cost_microusd > 0 or b.job_id is not null or j.paused or coalesce(g.paused, false) as limited
     from unnest($2::text[], $3::text[], $4::text[], $5::int[],
                 $6::text[], $7::text[], $8::jsonb[])
          with ordinality as n(job_id, project_id, payload, priority, idempotency_key, payload_hash, extra, ord)
     join jobs j on j.id = n.job_id and j.project_id = n.project_id and j.enabled
     left join job_groups g on g.id = j.group_id
     left join project_quotas q on q.project_id = j.project_id
+    left join job_budgets b on b.job_id = j.id
      for key share of j
 ), claimed as (
   insert into job_run_idempotency as held (job_id, idempotency_key, run_id, payload_hash, created_at)
@@ -122,7 +123,7 @@ export function enqueueRuns(db: Queryable, params: EnqueueRunsParams): Promise<E
       params.extras.map((item) => (item === null ? null : JSON.stringify(item))),
       params.aging_ms,
     ],
-    name: 'queue_enqueueRuns_1a5675a8',
+    name: 'queue_enqueueRuns_364ad084',
   });
 }
 
@@ -244,11 +245,15 @@ select r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.payl
             when not j.enabled or j.paused or coalesce(g.paused, false) then 'park'
             when (j.max_concurrency > 0 or (j.max_concurrency_per_key > 0 and r.concurrency_key <> '') or q.max_executing_runs > 0)
                  and (select lanes from seqs) ->> r.id is null then 'park'
+            when (q.max_daily_cost_microusd > 0 or b.max_daily_cost_microusd > 0
+                  or (b.max_daily_cost_per_key_microusd > 0 and r.concurrency_key <> ''))
+                 and not exists (select from cost_reservations v where v.run_id = r.id) then 'park'
             else 'go' end as "verdict"
   from job_runs r
   join jobs j on j.id = r.job_id
   left join job_groups g on g.id = j.group_id
   left join project_quotas q on q.project_id = j.project_id
+  left join job_budgets b on b.job_id = j.id
  where r.id = any (array(select run_id from taken))
    and r.created_at >= (select lo from seqs) and r.created_at <= (select hi from seqs)`;
 
@@ -266,7 +271,7 @@ export function claimRuns(db: Queryable, params: ClaimRunsParams): Promise<Claim
       params.limit,
       params.worker_id,
     ],
-    name: 'queue_claimRuns_913b32f4',
+    name: 'queue_claimRuns_0ca0a652',
   });
 }
 

@@ -4,8 +4,10 @@
 
 -- name: lockRoot :maybe
 -- across projects: promotion serves every project.
--- The right to hand out slots in this tree until the transaction ends. No row: somebody else has it just now.
-select lane_id from lanes where lane_id = :root_lane_id and root_lane_id = :root_lane_id for no key update skip locked;
+-- The right to hand out slots in this tree until the transaction ends. No row: somebody else has it just now. `reserves`:
+-- there is money to settle; looked at before the lock, so it may miss what was reserved this moment and is still good.
+select lane_id, exists (select from cost_reservations v where v.root_lane_id = :root_lane_id) as "reserves!"
+  from lanes where lane_id = :root_lane_id and root_lane_id = :root_lane_id for no key update skip locked;
 
 -- name: waitForRoot :maybe
 -- across projects: promotion serves every project.
@@ -17,6 +19,8 @@ select lane_id from lanes where lane_id = :root_lane_id and root_lane_id = :root
 -- lanes of the tree with parked runs, after :after_lane_id: from each lane with room the best ranked runs, cut by rank to
 -- the room of the job and of the project, enter run_queue with their slots taken on every level. Limits are read from
 -- where they are set, so a changed one counts at once. Returns one row per lane looked at.
+-- Money is cut like room: what a run of a budgeted lane may still cost is reserved with its slots, or it stays. `money`
+-- is that of strait_money. A run too dear for what is left does not keep cheaper ones of other lanes waiting.
 with recursive waiting (lane_id, n) as (
   (select p.lane_id, 1 from run_parked p
     where p.root_lane_id = :root_lane_id and p.lane_id > :after_lane_id order by p.lane_id limit 1)
@@ -30,7 +34,8 @@ with recursive waiting (lane_id, n) as (
   select l.lane_id, jl.lane_id as job_lane_id,
          coalesce(case when l.concurrency_key is not null then nullif(j.max_concurrency_per_key, 0) - l.in_flight end, :most::int) as own_room,
          coalesce(nullif(j.max_concurrency, 0) - jl.in_flight, :most::int) as job_room,
-         coalesce(nullif(q.max_executing_runs, 0) - pl.in_flight, :most::int) as project_room
+         coalesce(nullif(q.max_executing_runs, 0) - pl.in_flight, :most::int) as project_room,
+         case when q.max_daily_cost_microusd > 0 or b.job_id is not null then strait_money(l.project_id, l.job_id, l.concurrency_key) end as money
     from seen
     join lanes l on l.lane_id = seen.lane_id
     left join jobs j on j.id = l.job_id
@@ -39,22 +44,39 @@ with recursive waiting (lane_id, n) as (
                                             when l.concurrency_key is not null then l.parent_lane_id end
     left join lanes pl on pl.lane_id = l.root_lane_id and pl.job_id is null
     left join project_quotas q on q.project_id = pl.project_id
+    left join job_budgets b on b.job_id = l.job_id
    where l.lane_id <> 0 and (l.job_id is null or (j.enabled and not j.paused and not coalesce(g.paused, false)))
 ), pick as materialized (
-  select x.place, x.rank, x.seq, lane.lane_id, lane.job_lane_id, lane.job_room, lane.project_room
+  select x.place, x.rank, x.seq, x.run_id, lane.lane_id, lane.job_lane_id, lane.job_room, lane.project_room, lane.money,
+         case when lane.money is not null then greatest(lane.money[1] - strait_run_cost(x.run_id), 0) end as cost
     from lane cross join lateral (
-         select p.ctid as place, p.rank, p.seq from run_parked p
+         select p.ctid as place, p.rank, p.seq, p.run_id from run_parked p
           where p.root_lane_id = :root_lane_id and p.lane_id = lane.lane_id
           order by p.rank, p.seq
-          limit greatest(least(lane.own_room, lane.job_room, lane.project_room, :most::int), 0) for update skip locked) x
+          limit greatest(least(lane.own_room, lane.job_room, lane.project_room, :most::int,
+                               -- Rounded up: the first may have spent part of its own already.
+                               case when least(lane.money[2], lane.money[3], lane.money[4]) <= 0 then 0
+                                    when lane.money[1] > 0 then (least(lane.money[2], lane.money[3], lane.money[4]) - 1) / lane.money[1] + 1 end), 0)
+            for update skip locked) x
 ), cut as materialized (
-  select place, row_number() over (order by rank, seq) as of_project, project_room
-    from (select place, rank, seq, project_room, job_lane_id, job_room,
-                 row_number() over (partition by job_lane_id order by rank, seq) as of_job from pick) p
-   where job_lane_id is null or of_job <= job_room
+  select place, run_id, cost, row_number() over (order by rank, seq) as of_project, project_room,
+         coalesce(sum(cost) over (order by rank, seq) <= money[4], true) as affordable
+    from (select place, rank, seq, run_id, cost, money, project_room, job_lane_id, job_room,
+                 row_number() over (partition by job_lane_id order by rank, seq) as of_job,
+                 sum(cost) over (partition by job_lane_id order by rank, seq) as job_cost,
+                 sum(cost) over (partition by lane_id order by rank, seq) as lane_cost
+            from pick where coalesce(cost <= least(money[2], money[3], money[4]), true)) p
+   where (job_lane_id is null or of_job <= job_room)
+     and coalesce(job_cost <= money[3], true) and coalesce(lane_cost <= money[2], true)
 ), moved as materialized (
-  delete from run_parked where ctid = any (array(select place from cut where of_project <= least(project_room, :most::int)))
+  delete from run_parked where ctid = any (array(select place from cut where of_project <= least(project_room, :most::int) and affordable))
   returning project_id, rank, run_id, run_created_at, job_id, attempt, lane_id
+), reserved as (
+  insert into cost_reservations (run_id, root_lane_id, project_id, job_id, concurrency_key, reserved_microusd)
+  select r.id, :root_lane_id, r.project_id, r.job_id, coalesce(r.concurrency_key, ''), cut.cost
+    from cut join job_runs r on r.id = cut.run_id and r.created_at = strait_id_time(cut.run_id)
+   where cut.cost is not null and cut.run_id = any (array(select run_id from moved))
+  on conflict (run_id) do update set root_lane_id = excluded.root_lane_id, reserved_microusd = excluded.reserved_microusd, used_microusd = 0
 ), ready as (
   insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id)
   select project_id, rank, run_id, run_created_at, job_id, attempt, lane_id from moved order by rank
@@ -70,7 +92,8 @@ with recursive waiting (lane_id, n) as (
     from taken where l.lane_id = taken.lane_id and l.lane_id = any (array(select lane_id from locked))
 ), woken as materialized (select pg_notify('run_wake', 'ready') where exists (select from moved))
 select seen.lane_id as "lane_id!", (select count(*) from moved where moved.lane_id = seen.lane_id)::int as "moved!",
-       (select count(*) from woken)::int as "woken!"
+       (select count(*) from woken)::int as "woken!",
+       exists (select from lane where lane.lane_id = seen.lane_id and lane.money is not null) as "budgeted!"
   from seen order by seen.lane_id;
 
 -- name: listWaitingRoots :many
@@ -90,14 +113,15 @@ select root_lane_id from lanes where project_id = :project_id and job_id is null
 -- name: ensureLanesOfJob :maybe
 -- The job's lane, when the job or its project has a limit: made before anything is counted.
 select strait_lane(j.project_id, j.id, null) as "lane?"
-  from jobs j left join project_quotas q on q.project_id = j.project_id
+  from jobs j left join project_quotas q on q.project_id = j.project_id left join job_budgets b on b.job_id = j.id
  where j.id = :job_id and j.project_id = :project_id
    and (nullif(j.max_concurrency, 0) is not null or nullif(j.max_concurrency_per_key, 0) is not null
-        or nullif(q.max_executing_runs, 0) is not null);
+        or nullif(q.max_executing_runs, 0) is not null or nullif(q.max_daily_cost_microusd, 0) is not null or b.job_id is not null);
 
 -- name: ensureLaneOfProject :maybe
 select strait_lane(q.project_id, null, null) as "lane?"
-  from project_quotas q where q.project_id = :project_id and nullif(q.max_executing_runs, 0) is not null;
+  from project_quotas q where q.project_id = :project_id
+   and (nullif(q.max_executing_runs, 0) is not null or nullif(q.max_daily_cost_microusd, 0) is not null);
 
 -- name: adoptQueued :count
 -- across projects: the caller holds the root lane of the tree, and recounts it afterwards.

@@ -11,12 +11,13 @@ with due as materialized (
   returning project_id, rank, run_id, run_created_at, job_id, attempt
 ), placed as materialized (
   select m.*, case when j.max_concurrency > 0 or j.max_concurrency_per_key > 0 or q.max_executing_runs > 0
-                        or j.paused or coalesce(g.paused, false)
+                        or q.max_daily_cost_microusd > 0 or b.job_id is not null or j.paused or coalesce(g.paused, false)
                    then strait_place(m.project_id, m.job_id, (select r.concurrency_key from job_runs r
                                                                where r.id = m.run_id and r.created_at = m.run_created_at)) end as place
     from moved m join jobs j on j.id = m.job_id
     left join job_groups g on g.id = j.group_id
     left join project_quotas q on q.project_id = m.project_id
+    left join job_budgets b on b.job_id = m.job_id
 ), ready as (
   insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
   select project_id, rank, run_id, run_created_at, job_id, attempt from placed where place is null order by rank
@@ -210,11 +211,13 @@ select run_id from run_delayed where due_at < strait_now() - interval '5 s' limi
 
 -- name: checkIdleRoom :many
 -- across projects: checker.
--- 10: a lane with room and parked runs that nobody promotes. Only a finding when it is seen twice, 3 s apart.
+-- 10: a lane with room and parked runs that nobody promotes. Only a finding when it is seen twice, 3 s apart. Lanes that a
+-- budget concerns may wait for money.
 select l.lane_id as "lane_id!" from lanes l
   left join jobs j on j.id = l.job_id
   left join job_groups g on g.id = j.group_id
  where exists (select from run_parked p where p.lane_id = l.lane_id and p.root_lane_id = l.root_lane_id)
    and not exists (select from lanes x where x.lane_id in (l.lane_id, l.parent_lane_id, l.root_lane_id) and x.in_flight >= x.max_inflight)
    and coalesce(j.enabled and not j.paused and not coalesce(g.paused, false), true)
+   and not strait_budgeted(l.project_id, l.job_id, l.concurrency_key)
  limit :limit::int;
