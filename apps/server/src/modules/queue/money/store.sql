@@ -81,7 +81,8 @@ select budget.money[1] as "reserve?", budget.resets_in_secs as "resets_in_secs!"
 
 -- name: noteThresholds :many
 -- across projects: told after a charge for its own project, and by upkeep for all.
--- Writes down which budgets have reached 80 and 100 % of a local day, each once. Answers with what is new.
+-- Writes down which budgets have reached 80 and 100 % of a local day, each once, in one order, so that two writers do not
+-- wait for each other crosswise. Answers with what is new.
 with scope as (
   select q.project_id, '' as job_id, '' as concurrency_key, q.max_daily_cost_microusd as cap, strait_local_day(q.timezone) as day
     from project_quotas q where q.max_daily_cost_microusd > 0 and (:of_project?::text is null or q.project_id = :of_project?)
@@ -107,7 +108,7 @@ insert into budget_events (project_id, day, type, job_id, concurrency_key, limit
 select r.project_id, r.day, r.type, r.job_id, r.concurrency_key, r.cap, r.spent_microusd,
        (select coalesce(sum(greatest(v.reserved_microusd - v.used_microusd, 0)), 0) from cost_reservations v
          where v.project_id = r.project_id and r.job_id in ('', v.job_id) and r.concurrency_key in ('', v.concurrency_key))
-  from reached r
+  from reached r order by r.project_id, r.type, r.job_id, r.concurrency_key
 on conflict do nothing
 returning project_id, job_id, concurrency_key, type;
 
@@ -147,6 +148,7 @@ with recursive waiting (lane_id, n) as (
     from breach x
    where not exists (select from budget_events e where e.project_id = x.project_id and e.day = x.day and e.type = 'spending.limit_reached'
                         and e.job_id = x.job_id and e.concurrency_key = x.concurrency_key)
+   order by project_id, day, job_id, concurrency_key
   on conflict do nothing
   returning id
 )
