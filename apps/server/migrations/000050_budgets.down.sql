@@ -6,7 +6,7 @@ begin
   end if;
 end $$;
 drop function if exists strait_budgeted(text, text, text);
-drop function if exists strait_money(text, text, text);
+drop function if exists strait_money(text, text, text, bigint, bigint, bigint);
 drop function if exists strait_reserve(text, text);
 drop function if exists strait_run_cost(text);
 drop function if exists strait_usage_since(timestamptz);

@@ -114,8 +114,9 @@ create or replace function strait_reserve(of_project text, of_job text) returns 
 -- The money of a job (of one of its keys): [1] what a run reserves, [2] to [4] what is left today of the budgets of key,
 -- job and project, [5] to [7] what would be left if everything reserved came back unspent. Null elements: no such
 -- budget; null: none at all. Stable on purpose: all of it in the snapshot of the statement that asks, because money moves
--- from reserved to spent meanwhile.
-create or replace function strait_money(of_project text, of_job text, of_key text) returns bigint[]
+-- from reserved to spent meanwhile. Who asks for many lanes adds up what is reserved once, and brings it along.
+create or replace function strait_money(of_project text, of_job text, of_key text, held_by_key bigint default null,
+                                        held_by_job bigint default null, held_by_project bigint default null) returns bigint[]
   language plpgsql stable as $$
 declare
   project_limit bigint;
@@ -135,20 +136,21 @@ begin
   if key_limit is not null then
     unspent[1] := key_limit - coalesce((select d.spent_microusd from cost_days d where d.project_id = of_project and d.day = today
                                            and d.job_id = of_job and d.concurrency_key = of_key), 0);
-    held[1] := (select coalesce(sum(greatest(v.reserved_microusd - v.used_microusd, 0)), 0) from cost_reservations v
-                 where v.job_id = of_job and v.concurrency_key = of_key);
+    held[1] := coalesce(held_by_key, (select sum(greatest(v.reserved_microusd - v.used_microusd, 0)) from cost_reservations v
+                                       where v.job_id = of_job and v.concurrency_key = of_key), 0);
   end if;
   if job_limit is not null then
     unspent[2] := job_limit - coalesce((select d.spent_microusd from cost_days d where d.project_id = of_project and d.day = today
                                            and d.job_id = of_job and d.concurrency_key = ''), 0);
-    held[2] := (select coalesce(sum(greatest(v.reserved_microusd - v.used_microusd, 0)), 0) from cost_reservations v where v.job_id = of_job);
+    held[2] := coalesce(held_by_job, (select sum(greatest(v.reserved_microusd - v.used_microusd, 0)) from cost_reservations v
+                                       where v.job_id = of_job), 0);
   end if;
   if project_limit is not null then
     unspent[3] := project_limit - coalesce((select d.spent_microusd from cost_days d where d.project_id = of_project and d.day = today
                                                and d.job_id = '' and d.concurrency_key = ''), 0);
-    held[3] := (select coalesce(sum(greatest(v.reserved_microusd - v.used_microusd, 0)), 0) from cost_reservations v
-                 where v.root_lane_id = (select l.lane_id from lanes l where l.project_id = of_project and l.job_id is null
-                                            and l.concurrency_key is null));
+    held[3] := coalesce(held_by_project, (select sum(greatest(v.reserved_microusd - v.used_microusd, 0)) from cost_reservations v
+                                           where v.root_lane_id = (select l.lane_id from lanes l where l.project_id = of_project
+                                                                      and l.job_id is null and l.concurrency_key is null)), 0);
   end if;
   return array[strait_reserve(of_project, of_job), unspent[1] - held[1], unspent[2] - held[2], unspent[3] - held[3],
                unspent[1], unspent[2], unspent[3]];
@@ -175,7 +177,10 @@ create or replace function strait_place(of_project text, of_job text, of_key tex
 declare
   found_lane bigint[] := strait_place_slots(of_project, of_job, of_key);
 begin
-  if not strait_budgeted(of_project, of_job, of_key) then
+  -- As strait_budgeted; written out, because every limited run comes by here.
+  if not exists (select from project_quotas q where q.project_id = of_project and q.max_daily_cost_microusd > 0)
+     and not exists (select from job_budgets b where b.job_id = of_job
+                        and (b.max_daily_cost_microusd > 0 or (b.max_daily_cost_per_key_microusd > 0 and of_key <> ''))) then
     return found_lane;
   elsif of_key <> '' and exists (select from job_budgets b where b.job_id = of_job and b.max_daily_cost_per_key_microusd > 0) then
     return strait_lane(of_project, of_job, of_key);

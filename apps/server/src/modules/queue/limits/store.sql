@@ -30,12 +30,20 @@ with recursive waiting (lane_id, n) as (
     from waiting w where w.lane_id is not null and w.n < :page::int
 ), seen as materialized (
   select w.lane_id from waiting w where w.lane_id is not null
+), held as materialized (
+  select v.job_id, v.concurrency_key, sum(greatest(v.reserved_microusd - v.used_microusd, 0))::bigint as microusd
+    from cost_reservations v where v.root_lane_id = :root_lane_id group by 1, 2
+), job_held as materialized (
+  select job_id, sum(microusd)::bigint as microusd from held group by 1
 ), lane as materialized (
   select l.lane_id, jl.lane_id as job_lane_id,
          coalesce(case when l.concurrency_key is not null then nullif(j.max_concurrency_per_key, 0) - l.in_flight end, :most::int) as own_room,
          coalesce(nullif(j.max_concurrency, 0) - jl.in_flight, :most::int) as job_room,
          coalesce(nullif(q.max_executing_runs, 0) - pl.in_flight, :most::int) as project_room,
-         case when q.max_daily_cost_microusd > 0 or b.job_id is not null then strait_money(l.project_id, l.job_id, l.concurrency_key) end as money
+         case when q.max_daily_cost_microusd > 0 or b.job_id is not null then strait_money(l.project_id, l.job_id, l.concurrency_key,
+           coalesce((select h.microusd from held h where h.job_id = l.job_id and h.concurrency_key = l.concurrency_key), 0),
+           coalesce((select h.microusd from job_held h where h.job_id = l.job_id), 0),
+           coalesce((select sum(h.microusd) from job_held h), 0)::bigint) end as money
     from seen
     join lanes l on l.lane_id = seen.lane_id
     left join jobs j on j.id = l.job_id

@@ -143,6 +143,39 @@ describe('the day and the books', () => {
     }
   });
 
+  it('a zone nobody knows counts as UTC, and stops nothing', async () => {
+    await t.setProject({ max_daily_cost_microusd: 10 });
+    await t.on.app.sql(
+      `update project_quotas set timezone = 'Mars/Base' where project_id = $1`,
+      t.project_id,
+    );
+    try {
+      const job = await t.makeJob({ cost_estimate_microusd: 10 });
+      await t.trigger(job, 2);
+      await t.promote();
+      assert.deepEqual(await t.standing(job), [1, 1]);
+      const { body } = await t.on.call('GET', '/v1/project-budget');
+      assert.match(body.resets_at, /T00:00:00/);
+    } finally {
+      await t.setProject({ timezone: 'UTC' });
+    }
+  });
+
+  it('what other runs make is never refused, it waits', async () => {
+    const job = await t.makeJob({
+      cost_estimate_microusd: 10,
+      max_daily_cost_microusd: 10,
+      breach_policy: 'reject',
+    });
+    await t.trigger(job, 1);
+    await t.promote();
+    const [run] = await t.executing();
+    const spawned = await run?.home.post('spawn', { job_slug: job });
+    assert.equal(spawned?.status, 201, JSON.stringify(spawned?.body));
+    await t.promote();
+    assert.deepEqual(await t.standing(job), [0, 1]);
+  });
+
   it('warnings come once per budget and day, however they are reached', async () => {
     await t.setProject({ max_daily_cost_microusd: 100 });
     const job = await t.makeJob({ cost_estimate_microusd: 50, max_daily_cost_microusd: 100 });

@@ -122,9 +122,18 @@ with recursive waiting (lane_id, n) as (
   select (select p.lane_id from run_parked p
            where p.root_lane_id = :root_lane_id and p.lane_id > w.lane_id order by p.lane_id limit 1), w.n + 1
     from waiting w where w.lane_id is not null and w.n < :page::int
+), held as materialized (
+  select v.job_id, v.concurrency_key, sum(greatest(v.reserved_microusd - v.used_microusd, 0))::bigint as microusd
+    from cost_reservations v where v.root_lane_id = :root_lane_id group by 1, 2
+), job_held as materialized (
+  select job_id, sum(microusd)::bigint as microusd from held group by 1
 ), lane as materialized (
   select l.project_id, l.job_id, coalesce(l.concurrency_key, '') as concurrency_key, b.breach_policy, q.cost_breach_policy,
-         strait_local_day(q.timezone) as day, strait_money(l.project_id, l.job_id, l.concurrency_key) as money,
+         strait_local_day(q.timezone) as day,
+         strait_money(l.project_id, l.job_id, l.concurrency_key,
+           coalesce((select h.microusd from held h where h.job_id = l.job_id and h.concurrency_key = l.concurrency_key), 0),
+           coalesce((select h.microusd from job_held h where h.job_id = l.job_id), 0),
+           coalesce((select sum(h.microusd) from job_held h), 0)::bigint) as money,
          b.max_daily_cost_per_key_microusd as key_cap, b.max_daily_cost_microusd as job_cap, q.max_daily_cost_microusd as project_cap,
          (select p.run_id from run_parked p where p.root_lane_id = :root_lane_id and p.lane_id = l.lane_id order by p.rank, p.seq limit 1) as run_id
     from waiting join lanes l on l.lane_id = waiting.lane_id
