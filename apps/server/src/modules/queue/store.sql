@@ -152,6 +152,9 @@ select r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.payl
             when (q.max_daily_cost_microusd > 0 or b.max_daily_cost_microusd > 0
                   or (b.max_daily_cost_per_key_microusd > 0 and r.concurrency_key <> ''))
                  and not exists (select from cost_reservations v where v.run_id = r.id) then 'park'
+            when b.max_daily_cost_per_key_microusd > 0 and r.concurrency_key <> ''
+                 and not exists (select from lanes l where l.lane_id = ((select lanes from seqs) ->> r.id)::bigint and l.concurrency_key <> '')
+                 then 'park'
             else 'go' end as "verdict!"
   from job_runs r
   join jobs j on j.id = r.job_id

@@ -123,6 +123,8 @@ export function createLimits({ db, onBreach = async () => {} }: LimitsDeps) {
       await store.waitForRoot(tx, { root_lane_id });
       const scope = { project_id, job_id: job_id ?? null };
       await store.adoptQueued(tx, { ...scope, limit: ADOPT_BATCH });
+      if (job_id !== undefined)
+        while ((await store.adoptParked(tx, { project_id, job_id, limit: ADOPT_BATCH })) > 0);
       await store.adoptLeases(tx, scope);
       await store.lockTree(tx, { root_lane_id });
       await store.recountTree(tx, { root_lane_id });

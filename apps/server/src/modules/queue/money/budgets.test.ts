@@ -39,6 +39,26 @@ describe('budgets of jobs and keys', () => {
     );
   });
 
+  it('one for keys that comes later holds for what waits already', async () => {
+    const job = await t.makeJob({ cost_estimate_microusd: 10, max_daily_cost_microusd: 1 });
+    await t.trigger(job, 4, { concurrency_key: 'a' });
+    await t.trigger(job, 1);
+    const keys = { cost_estimate_microusd: 10, max_daily_cost_per_key_microusd: 20 };
+    await t.setJob(job, keys);
+    await t.promote();
+    assert.deepEqual(await t.standing(job), [3, 2], 'two of the key, and the one without');
+    // As if one had come by while the budget was set, and was promoted where keys are not looked at.
+    await t.on.app.sql(
+      `update run_queue q set lane_id = l.parent_lane_id from lanes l where l.lane_id = q.lane_id and l.concurrency_key = 'a'`,
+    );
+    await t.on.app.sql(`update lanes set in_flight = 0 where concurrency_key = 'a'`);
+    const claimed = await t.executing();
+    assert.deepEqual(claimed.map(({ verdict }) => verdict).toSorted(), ['go', 'park', 'park']);
+    await t.on.queue.park(claimed.filter(({ verdict }) => verdict === 'park'));
+    await t.promote();
+    assert.deepEqual(await t.standing(job), [2, 2]);
+  });
+
   it('one that refuses counts what waits already, for its own key only', async () => {
     const job = await t.makeJob({
       cost_estimate_microusd: 10,
