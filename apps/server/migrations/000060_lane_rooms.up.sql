@@ -11,11 +11,14 @@ select l.lane_id, l.root_lane_id, l.project_id, l.job_id, l.concurrency_key, jl.
        case when j.max_concurrency > 0 then greatest(1, ceil(j.max_concurrency * coalesce(a.share, 1)))::int end as job_cap,
        jl.in_flight as job_in_flight,
        nullif(q.max_executing_runs, 0) as project_cap, pl.in_flight as project_in_flight,
-       j.endpoint, coalesce(a.closed, false) as endpoint_closed, a.probe_at, a.closed and strait_probe_due(a) as probe_due
+       j.endpoint, coalesce(a.closed, false) as endpoint_closed, a.probe_at, a.closed and strait_probe_due(a) as probe_due,
+       -- A budget may concern the lane: strait_money says what is left of it.
+       coalesce(q.max_daily_cost_microusd > 0, false) or b.job_id is not null as budgeted
   from lanes l
   left join jobs j on j.id = l.job_id
   left join job_groups g on g.id = j.group_id
   left join endpoint_admission a on a.project_id = j.project_id and a.endpoint = j.endpoint
   left join lanes jl on jl.lane_id = case when l.concurrency_key is not null then l.parent_lane_id when l.job_id is not null then l.lane_id end
   left join lanes pl on pl.lane_id = l.root_lane_id and pl.job_id is null
-  left join project_quotas q on q.project_id = pl.project_id;
+  left join project_quotas q on q.project_id = pl.project_id
+  left join job_budgets b on b.job_id = l.job_id;

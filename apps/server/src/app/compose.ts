@@ -88,6 +88,10 @@ export function compose(options: ComposeOptions) {
     help: 'Instants of schedules by what became of them',
     labels: ['outcome'],
   });
+  const budgetEvents = metrics.counter({
+    name: 'budget_events_total',
+    help: 'Daily budgets that reached 80 % or their limit',
+  });
   const modules = createModules({
     config,
     db,
@@ -97,6 +101,7 @@ export function compose(options: ComposeOptions) {
     log,
     loopMetrics: createLoopMetrics(metrics),
     countFires: (outcome, fires) => firesTotal.inc({ outcome }, fires),
+    onBudgetEvents: (events) => budgetEvents.inc(events),
   });
   const engine =
     mode === 'api'

@@ -26,7 +26,9 @@ import {
   createMover,
   createPromoter,
   createUpkeep,
+  moneyLoops,
   queueLoops,
+  type MoneyUpkeep,
   type Queue,
   type QueueSettings,
   type Limits,
@@ -50,6 +52,8 @@ export interface EngineDeps {
   readonly resumeFacts: (run_id: string) => Promise<ResumeFacts | undefined>;
   readonly retention: Retention;
   readonly limits: Limits;
+  readonly moneyUpkeep: MoneyUpkeep;
+  readonly onBudgetEvents: (events: number) => void;
   readonly loopDeps: Pick<LoopDeps, 'on_error' | 'metrics'>;
   /** Loops of other modules that belong where the work is done. */
   readonly loops: (shared: LoopDeps) => readonly Service[];
@@ -78,6 +82,10 @@ export function createEngine(deps: EngineDeps) {
   const driftTotal = metrics.counter({
     name: 'queue_slot_drift_total',
     help: 'Limits whose count of runs in flight had to be mended',
+  });
+  const moneyDriftTotal = metrics.counter({
+    name: 'budget_drift_total',
+    help: 'Sums of a day whose spending had to be mended',
   });
   const violations = metrics.gauge({
     name: 'queue_violations',
@@ -199,6 +207,15 @@ export function createEngine(deps: EngineDeps) {
       }
     },
   });
+  const books = moneyLoops({
+    ...shared,
+    upkeep: deps.moneyUpkeep,
+    onTold: deps.onBudgetEvents,
+    onDrift: (drift) => {
+      moneyDriftTotal.inc(drift.length);
+      log.error({ drift }, 'spending of the day was missing in the books; mended');
+    },
+  });
   const client: Service = {
     name: 'outbound client',
     start: () => Promise.resolve(),
@@ -219,6 +236,7 @@ export function createEngine(deps: EngineDeps) {
       endpoints.service,
       leader,
       ...loops,
+      ...books,
       ...deps.loops(shared),
       ...endpointLoops({ ...shared, endpoints }),
       promoter,
@@ -229,6 +247,6 @@ export function createEngine(deps: EngineDeps) {
     retention,
     promoter,
     endpoints,
-    loops,
+    loops: [...loops, ...books],
   };
 }

@@ -17,12 +17,20 @@ import {
 } from '../modules/events/index.ts';
 import { createEndpointReads } from '../modules/executor/index.ts';
 import { createInRun } from '../modules/in-run/index.ts';
-import { createDependencies, createGroups, createJobs, jobLoops } from '../modules/jobs/index.ts';
+import {
+  createBudgets,
+  createDependencies,
+  createGroups,
+  createJobs,
+  jobLoops,
+} from '../modules/jobs/index.ts';
 import { createRateWindows } from '../modules/limits/index.ts';
 import { createProjects } from '../modules/projects/index.ts';
 import {
   createEndings,
   createLimits,
+  createMoneyReads,
+  createMoneyUpkeep,
   createOperatorVerbs,
   createQueue,
   createRetention,
@@ -47,6 +55,7 @@ import {
   schedulerLoops,
   type Scheduling,
 } from '../modules/scheduler/index.ts';
+import { pauseOverBudget } from './over-budget.ts';
 import type { Config } from './config.ts';
 
 export interface ModulesDeps {
@@ -62,20 +71,15 @@ export interface ModulesDeps {
   readonly loopMetrics: LoopMetrics;
   /** Told what became of instants of schedules. */
   readonly countFires?: Scheduling['onFires'];
+  /** Budgets that reached 80 % or their limit. */
+  readonly onBudgetEvents?: (events: number) => void;
 }
 
 export type Modules = ReturnType<typeof createModules>;
 
-export function createModules({
-  config,
-  db,
-  hot,
-  beats,
-  listener,
-  log,
-  loopMetrics,
-  countFires,
-}: ModulesDeps) {
+export function createModules(deps: ModulesDeps) {
+  const { config, db, hot, beats, listener, log, loopMetrics, countFires } = deps;
+  const { onBudgetEvents = () => {} } = deps;
   const { runs: runSettings, secrets } = config;
   const tokenKey = secrets.run_token[0] ?? '';
   const keyring = secrets.encryption && createKeyring(secrets.encryption);
@@ -105,7 +109,10 @@ export function createModules({
     default_ttl_secs: runSettings.default_ttl_secs,
     idempotency_retention_secs: runSettings.idempotency_retention_secs,
   };
-  const limits = createLimits({ db: hot });
+  const limits = createLimits({
+    db: hot,
+    onBreach: (breaches) => pauseOverBudget({ jobs, onBudgetEvents }, breaches),
+  });
   const endings = createEndings({ db: hot, settings: queueSettings });
   const history = createRunHistory();
   const jobs = createJobs({
@@ -123,6 +130,11 @@ export function createModules({
   });
   const groups = createGroups({ db, jobs, history });
   const dependencies = createDependencies({ db, onChanged: endings.dependenciesChanged });
+  const budgets = createBudgets({
+    db,
+    books: createMoneyReads({ db }),
+    onLimitsChanged: (tx, scope) => limits.changed(tx, scope),
+  });
   const queue = createQueue({ db: hot, beats, settings: queueSettings });
   const retention = createRetention({
     db: hot,
@@ -154,6 +166,7 @@ export function createModules({
       token_key: tokenKey,
       batch_retention_secs: runSettings.retention_long_secs,
     },
+    onBudgetEvents,
     onLiveError: (error) => onError(error, 'live streams'),
   });
   const endpoints = createEndpointReads({ db, jobs });
@@ -180,6 +193,7 @@ export function createModules({
       max_result_bytes: config.worker.max_result_bytes,
       max_payload_bytes: config.http.max_request_body_bytes,
     },
+    onBudgetEvents,
     ...loopDeps,
   });
   const eventUpkeep = createEventUpkeep({
@@ -221,6 +235,7 @@ export function createModules({
     history,
     groups,
     dependencies,
+    budgets,
     queue,
     endings,
     waiting,
@@ -245,6 +260,8 @@ export function createModules({
       resumeFacts: (run_id: string) => resumeFacts(hot, run_id),
       retention,
       limits,
+      moneyUpkeep: createMoneyUpkeep({ db: hot }),
+      onBudgetEvents,
       loopDeps,
       /** Upkeep of the other modules, where the work is done. */
       loops: (shared: LoopDeps): readonly Service[] => [

@@ -237,6 +237,13 @@ export const additional: Readonly<Record<string, string>> = {
   postV1JobsByJobIDPause: 'Engine §1.1: one job can be held',
   postV1JobsByJobIDResume: 'Engine §1.1',
   getV1JobsByJobIDSchedule: 'Engine §11.2: what fires next, and what became of the last fires',
+  getV1ProjectBudget: 'Engine §4.6: budgets can be set and looked at',
+  putV1ProjectBudget: 'Engine §4.6',
+  getV1JobsByJobIDBudget: 'Issue 3, Money: budgets per job and key',
+  putV1JobsByJobIDBudget: 'Issue 3, Money',
+  getV1BudgetEvents: 'Engine §11.6: warnings, stored until there are webhooks',
+  getV1Pricing: 'Engine §13.2: the price list',
+  putV1Pricing: 'Engine §13.2',
   getReferenceOpenapiJson: 'The document in the format tools read',
   getReferenceAsset: 'What the rendered reference consists of',
 };

@@ -42,6 +42,16 @@ const bodies: Readonly<Record<string, Sample['body'] & {}>> = {
   postV1JobsByJobIDDependencies: (of) => ({ depends_on_job_id: of.free_job_id }),
   postV1JobsByJobIDTrigger: (of) => ({ payload: { secret: of.marker } }),
   postV1JobsByJobIDTriggerBulk: (of) => ({ items: [{ payload: { secret: of.marker } }] }),
+  putV1ProjectBudget: (of) => ({
+    project_id: of.project_id,
+    max_cost_per_run_microusd: 1_000_000_000,
+  }),
+  putV1JobsByJobIDBudget: () => ({ cost_estimate_microusd: 1_000 }),
+  putV1Pricing: () => ({
+    prices: [
+      { provider: unique('p'), model: 'm', input_cost_microusd: 1, output_cost_microusd: 2 },
+    ],
+  }),
   postV1RunsByRunIDReschedule: () => ({ scheduled_at: inAnHour() }),
   postV1RunsByRunIDDebug: () => ({ debug_mode: true }),
   postV1RunsBulkCancel: (of) => ({ run_ids: Object.values(of.runs) }),

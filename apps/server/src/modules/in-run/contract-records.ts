@@ -178,7 +178,7 @@ export const addUsage = operation({
     )
     .meta({ id: 'SDKUsageRequest' }),
   replies: { 201: RunUsage },
-  failures: [...tokenFailures, 'run_cost_exceeded'],
+  failures: [...tokenFailures, 'run_cost_exceeded', 'daily_cost_exceeded'],
 });
 
 export const addToolCall = operation({

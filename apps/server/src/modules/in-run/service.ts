@@ -7,7 +7,7 @@ import { Failure } from '../../platform/failure.ts';
 import type { LoopFailure, LoopMetrics } from '../../platform/services/loop.ts';
 import { admitEventWait, openWait } from '../events/index.ts';
 import type { Jobs } from '../jobs/index.ts';
-import { leases, type Queue, type RunClaim, type WaitingVerbs } from '../queue/index.ts';
+import { leases, money, type Queue, type RunClaim, type WaitingVerbs } from '../queue/index.ts';
 import { runDetailLimits, runDetails, runView, type UsageReport } from '../runs/index.ts';
 import { createChildren, type TargetAccess } from './children.ts';
 import { limits } from './contract.ts';
@@ -31,6 +31,8 @@ export interface InRunDependencies {
     /** Events a run may write; default 10,000. */
     readonly max_events?: number;
   };
+  /** How many budgets a record of usage made reach a threshold. */
+  readonly onBudgetEvents?: (events: number) => void;
   /** Of the loop that writes heartbeats. */
   readonly on_error: (error: unknown, failure: LoopFailure) => void;
   readonly metrics?: LoopMetrics;
@@ -49,6 +51,7 @@ export function createInRun({
   access,
   clock,
   settings,
+  onBudgetEvents,
   on_error,
   metrics,
 }: InRunDependencies) {
@@ -87,7 +90,7 @@ export function createInRun({
         'alone',
       ),
 
-    /** @throws run_cost_exceeded */
+    /** @throws run_cost_exceeded, daily_cost_exceeded */
     usage: (claim: RunClaim, usage: UsageReport) =>
       fence.write(
         claim,
@@ -98,6 +101,10 @@ export function createInRun({
             usage,
           );
           if (!recorded) throw refusal('run_cost_exceeded');
+          const { run_id } = claim;
+          const { cost_microusd } = recorded;
+          const events = await money.charge(tx, { project_id, run_id, cost_microusd });
+          if (events > 0) onBudgetEvents?.(events);
           return recorded;
         },
         'alone',

@@ -13,6 +13,8 @@ export { groupRoutes } from './groups/routes.ts';
 export { JobDependency } from './dependencies/contract.ts';
 export { createDependencies, dependencyView, type Dependencies } from './dependencies/service.ts';
 export { dependencyRoutes } from './dependencies/routes.ts';
+export { budgetRoutes } from './budgets/routes.ts';
+export { createBudgets, type Budgets } from './budgets/service.ts';
 export type { JobView } from './view.ts';
 export type { JobConfig, TriggerJob } from './types.ts';
 export type { HealthFacts, JobHistory, JobKey } from './history.ts';

@@ -1052,20 +1052,25 @@ export interface FindTriggerJobsRow {
   readonly batch_max_size: number;
   readonly execution_window_cron: string | null;
   readonly timezone: string | null;
+  readonly refuses_over_budget: boolean;
 }
 
 const findTriggerJobsText = `select n.ord::int as "ord", j.id, j.project_id, j.slug, j.name, j.enabled, j.paused or coalesce(g.paused, false) as "paused",
        j.version, j.version_id, j.payload_schema, j.timeout_secs, j.run_ttl_secs, j.max_attempts, j.tags,
        j.default_run_metadata, j.environment_id, j.max_concurrency, j.max_concurrency_per_key, j.rate_limit_max,
        j.rate_limit_window_secs, j.dedup_window_secs, j.debounce_window_secs, j.batch_window_secs, j.batch_max_size,
-       j.execution_window_cron, j.timezone
+       j.execution_window_cron, j.timezone,
+       coalesce(q.max_daily_cost_microusd > 0 and q.cost_breach_policy = 'reject', false)
+         or coalesce(b.breach_policy = 'reject', false) as "refuses_over_budget"
   from unnest($1::text[], $2::text[]) with ordinality as n (project_id, ref, ord)
  cross join lateral (select id from jobs where id = n.ref and project_id = n.project_id and deleting_at is null
                      union all
                      select id from jobs where project_id = n.project_id and slug = n.ref and deleting_at is null
                      limit 1) found
   join jobs j on j.id = found.id
-  left join job_groups g on g.id = j.group_id`;
+  left join job_groups g on g.id = j.group_id
+  left join project_quotas q on q.project_id = j.project_id
+  left join job_budgets b on b.job_id = j.id`;
 
 /** across projects: look-ups of many callers share it; each names its own project. */
 export function findTriggerJobs(db: Queryable, params: FindTriggerJobsParams): Promise<FindTriggerJobsRow[]> {
@@ -1075,7 +1080,7 @@ export function findTriggerJobs(db: Queryable, params: FindTriggerJobsParams): P
       params.project_ids,
       params.refs,
     ],
-    name: 'jobs_findTriggerJobs_acb8116d',
+    name: 'jobs_findTriggerJobs_1cc25a92',
   });
 }
 

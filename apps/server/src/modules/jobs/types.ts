@@ -28,6 +28,8 @@ export interface TriggerJob {
   readonly batch_max_size: number;
   readonly execution_window_cron: string | null;
   readonly timezone: string | null;
+  /** A daily budget concerns the job whose word is to refuse what it cannot pay for. */
+  readonly refuses_over_budget: boolean;
 }
 
 /** Everything the executor needs to dispatch one run and to settle it. Immutable; shared between runs. */

@@ -3,3 +3,4 @@
 export { createProjects } from './service.ts';
 export type { Projects } from './service.ts';
 export { projectRoutes } from './routes.ts';
+export { saveCostQuota } from './cost-quota.ts';

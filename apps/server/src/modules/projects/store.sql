@@ -20,3 +20,11 @@ select id, org_id, name, created_at
         or (created_at, id) < (:cursor_created_at, :cursor_id?::text))
  order by created_at desc, id desc
  limit :limit;
+
+-- name: saveCostQuota :count
+-- What a project may spend; the time zone stays when none is given.
+insert into project_quotas as q (project_id, max_daily_cost_microusd, max_cost_per_run_microusd, cost_breach_policy, timezone)
+values (:project_id, :max_daily_cost_microusd?, :max_cost_per_run_microusd?, :breach_policy, :timezone?)
+on conflict (project_id) do update
+   set max_daily_cost_microusd = excluded.max_daily_cost_microusd, max_cost_per_run_microusd = excluded.max_cost_per_run_microusd,
+       cost_breach_policy = excluded.cost_breach_policy, timezone = coalesce(excluded.timezone, q.timezone), updated_at = strait_now();

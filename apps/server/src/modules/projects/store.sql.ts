@@ -1,5 +1,5 @@
 // Generated from store.sql by `npm run generate`. Do not edit.
-import { many, maybe, type Queryable } from '../../platform/db/query.ts';
+import { count, many, maybe, type Queryable } from '../../platform/db/query.ts';
 
 export interface InsertProjectParams {
   readonly id: string | null;
@@ -83,6 +83,34 @@ export function listProjects(db: Queryable, params: ListProjectsParams): Promise
       params.cursor_created_at,
       params.cursor_id,
       params.limit,
+    ],
+  });
+}
+
+export interface SaveCostQuotaParams {
+  readonly project_id: string;
+  readonly max_daily_cost_microusd: number | null;
+  readonly max_cost_per_run_microusd: number | null;
+  readonly breach_policy: string;
+  readonly timezone: string | null;
+}
+
+const saveCostQuotaText = `insert into project_quotas as q (project_id, max_daily_cost_microusd, max_cost_per_run_microusd, cost_breach_policy, timezone)
+values ($1, $2, $3, $4, $5)
+on conflict (project_id) do update
+   set max_daily_cost_microusd = excluded.max_daily_cost_microusd, max_cost_per_run_microusd = excluded.max_cost_per_run_microusd,
+       cost_breach_policy = excluded.cost_breach_policy, timezone = coalesce(excluded.timezone, q.timezone), updated_at = strait_now()`;
+
+/** What a project may spend; the time zone stays when none is given. */
+export function saveCostQuota(db: Queryable, params: SaveCostQuotaParams): Promise<number> {
+  return count(db, {
+    text: saveCostQuotaText,
+    values: [
+      params.project_id,
+      params.max_daily_cost_microusd,
+      params.max_cost_per_run_microusd,
+      params.breach_policy,
+      params.timezone,
     ],
   });
 }

@@ -35,6 +35,10 @@ export {
 export { createLimits, type Limits } from './limits/limits.ts';
 export { busyJobs, cancelOthers } from './overlap/overlap.ts';
 export { createPromoter, type Promoter } from './limits/promoter.ts';
+export { money, OverBudget, type Breach, type MoneyDrift } from './money/money.ts';
+export { createMoneyUpkeep, type MoneyUpkeep } from './money/upkeep.ts';
+export { moneyLoops } from './money/loops.ts';
+export { createMoneyReads, type MoneyReads } from './money/reads.ts';
 export { createRetention, type Retention, type RetentionSettings } from './retention/retention.ts';
 export { createRunHistory } from './history/history.ts';
 export { GIVEN_PRIORITY, givenPriority } from './given-priority.ts';

@@ -10,6 +10,8 @@ import { createBulkRunActions } from './actions/bulk.ts';
 import { actionRoutes } from './actions/routes.ts';
 import { createRunActions, type RunVersions } from './actions/single.ts';
 import { batchRoutes } from './batches/routes.ts';
+import { createPricing } from './pricing/service.ts';
+import { pricingRoutes } from './pricing/routes.ts';
 import { createBatches } from './batches/service.ts';
 import { liveRoutes } from './live/routes.ts';
 import { createRunLive } from './live/run-live.ts';
@@ -36,6 +38,8 @@ export interface RunsDependencies {
     RunVersions & { get(project: ProjectScope, job: string): Promise<JobView> };
   readonly clock: Clock;
   readonly settings: RunsSettings;
+  /** How many budgets a refused trigger made reach their limit. */
+  readonly onBudgetEvents?: ((events: number) => void) | undefined;
   /** Failed polls of live streams, which go on. */
   readonly onLiveError?: (error: unknown) => void;
 }
@@ -60,6 +64,7 @@ export function createRuns(deps: RunsDependencies) {
     ...readRoutes(reads),
     ...actionRoutes(actions, bulkActions),
     ...liveRoutes(live),
+    ...pricingRoutes(createPricing({ db })),
   ];
   const removeOldBatches = () => batches.removeOld(hot ?? db, deps.settings.batch_retention_secs);
   return {

@@ -24,6 +24,7 @@ export const Blocker = z
         'key_limit',
         'job_limit',
         'project_limit',
+        'budget',
         'no_worker',
       ],
     }),

@@ -159,7 +159,7 @@ export function createWhy({ db, clock, lease_ms }: WhyDependencies) {
       );
       if (blocker) limits.push(blocker);
     }
-    const blockers = [...jobBlockers({ ...run, ...room }), ...limits];
+    const blockers = [...jobBlockers({ ...run, ...room }), ...limits, ...budgetBlockers(room, run)];
     const { secs } = await store.recentDuration(tx, { ...project, job_id: run.job_id });
     const caps = [room.key_cap, room.job_cap, room.project_cap].filter((cap) => cap !== null);
     const ahead = Math.max(room.ahead_in_lane, room.ahead_in_job, room.ahead_in_project);
@@ -186,6 +186,21 @@ export function createWhy({ db, clock, lease_ms }: WhyDependencies) {
       }),
   };
 }
+
+/** A run reserves what it may cost before it is dispatched; with nothing to reserve it starts while anything is left. */
+const budgetBlockers = (
+  { reserves, money_left }: store.FindRoomRow,
+  { job_slug }: store.FindRunPlaceRow,
+): Blocker[] =>
+  money_left === null || money_left >= Math.max(reserves ?? 0, 1)
+    ? []
+    : [
+        {
+          kind: 'budget',
+          message: `a daily budget has ${Math.max(money_left, 0)} micro-USD left, the run reserves ${reserves ?? 0}`,
+          unblock: { method: 'GET', path: `/v1/jobs/${job_slug}/budget` },
+        },
+      ];
 
 const raise = (job: string, limit: string, cap: number | null): Blocker['unblock'] => ({
   method: 'PATCH',

@@ -104,6 +104,8 @@ export interface FindRoomRow {
   readonly project_cap: number | null;
   readonly project_in_flight: number | null;
   readonly job_lane_id: number | null;
+  readonly reserves: number | null;
+  readonly money_left: number | null;
   readonly ahead_in_lane: number;
   readonly ahead_in_job: number;
   readonly ahead_in_project: number;
@@ -131,12 +133,14 @@ const findRoomText = `with me as materialized (
 select t.lane_id, t.concurrency_key, t.job_disabled as "job_disabled", t.job_paused as "job_paused", t.group_paused as "group_paused",
        t.group_id as "group_id", t.key_cap as "key_cap", t.key_in_flight as "key_in_flight", t.job_cap as "job_cap",
        t.job_in_flight as "job_in_flight", t.project_cap as "project_cap", t.project_in_flight as "project_in_flight",
-       t.job_lane_id as "job_lane_id",
+       t.job_lane_id as "job_lane_id", money.of_run as "reserves", money.of_left as "money_left",
        (select count(*)::int from (select from run_parked p where p.root_lane_id = me.root_lane_id and p.lane_id = me.lane_id
                                       and (p.rank, p.seq) < (me.rank, me.seq) limit 1000) y) as "ahead_in_lane",
        coalesce((select sum(n)::int from better b where b.job_lane_id = t.job_lane_id), 0) as "ahead_in_job",
        coalesce((select sum(n)::int from by_job), 0) as "ahead_in_project"
-  from me join tree t on t.lane_id = me.lane_id`;
+  from me join tree t on t.lane_id = me.lane_id
+  left join lateral (select m.of[1] as of_run, least(m.of[2], m.of[3], m.of[4]) as of_left
+                       from (select strait_money(t.project_id, t.job_id, t.concurrency_key) as of) m) money on t.budgeted`;
 
 /**
  * The lane of a waiting run with all that limits it, and how many better ranked runs compete for the same room, counted as

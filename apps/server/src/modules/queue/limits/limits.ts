@@ -3,6 +3,8 @@
 
 import type { Database, Tx } from '../../../platform/db/database.ts';
 import type { Queryable } from '../../../platform/db/query.ts';
+import * as moneyStore from '../money/store.sql.ts';
+import type { Breach } from '../money/money.ts';
 import * as store from './store.sql.ts';
 
 export type Limits = ReturnType<typeof createLimits>;
@@ -15,28 +17,50 @@ const MOST = 500;
 const ROOTS = 200;
 const ADOPT_BATCH = 5_000;
 
+interface Promoted {
+  readonly busy: boolean;
+  readonly more: boolean;
+  readonly moved: number;
+  readonly breaches: readonly Breach[];
+}
+
 export interface Drift {
   readonly lane_id: number;
   readonly was: number;
   readonly counted: number;
 }
 
-export function createLimits({ db }: { db: Database }) {
+export interface LimitsDeps {
+  readonly db: Database;
+  /** After the promotion that found no money for these jobs today. Default: they just wait. */
+  readonly onBreach?: (breaches: readonly Breach[]) => Promise<void>;
+}
+
+export function createLimits({ db, onBreach = async () => {} }: LimitsDeps) {
   let sweep_after = 0;
 
   /**
    * Lets waiting runs of one tree into the queue, as many as there is room for. `busy`: somebody else is doing that right now,
    * and may not have seen what made us come. `more`: it stopped at the size of a batch.
    */
-  const promote = (
+  const promote = async (
     root_lane_id: number,
-  ): Promise<{ busy: boolean; more: boolean; moved: number }> =>
+  ): Promise<{ busy: boolean; more: boolean; moved: number }> => {
+    const { breaches, ...done } = await promoteOnce(root_lane_id);
+    // Not in the transaction: who changes a job holds it before he asks for the root.
+    if (breaches.length > 0) await onBreach(breaches);
+    return done;
+  };
+
+  const promoteOnce = (root_lane_id: number): Promise<Promoted> =>
     db.transaction(async (tx) => {
-      if (!(await store.lockRoot(tx, { root_lane_id })))
-        return { busy: true, more: false, moved: 0 };
+      const root = await store.lockRoot(tx, { root_lane_id });
+      if (!root) return { busy: true, more: false, moved: 0, breaches: [] };
+      if (root.reserves) await moneyStore.settleReservations(tx, { root_lane_id });
       let after_lane_id = 0;
       let moved = 0;
       let capped = false;
+      let budgeted = false;
       for (;;) {
         const lanes = await store.promoteLanes(tx, {
           root_lane_id,
@@ -46,13 +70,18 @@ export function createLimits({ db }: { db: Database }) {
         });
         moved += lanes.reduce((sum, lane) => sum + lane.moved, 0);
         capped ||= lanes.some((lane) => lane.capped === true && lane.moved > 0);
+        budgeted ||= lanes.some((lane) => lane.budgeted);
         const last = lanes.at(-1)?.lane_id;
         // Slots are given back to whoever waits for the root as well: a big backlog is promoted in several transactions.
-        if (moved >= MOST) return { busy: false, more: true, moved };
-        if (last === undefined || lanes.length < PAGE)
-          return { busy: false, more: capped && moved > 0, moved };
+        if (moved >= MOST) return { busy: false, more: true, moved, breaches: [] };
+        if (last === undefined || lanes.length < PAGE) break;
         after_lane_id = last;
       }
+      // What did not fit behind something dearer may fit now that this one is known not to.
+      if (!budgeted || moved > 0)
+        return { busy: false, more: budgeted || (capped && moved > 0), moved, breaches: [] };
+      const breaches = await moneyStore.findBreaches(tx, { root_lane_id, page: PAGE });
+      return { busy: false, more: false, moved, breaches };
     });
 
   /** Counts one tree again under all its locks; what was wrong. */
@@ -97,6 +126,8 @@ export function createLimits({ db }: { db: Database }) {
       await store.waitForRoot(tx, { root_lane_id });
       const scope = { project_id, job_id: job_id ?? null };
       await store.adoptQueued(tx, { ...scope, limit: ADOPT_BATCH });
+      if (job_id !== undefined)
+        while ((await store.adoptParked(tx, { project_id, job_id, limit: ADOPT_BATCH })) > 0);
       await store.adoptLeases(tx, scope);
       await store.lockTree(tx, { root_lane_id });
       await store.recountTree(tx, { root_lane_id });

@@ -4,8 +4,10 @@
 
 -- name: lockRoot :maybe
 -- across projects: promotion serves every project.
--- The right to hand out slots in this tree until the transaction ends. No row: somebody else has it just now.
-select lane_id from lanes where lane_id = :root_lane_id and root_lane_id = :root_lane_id for no key update skip locked;
+-- The right to hand out slots in this tree until the transaction ends. No row: somebody else has it just now. `reserves`:
+-- there is money to settle; looked at before the lock, so it may miss what was reserved this moment and is still good.
+select lane_id, exists (select from cost_reservations v where v.root_lane_id = :root_lane_id) as "reserves!"
+  from lanes where lane_id = :root_lane_id and root_lane_id = :root_lane_id for no key update skip locked;
 
 -- name: waitForRoot :maybe
 -- across projects: promotion serves every project.
@@ -20,6 +22,8 @@ select lane_id from lanes where lane_id = :root_lane_id and root_lane_id = :root
 -- one whose endpoint is closed nothing, but for one run per endpoint when a probe is due: promising it the probe is taking the
 -- endpoint's turn, and exact, because all its jobs are in this tree. Returns one row per lane looked at; `capped` when only
 -- the size of the batch stopped it. Of many lanes each gives a share of the batch, or all of their backlogs would be read for it.
+-- Money is cut like room: what a run of a budgeted lane may still cost is reserved with its slots, or it stays. `money`
+-- is that of strait_money. A run too dear for what is left does not keep cheaper ones of other lanes waiting.
 with recursive waiting (lane_id, n) as (
   (select p.lane_id, 1 from run_parked p
     where p.root_lane_id = :root_lane_id and p.lane_id > :after_lane_id order by p.lane_id limit 1)
@@ -29,42 +33,65 @@ with recursive waiting (lane_id, n) as (
     from waiting w where w.lane_id is not null and w.n < :page::int
 ), seen as materialized (
   select w.lane_id from waiting w where w.lane_id is not null
+), held as materialized (
+  select v.job_id, v.concurrency_key, sum(greatest(v.reserved_microusd - v.used_microusd, 0))::bigint as microusd
+    from cost_reservations v where v.root_lane_id = :root_lane_id group by 1, 2
+), job_held as materialized (
+  select job_id, sum(microusd)::bigint as microusd from held group by 1
 ), lane as materialized (
   select l.lane_id, l.job_lane_id,
          coalesce(l.key_cap - l.key_in_flight, :most::int) as own_room,
          coalesce(l.job_cap - l.job_in_flight, :most::int) as job_room,
          coalesce(l.project_cap - l.project_in_flight, :most::int) as project_room,
          case when l.endpoint_closed then l.endpoint end as probes,
-         greatest(2 * :most::int / (select count(*)::int + 1 from seen), 5) as share
+         greatest(2 * :most::int / (select count(*)::int + 1 from seen), 5) as share,
+         case when l.budgeted then strait_money(l.project_id, l.job_id, l.concurrency_key,
+           coalesce((select h.microusd from held h where h.job_id = l.job_id and h.concurrency_key = l.concurrency_key), 0),
+           coalesce((select h.microusd from job_held h where h.job_id = l.job_id), 0),
+           coalesce((select sum(h.microusd) from job_held h), 0)::bigint) end as money
     from seen join lane_rooms l on l.lane_id = seen.lane_id
    where l.lane_id <> 0 and not (l.job_disabled or l.job_paused or l.group_paused)
      and (not l.endpoint_closed or l.probe_due)
 ), pick as materialized (
-  select x.place, x.rank, x.seq, case when lane.probes is not null then x.run_id end as probe_run_id,
-         lane.lane_id, lane.job_lane_id, lane.job_room, lane.project_room, lane.probes
+  select x.place, x.rank, x.seq, x.run_id, lane.lane_id, lane.job_lane_id, lane.job_room, lane.project_room, lane.money, lane.probes,
+         case when lane.money is not null then greatest(lane.money[1] - strait_run_cost(x.run_id), 0) end as cost
     from lane cross join lateral (
          select p.ctid as place, p.rank, p.seq, p.run_id from run_parked p
           where p.root_lane_id = :root_lane_id and p.lane_id = lane.lane_id
           order by p.rank, p.seq
           limit greatest(least(lane.own_room, lane.job_room, lane.project_room, lane.share, :most::int,
-                               case when lane.probes is not null then 1 end), 0)
+                               case when lane.probes is not null then 1 end,
+                               -- Rounded up: the first may have spent part of its own already.
+                               case when least(lane.money[2], lane.money[3], lane.money[4]) <= 0 then 0
+                                    when lane.money[1] > 0 then (least(lane.money[2], lane.money[3], lane.money[4]) - 1) / lane.money[1] + 1 end), 0)
             for update skip locked) x
 ), cut as materialized (
-  select place, probe_run_id, probes, row_number() over (order by rank, seq) as of_project, project_room
-    from (select place, rank, seq, probe_run_id, project_room, job_lane_id, job_room, probes,
-                 row_number() over (partition by job_lane_id order by rank, seq) as of_job from pick) p
+  select place, run_id, probes, cost, row_number() over (order by rank, seq) as of_project, project_room,
+         coalesce(sum(cost) over (order by rank, seq) <= money[4], true) as affordable
+    from (select place, rank, seq, run_id, probes, cost, money, project_room, job_lane_id, job_room,
+                 row_number() over (partition by job_lane_id order by rank, seq) as of_job,
+                 sum(cost) over (partition by job_lane_id order by rank, seq) as job_cost,
+                 sum(cost) over (partition by lane_id order by rank, seq) as lane_cost
+            from pick where coalesce(cost <= least(money[2], money[3], money[4]), true)) p
    where (job_lane_id is null or of_job <= job_room)
      and (probes is null or place = any (array(select distinct on (k.probes) k.place from pick k where k.probes is not null
                                                 order by k.probes, k.rank, k.seq)))
+     and coalesce(job_cost <= money[3], true) and coalesce(lane_cost <= money[2], true)
 ), promised as (
   update endpoint_admission a
-     set probe_run_id = cut.probe_run_id, probe_claim = null, probe_until = strait_now() + interval '10 s'
+     set probe_run_id = cut.run_id, probe_claim = null, probe_until = strait_now() + interval '10 s'
     from cut
-   where cut.probes is not null and cut.of_project <= least(cut.project_room, :most::int)
+   where cut.probes is not null and cut.of_project <= least(cut.project_room, :most::int) and cut.affordable
      and a.project_id = (select project_id from lanes where lane_id = :root_lane_id) and a.endpoint = cut.probes
 ), moved as materialized (
-  delete from run_parked where ctid = any (array(select place from cut where of_project <= least(project_room, :most::int)))
+  delete from run_parked where ctid = any (array(select place from cut where of_project <= least(project_room, :most::int) and affordable))
   returning project_id, rank, run_id, run_created_at, job_id, attempt, lane_id
+), reserved as (
+  insert into cost_reservations (run_id, root_lane_id, project_id, job_id, concurrency_key, reserved_microusd)
+  select r.id, :root_lane_id, r.project_id, r.job_id, coalesce(r.concurrency_key, ''), cut.cost
+    from cut join job_runs r on r.id = cut.run_id and r.created_at = strait_id_time(cut.run_id)
+   where cut.cost is not null and cut.run_id = any (array(select run_id from moved))
+  on conflict (run_id) do update set root_lane_id = excluded.root_lane_id, reserved_microusd = excluded.reserved_microusd, used_microusd = 0
 ), ready as (
   insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id)
   select project_id, rank, run_id, run_created_at, job_id, attempt, lane_id from moved order by rank
@@ -80,10 +107,12 @@ with recursive waiting (lane_id, n) as (
     from taken where l.lane_id = taken.lane_id and l.lane_id = any (array(select lane_id from locked))
 ), woken as materialized (select pg_notify('run_wake', 'ready') where exists (select from moved))
 select lane_id as "lane_id!", sum(moved)::int as "moved!",
-       sum(picked) >= (select share from lane limit 1) as "capped!", (select count(*) from woken)::int as "woken!"
-  from (select lane_id, 0 as moved, 0 as picked from seen
-        union all select lane_id, 1, 0 from moved
-        union all select lane_id, 0, 1 from pick) l
+       sum(picked) >= (select share from lane limit 1) as "capped!", (select count(*) from woken)::int as "woken!",
+       coalesce(bool_or(budgeted), false) as "budgeted!"
+  from (select lane_id, 0 as moved, 0 as picked, false as budgeted from seen
+        union all select lane_id, 1, 0, false from moved
+        union all select lane_id, 0, 1, false from pick
+        union all select lane_id, 0, 0, true from lane where money is not null) l
  group by lane_id order by lane_id;
 
 -- name: listWaitingRoots :many
@@ -103,14 +132,15 @@ select root_lane_id from lanes where project_id = :project_id and job_id is null
 -- name: ensureLanesOfJob :maybe
 -- The job's lane, when the job or its project has a limit: made before anything is counted.
 select strait_lane(j.project_id, j.id, null) as "lane?"
-  from jobs j left join project_quotas q on q.project_id = j.project_id
+  from jobs j left join project_quotas q on q.project_id = j.project_id left join job_budgets b on b.job_id = j.id
  where j.id = :job_id and j.project_id = :project_id
    and (nullif(j.max_concurrency, 0) is not null or nullif(j.max_concurrency_per_key, 0) is not null
-        or nullif(q.max_executing_runs, 0) is not null);
+        or nullif(q.max_executing_runs, 0) is not null or nullif(q.max_daily_cost_microusd, 0) is not null or b.job_id is not null);
 
 -- name: ensureLaneOfProject :maybe
 select strait_lane(q.project_id, null, null) as "lane?"
-  from project_quotas q where q.project_id = :project_id and nullif(q.max_executing_runs, 0) is not null;
+  from project_quotas q where q.project_id = :project_id
+   and (nullif(q.max_executing_runs, 0) is not null or nullif(q.max_daily_cost_microusd, 0) is not null);
 
 -- name: adoptQueued :count
 -- across projects: the caller holds the root lane of the tree, and recounts it afterwards.
@@ -125,6 +155,27 @@ with wrong as materialized (
   delete from run_queue q using wrong
    where q.ctid = wrong.found_at and wrong.place is not null and q.lane_id is distinct from wrong.place[1]
   returning q.project_id, q.rank, q.run_id, q.run_created_at, q.job_id, q.attempt, wrong.place
+)
+insert into run_parked (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id, root_lane_id)
+select project_id, rank, run_id, run_created_at, job_id, attempt, place[1], place[2] from gone;
+
+-- name: adoptParked :count
+-- The caller holds the root lane of the tree.
+-- Runs with a key that wait in the lane of their job, because nothing limited keys when they came, move to that of their
+-- key once something does. At most :limit; again while it is that many.
+with keyed as materialized (
+  select p.ctid as found_at, strait_place(p.project_id, p.job_id, r.concurrency_key) as place
+    from lanes l
+    join run_parked p on p.root_lane_id = l.root_lane_id and p.lane_id = l.lane_id
+    join job_runs r on r.id = p.run_id and r.created_at = p.run_created_at and r.concurrency_key <> ''
+    join jobs j on j.id = p.job_id
+    left join job_budgets b on b.job_id = p.job_id
+   where l.project_id = :project_id and l.job_id = :job_id and l.concurrency_key is null
+     and (j.max_concurrency_per_key > 0 or b.max_daily_cost_per_key_microusd > 0)
+   order by p.rank, p.seq limit :limit::int for update of p skip locked
+), gone as (
+  delete from run_parked p using keyed where p.ctid = keyed.found_at and keyed.place[1] <> p.lane_id
+  returning p.project_id, p.rank, p.run_id, p.run_created_at, p.job_id, p.attempt, keyed.place
 )
 insert into run_parked (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id, root_lane_id)
 select project_id, rank, run_id, run_created_at, job_id, attempt, place[1], place[2] from gone;

@@ -5,9 +5,10 @@ import type { FailureDetail } from '../../../platform/failure.ts';
 import type { Tx } from '../../../platform/db/database.ts';
 import type { ProjectScope } from '../../access/index.ts';
 import type { TriggerJob } from '../../jobs/index.ts';
-import type { Enqueued, NewRun, RunStatus } from '../../queue/index.ts';
+import { money, type Enqueued, type NewRun, type RunStatus } from '../../queue/index.ts';
 import type { Batches } from '../batches/service.ts';
 import type { BulkTriggerResult, TriggerItem } from './contract.ts';
+import { createPaidTriggers } from './paid.ts';
 import { prepareRun, refusal, type PreparedRun } from './prepare.ts';
 import { firstToken, type TriggerDependencies } from './trigger.ts';
 
@@ -30,14 +31,12 @@ export interface BulkTriggered {
 
 export type BulkTriggers = ReturnType<typeof createBulkTriggers>;
 
-export function createBulkTriggers({
-  db,
-  queue,
-  jobs,
-  clock,
-  settings,
-  batches,
-}: Omit<TriggerDependencies, 'describeJob'> & { readonly batches: Batches }) {
+export function createBulkTriggers(
+  deps: Omit<TriggerDependencies, 'describeJob'> & { readonly batches: Batches },
+) {
+  const { db, queue, jobs, clock, settings, batches } = deps;
+  const paid = createPaidTriggers(deps);
+
   /** Every problem of every item, so that a caller mends a request once. The first code found names the refusal. */
   const prepareAll = (job: TriggerJob, input: BulkTriggerInput, now_ms: number): PreparedRun[] => {
     const prepared: PreparedRun[] = [];
@@ -90,7 +89,7 @@ export function createBulkTriggers({
   }
 
   return {
-    /** @throws job_not_found, job_disabled, invalid_payload, invalid_schedule, payload_too_large */
+    /** @throws job_not_found, job_disabled, invalid_payload, invalid_schedule, payload_too_large, daily_cost_exceeded */
     triggerMany: async (project: ProjectScope, input: BulkTriggerInput): Promise<BulkTriggered> => {
       if (input.items.length > settings.max_bulk_items) {
         const message = `has more than ${settings.max_bulk_items} items`;
@@ -103,7 +102,10 @@ export function createBulkTriggers({
       if (!job.enabled && prepared.some(({ run }) => run.idempotency_key === undefined))
         throw new Failure('job_disabled');
 
-      return db.tenant(project.project_id, async (tx) => {
+      const write = db.tenant(project.project_id, async (tx) => {
+        const root_lane_id = job.refuses_over_budget
+          ? await money.lock(tx, project.project_id)
+          : undefined;
         const total = prepared.length;
         const batch_id = await batches.open(tx, project, {
           job_id: job.id,
@@ -115,6 +117,7 @@ export function createBulkTriggers({
           extra: { ...run.extra, batch_id },
         }));
         const answers = await enqueueAll(tx, runs);
+        if (root_lane_id !== undefined) await paid.requireFit(tx, root_lane_id, runs, answers);
         const results = answers.map((answer, index): BulkTriggerResult => {
           const { run, scheduled_at } = prepared[index] as PreparedRun;
           // Nothing is kept of the others: the whole request is refused.
@@ -141,6 +144,7 @@ export function createBulkTriggers({
         await batches.close(tx, project, { batch_id, created_count: created });
         return { batch_id, results, total, created, job_paused: job.paused };
       });
+      return paid.told(write);
     },
   };
 }

@@ -108,6 +108,7 @@ export const triggerJob = operation({
     'invalid_payload',
     'invalid_schedule',
     'payload_too_large',
+    'daily_cost_exceeded',
   ],
 });
 
@@ -156,5 +157,6 @@ export const bulkTriggerJob = operation({
     'invalid_payload',
     'invalid_schedule',
     'payload_too_large',
+    'daily_cost_exceeded',
   ],
 });

@@ -7,6 +7,7 @@ import { Failure } from '../../../platform/failure.ts';
 import type { ProjectScope } from '../../access/index.ts';
 import type { JobView, TriggerJob } from '../../jobs/index.ts';
 import type { Enqueued, NewRun, Queue, RunStatus } from '../../queue/index.ts';
+import { createPaidTriggers } from './paid.ts';
 import type { DryRunValidationResult, TriggerItem, TriggerResponse } from './contract.ts';
 import { prepareRun, type PayloadCheck, type PreparedRun } from './prepare.ts';
 import { timeToLive, tokenExpiry } from './rules.ts';
@@ -29,8 +30,11 @@ export interface TriggerSettings {
 }
 
 export interface TriggerDependencies {
-  /** Only for dry runs. */
   readonly db: Database;
+  /** The queue's pool. Default: `db`. */
+  readonly hot?: Database;
+  /** How many budgets a refusal made reach their limit. Default: nobody counts. */
+  readonly onBudgetEvents?: ((events: number) => void) | undefined;
   readonly queue: Pick<Queue, 'enqueue' | 'enqueueMany'>;
   readonly jobs: TriggerJobs;
   /** The API's view of a job, for dry runs. */
@@ -52,14 +56,10 @@ const KEY_LOOKS = 3;
 
 export type Triggers = ReturnType<typeof createTriggers>;
 
-export function createTriggers({
-  db,
-  queue,
-  jobs,
-  describeJob,
-  clock,
-  settings,
-}: TriggerDependencies) {
+export function createTriggers(deps: TriggerDependencies) {
+  const { db, queue, jobs, describeJob, clock, settings } = deps;
+  const paid = createPaidTriggers(deps);
+
   const requireJob = async (project: ProjectScope, id_or_slug: string): Promise<TriggerJob> => {
     const job = await jobs.findForTrigger(project.project_id, id_or_slug);
     if (!job) throw new Failure('job_not_found');
@@ -80,11 +80,11 @@ export function createTriggers({
   /** Creates the run or finds who holds its key. A disabled job still answers for a key it knows. */
   async function enqueue(
     run: NewRun,
-    enabled: boolean,
+    { enabled, refuses_over_budget }: TriggerJob,
   ): Promise<Exclude<Enqueued, { outcome: 'refused' }>> {
     if (!enabled && run.idempotency_key === undefined) throw new Failure('job_disabled');
     for (let look = 0; look < KEY_LOOKS; look++) {
-      const enqueued = await queue.enqueue(run);
+      const enqueued = await (refuses_over_budget ? paid.enqueue(run) : queue.enqueue(run));
       if (enqueued.outcome !== 'refused') return enqueued;
       if (run.idempotency_key === undefined) break;
       if (!(await jobs.findForTrigger(run.project_id, run.job_id))?.enabled) break;
@@ -96,12 +96,12 @@ export function createTriggers({
   }
 
   return {
-    /** @throws job_not_found, job_disabled, invalid_payload, invalid_schedule, payload_too_large */
+    /** @throws job_not_found, job_disabled, invalid_payload, invalid_schedule, payload_too_large, daily_cost_exceeded */
     trigger: async (project: ProjectScope, input: TriggerInput): Promise<TriggerResponse> => {
       const job = await requireJob(project, input.job);
       const now_ms = clock.now();
       const { run, scheduled_at } = prepare(job, input, now_ms);
-      const enqueued = await enqueue(run, job.enabled);
+      const enqueued = await enqueue(run, job);
       const { id } = enqueued;
       const status = enqueued.status as RunStatus;
       if (enqueued.outcome === 'held') {
@@ -139,6 +139,7 @@ export function createTriggers({
               store.findKeyHolder(tx, { ...project, job_id: job.id, idempotency_key }),
             );
       if (!holder && !job.enabled) throw new Failure('job_disabled');
+      if (!holder && job.refuses_over_budget && scheduled_at === undefined) await paid.look(run);
 
       const start_ms = Math.max(now_ms, scheduled_at === undefined ? 0 : Date.parse(scheduled_at));
       const ttl_secs = timeToLive(input.item.ttl_secs, job.run_ttl_secs, settings.default_ttl_secs);
