@@ -12,6 +12,7 @@ export interface Sizes {
   readonly drain_http: number;
   readonly latency_ms: number;
   readonly cold_start: number;
+  readonly limits: number;
   readonly mark_lag_ms: number;
   readonly backlog: Backlog;
 }
@@ -24,6 +25,7 @@ const FULL: Sizes = {
   drain_http: 40_000,
   latency_ms: 10_000,
   cold_start: 10_000,
+  limits: 20_000,
   mark_lag_ms: 10_000,
   backlog: { ready: 1_000_000, finished: 1_000_000, delayed: 10_000, blocked: 100_000 },
 };
@@ -37,6 +39,7 @@ const QUICK: Sizes = {
   drain_http: 4000,
   latency_ms: 2000,
   cold_start: 5000,
+  limits: 3_000,
   mark_lag_ms: 2000,
   backlog: { ready: 50_000, finished: 50_000, delayed: 2000, blocked: 20_000 },
 };

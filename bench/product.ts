@@ -62,7 +62,17 @@ export interface Backlog {
   readonly blocked: number;
 }
 
+/** Which limits the job of the bench has; null is none. Keys: how many different ones its runs have. */
+export interface LimitSettings {
+  readonly job: number | null;
+  readonly per_key: number | null;
+  readonly keys: number;
+  readonly project: number | null;
+}
+
 export interface QueueProbe {
+  /** Sets the limits of the job and the project, and the keys of what is enqueued from here on. */
+  limit(settings: LimitSettings): Promise<void>;
   /** Adds these runs, in states the product's own statements could have left behind. */
   fill(backlog: Backlog): Promise<void>;
   /** Claims up to `batch` runs with the product's own claim statement; resolves with how many it got. */

@@ -8,7 +8,7 @@ export const layers: readonly (readonly string[])[] = [
   ['jobs', 'queue', 'runs', 'executor'],
   ['events', 'in-run', 'workflows', 'deployments', 'batch-operations', 'scheduler'],
   ['webhooks', 'log-drains', 'notifications'],
-  ['usage', 'stats', 'slos'],
+  ['usage', 'stats', 'slos', 'why'],
   ['app'],
 ];
 

@@ -114,7 +114,7 @@ export function readOwners(migrations: string): Map<string, string> {
 
 const OWNER = /^\s*--\s*owner:\s*([\w-]+)/;
 const CREATE_TABLE =
-  /^\s*create\s+(?:unlogged\s+)?table\s+(?:if\s+not\s+exists\s+)?(?:public\.)?"?(\w+)"?/i;
+  /^\s*create\s+(?:or\s+replace\s+)?(?:unlogged\s+)?(?:table|view)\s+(?:if\s+not\s+exists\s+)?(?:public\.)?"?(\w+)"?/i;
 
 /** An owner comment above counts for the next table, one inside for that table, one in line 1 for the file. */
 export function addOwners(source: string, owners: Map<string, string>): void {

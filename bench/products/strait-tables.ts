@@ -41,11 +41,35 @@ export async function unfinished(db: Database): Promise<boolean> {
   return (rows[0] as { some: boolean }).some;
 }
 
-export function straitProbe({ queue, db }: { queue: Queue; db: Database }): QueueProbe {
+export function straitProbe({
+  queue,
+  db,
+  onKeys,
+}: {
+  queue: Queue;
+  db: Database;
+  onKeys: (keys: number) => void;
+}): QueueProbe {
   let worker_id: number | undefined;
   let cursor = '';
   return {
     fill: (backlog) => fill(db, backlog),
+
+    async limit({ job, per_key, keys, project }) {
+      onKeys(keys);
+      await db.query({
+        text: 'update jobs set max_concurrency = $1, max_concurrency_per_key = $2 where id = $3',
+        values: [job, per_key, JOB],
+      });
+      await db.query({
+        text: `insert into project_quotas (project_id, max_executing_runs) values ($1, $2)
+               on conflict (project_id) do update set max_executing_runs = excluded.max_executing_runs`,
+        values: [PROJECT, project],
+      });
+      // What the case before left behind is not this one's cost.
+      for (const table of ['run_queue', 'run_parked', 'run_active', 'lanes'])
+        await db.query({ text: `vacuum analyze ${table}`, values: [] });
+    },
 
     async claim(limit) {
       worker_id ??= await queue.registerWorker({ hostname: hostname(), pid: process.pid });

@@ -86,11 +86,13 @@ export const product: Product = {
     const { queue } = assemble().modules;
     await setUp(db, target_url);
 
+    let keys = 0;
     const newRun = (n: number) => ({
       job_id: JOB,
       project_id: PROJECT,
       payload: JSON.stringify(payloadOf(n)),
       priority: 0,
+      extra: keys === 0 ? undefined : { concurrency_key: `key ${n % keys}` },
     });
     return {
       async enqueue(n) {
@@ -140,7 +142,13 @@ export const product: Product = {
         await db.close();
       },
 
-      probe: straitProbe({ queue, db }),
+      probe: straitProbe({
+        queue,
+        db,
+        onKeys: (count) => {
+          keys = count;
+        },
+      }),
     };
   },
 };

@@ -2,7 +2,7 @@
 import { drainHttpSuite, drainNoopSuite } from './drain.ts';
 import { enqueueBulk, enqueueSingle } from './enqueue.ts';
 import { latency } from './latency.ts';
-import { claimCost, coldStart, markLag } from './strait-only.ts';
+import { claimCost, coldStart, limitCost, markLag } from './strait-only.ts';
 import type { Suite } from './suite.ts';
 
 export const SUITES: readonly Suite[] = [
@@ -12,6 +12,7 @@ export const SUITES: readonly Suite[] = [
   drainHttpSuite,
   latency,
   coldStart,
+  limitCost,
   markLag,
   claimCost,
 ];

@@ -58,7 +58,6 @@ const laneDamages: Readonly<Record<string, readonly string[]>> = {
 const laneSubjects: Readonly<Record<string, string>> = {
   slots: '900',
   over_cap: '901',
-  idle_room: '904',
 };
 
 describe('the queue checker', () => {

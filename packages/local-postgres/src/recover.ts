@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LocalPostgresError } from './error.ts';
@@ -14,9 +16,21 @@ const REPEAT_MS = 1_000;
  */
 export async function stopLeftover(dataDir: string, log: (line: string) => void): Promise<void> {
   const pid = postmasterPid(dataDir);
-  if (pid === undefined || !isPostmasterOf(pid, dataDir)) return;
+  if (pid === undefined || !isRunning(pid)) return;
+  if (!isPostmasterOf(pid, dataDir)) return disown(dataDir);
   log(`stopping PostgreSQL (process ${pid}) left by an earlier owner of ${dataDir}`);
   await endServer(pid);
+}
+
+/**
+ * The pid in the file now belongs to somebody else. PostgreSQL would take him for its predecessor when he runs under
+ * the same account; the pid of a process that has just ended it takes for stale. The rest of the file stays: by it the
+ * server finds out whether sessions of the dead one still use its memory.
+ */
+function disown(dataDir: string): void {
+  const file = join(dataDir, 'postmaster.pid');
+  const [, ...rest] = (readPrivateFile(file) ?? '').split('\n');
+  writeFileSync(file, [spawnSync(process.execPath, ['--version']).pid, ...rest].join('\n'));
 }
 
 /**

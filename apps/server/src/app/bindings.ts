@@ -9,6 +9,8 @@ import { jobRoutes } from '../modules/jobs/index.ts';
 import { projectRoutes } from '../modules/projects/index.ts';
 import { runRoutes } from '../modules/runs/index.ts';
 import { scheduleRoutes } from '../modules/scheduler/index.ts';
+import { statsRoutes } from '../modules/stats/index.ts';
+import { whyRoutes } from '../modules/why/index.ts';
 import type { Modules } from './modules.ts';
 
 export const bindingsOf = (modules: Modules): readonly Binding<AnyCaller, ProjectScope>[] => [
@@ -18,5 +20,7 @@ export const bindingsOf = (modules: Modules): readonly Binding<AnyCaller, Projec
   ...scheduleRoutes(modules.schedules),
   ...runRoutes(modules.runs),
   ...eventRoutes(modules.events),
+  ...statsRoutes(modules.stats, modules.whatIf),
+  ...whyRoutes(modules.why),
   ...inRunRoutes(modules.inRun),
 ];

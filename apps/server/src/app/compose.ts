@@ -5,6 +5,7 @@ import path from 'node:path';
 import { bindingsOf } from './bindings.ts';
 import { createEngine } from './engine.ts';
 import { createModules } from './modules.ts';
+import { queueMetrics } from './queue-metrics.ts';
 import type { Config } from './config.ts';
 import { createDatabase } from '../platform/db/database.ts';
 import { createListener } from '../platform/db/listen.ts';
@@ -102,6 +103,7 @@ export function compose(options: ComposeOptions) {
       ? undefined
       : createEngine({ ...modules.engineNeeds, config, log, metrics, db, hot, listener });
 
+  queueMetrics(metrics, modules.stats);
   const databaseHealth = async (): Promise<Health> => {
     await ping(db);
     return listener.health().connected

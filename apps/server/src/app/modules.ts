@@ -38,6 +38,8 @@ import {
   schedulerLoops,
   type Scheduling,
 } from '../modules/scheduler/index.ts';
+import { createStats, createWhatIf, statsLoops } from '../modules/stats/index.ts';
+import { createWhy } from '../modules/why/index.ts';
 import type { Config } from './config.ts';
 
 export interface ModulesDeps {
@@ -174,6 +176,16 @@ export function createModules({
     onTrouble: (error, job_id) => log.warn({ err: error, job_id }, 'a schedule could not fire'),
   });
 
+  // 6 insight
+  const stats = createStats({ db, findJob: jobs.findForTrigger });
+  const whatIf = createWhatIf({
+    db,
+    clock,
+    aging_ms: queueSettings.aging_ms,
+    findJob: jobs.findForTrigger,
+  });
+  const why = createWhy({ db, clock, lease_ms: config.worker.lease_ms });
+
   // Heartbeats of endpoints arrive at the API; everything that ends waits runs where the work is done.
   const services: readonly Service[] = [
     clock.loop,
@@ -192,6 +204,9 @@ export function createModules({
     events,
     schedules,
     inRun,
+    stats,
+    whatIf,
+    why,
     services,
     engineNeeds: {
       queue,
@@ -209,6 +224,7 @@ export function createModules({
         ...runLoops({ ...shared, removeOldBatches: runs.removeOldBatches }),
         ...eventLoops({ ...shared, upkeep: eventUpkeep, listener }),
         ...schedulerLoops({ ...shared, scheduler, listener }),
+        ...statsLoops({ ...shared, stats }),
       ],
     },
   };

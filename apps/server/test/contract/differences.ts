@@ -223,6 +223,10 @@ export const differences: readonly Difference[] = [
 
 /** Operations that the reference does not have. */
 export const additional: Readonly<Record<string, string>> = {
+  postV1JobsByJobIDSimulateLimits: 'What other limits would have done',
+  getV1StatsQueue: 'How deep the queue is, made to be polled',
+  getV1JobsByJobIDQueue: 'The same for one job, by key',
+  getV1RunsByRunIDWhy: 'Why a run has not started, in one answer',
   postV1Projects: 'Platform §2: projects are registered',
   getV1Projects: 'Platform §2',
   getV1ProjectsByProjectID: 'Platform §2',

@@ -59,6 +59,7 @@ const bodies: Readonly<Record<string, Sample['body'] & {}>> = {
   postSdkV1RunsByRunIDWaitForEvent: (of) => ({ event_key: unique(of.event_key) }),
   postSdkV1RunsByRunIDState: (of) => ({ key: unique(of.state_key), value: { of: of.marker } }),
   postSdkV1RunsByRunIDStream: (of) => ({ chunk: of.marker }),
+  postV1JobsByJobIDSimulateLimits: () => ({ max_concurrency: 2 }),
   postSdkV1RunsByRunIDResources: () => ({ memory_mb: 5 }),
 };
 

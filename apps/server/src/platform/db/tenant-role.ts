@@ -22,17 +22,18 @@ const ROLE_STATE = `
 const UNSECURED = `
   select * from (
     select c.relname as name, c.relkind as kind,
-           c.relkind <> 'S' and has_project and not c.relrowsecurity as lacks_security,
-           c.relkind <> 'S' and has_project
+           c.relkind in ('r', 'p') and has_project and not c.relrowsecurity as lacks_security,
+           c.relkind in ('r', 'p') and has_project
              and not exists (select from pg_policy p where p.polrelid = c.oid and p.polname = $2) as lacks_policy,
            case when c.relkind = 'S' then not has_sequence_privilege(t.oid, c.oid, 'usage')
+                when c.relkind = 'v' then not has_table_privilege(t.oid, c.oid, 'select')
                 else not (has_table_privilege(t.oid, c.oid, 'select') and has_table_privilege(t.oid, c.oid, 'insert')
                       and has_table_privilege(t.oid, c.oid, 'update') and has_table_privilege(t.oid, c.oid, 'delete')) end as lacks_grant
       from pg_class c
       join pg_roles t on t.rolname = $1
      cross join lateral (select exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'project_id'
                                            and not a.attisdropped) as has_project) x
-     where c.relkind in ('r', 'p', 'S') and not c.relispartition and c.relnamespace = current_schema()::regnamespace
+     where c.relkind in ('r', 'p', 'S', 'v') and not c.relispartition and c.relnamespace = current_schema()::regnamespace
        and c.relname <> 'schema_migrations'
        and not exists (select from pg_depend d where d.objid = c.oid and d.deptype = 'e')
        and pg_has_role(current_user, c.relowner, 'usage')) r
@@ -49,7 +50,7 @@ interface RoleState {
 
 interface Unsecured {
   readonly name: string;
-  readonly kind: 'r' | 'p' | 'S';
+  readonly kind: 'r' | 'p' | 'S' | 'v';
   readonly lacks_security: boolean;
   readonly lacks_policy: boolean;
   readonly lacks_grant: boolean;
@@ -85,10 +86,9 @@ export async function secureTenantTables(db: Queryable): Promise<string | undefi
     if (table.lacks_security) await execute(db, `alter table ${name} enable row level security`);
     // Last, so that nothing is open in between.
     if (table.lacks_grant) {
-      const what =
-        table.kind === 'S'
-          ? `usage on sequence ${name}`
-          : `select, insert, update, delete on ${name}`;
+      // Views are of the kind that checks the rights of who asks (security_invoker).
+      const rights = table.kind === 'v' ? 'select' : 'select, insert, update, delete';
+      const what = table.kind === 'S' ? `usage on sequence ${name}` : `${rights} on ${name}`;
       await execute(db, `grant ${what} to ${role}`);
     }
   }

@@ -36,6 +36,7 @@ export function createLimits({ db }: { db: Database }) {
         return { busy: true, more: false, moved: 0 };
       let after_lane_id = 0;
       let moved = 0;
+      let capped = false;
       for (;;) {
         const lanes = await store.promoteLanes(tx, {
           root_lane_id,
@@ -44,10 +45,12 @@ export function createLimits({ db }: { db: Database }) {
           most: MOST,
         });
         moved += lanes.reduce((sum, lane) => sum + lane.moved, 0);
+        capped ||= lanes.some((lane) => lane.capped === true && lane.moved > 0);
         const last = lanes.at(-1)?.lane_id;
         // Slots are given back to whoever waits for the root as well: a big backlog is promoted in several transactions.
         if (moved >= MOST) return { busy: false, more: true, moved };
-        if (last === undefined || lanes.length < PAGE) return { busy: false, more: false, moved };
+        if (last === undefined || lanes.length < PAGE)
+          return { busy: false, more: capped && moved > 0, moved };
         after_lane_id = last;
       }
     });

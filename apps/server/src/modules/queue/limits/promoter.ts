@@ -15,9 +15,12 @@ export interface Promoter extends Service {
 
 /** Until the other promoter of a tree is probably through. */
 const BUSY_MS = 5;
+/** Between two promotions of a tree: slots that come back meanwhile go out together. */
+const GATHER_MS = 4;
 const AFTER_ERROR_MS = 500;
 /** Trees promoted at a time; each takes one connection of the hot pool. */
 const PARALLEL = 2;
+const REMEMBERED = 10_000;
 
 export function createPromoter(deps: {
   limits: Pick<Limits, 'promote'>;
@@ -25,6 +28,7 @@ export function createPromoter(deps: {
   onError: (error: unknown) => void;
 }): Promoter {
   const asked = new Set<number>();
+  const done = new Map<number, number>();
   let working = 0;
   let stopped = false;
   let unsubscribe = (): void => {};
@@ -33,8 +37,15 @@ export function createPromoter(deps: {
   const work = async (): Promise<void> => {
     working += 1;
     for (let root = next(); root !== undefined && !stopped; root = next()) {
+      const rest = GATHER_MS - (performance.now() - (done.get(root) ?? -GATHER_MS));
+      if (rest > 0) {
+        await sleep(rest);
+        asked.delete(root);
+      }
       try {
         const { busy, more } = await deps.limits.promote(root);
+        done.set(root, performance.now());
+        if (done.size > REMEMBERED) done.clear();
         if (busy) await sleep(BUSY_MS);
         if (busy || more) asked.add(root);
       } catch (error) {

@@ -50,6 +50,7 @@ export interface PromoteLanesParams {
 export interface PromoteLanesRow {
   readonly lane_id: number;
   readonly moved: number;
+  readonly capped: boolean;
   readonly woken: number;
 }
 
@@ -63,26 +64,20 @@ const promoteLanesText = `with recursive waiting (lane_id, n) as (
 ), seen as materialized (
   select w.lane_id from waiting w where w.lane_id is not null
 ), lane as materialized (
-  select l.lane_id, jl.lane_id as job_lane_id,
-         coalesce(case when l.concurrency_key is not null then nullif(j.max_concurrency_per_key, 0) - l.in_flight end, $4::int) as own_room,
-         coalesce(nullif(j.max_concurrency, 0) - jl.in_flight, $4::int) as job_room,
-         coalesce(nullif(q.max_executing_runs, 0) - pl.in_flight, $4::int) as project_room
-    from seen
-    join lanes l on l.lane_id = seen.lane_id
-    left join jobs j on j.id = l.job_id
-    left join job_groups g on g.id = j.group_id
-    left join lanes jl on jl.lane_id = case when l.concurrency_key is null and l.job_id is not null then l.lane_id
-                                            when l.concurrency_key is not null then l.parent_lane_id end
-    left join lanes pl on pl.lane_id = l.root_lane_id and pl.job_id is null
-    left join project_quotas q on q.project_id = pl.project_id
-   where l.lane_id <> 0 and (l.job_id is null or (j.enabled and not j.paused and not coalesce(g.paused, false)))
+  select l.lane_id, l.job_lane_id,
+         coalesce(l.key_cap - l.key_in_flight, $4::int) as own_room,
+         coalesce(l.job_cap - l.job_in_flight, $4::int) as job_room,
+         coalesce(l.project_cap - l.project_in_flight, $4::int) as project_room,
+         greatest(2 * $4::int / (select count(*)::int + 1 from seen), 5) as share
+    from seen join lane_rooms l on l.lane_id = seen.lane_id
+   where l.lane_id <> 0 and not (l.job_disabled or l.job_paused or l.group_paused)
 ), pick as materialized (
   select x.place, x.rank, x.seq, lane.lane_id, lane.job_lane_id, lane.job_room, lane.project_room
     from lane cross join lateral (
          select p.ctid as place, p.rank, p.seq from run_parked p
           where p.root_lane_id = $1 and p.lane_id = lane.lane_id
           order by p.rank, p.seq
-          limit greatest(least(lane.own_room, lane.job_room, lane.project_room, $4::int), 0) for update skip locked) x
+          limit greatest(least(lane.own_room, lane.job_room, lane.project_room, lane.share, $4::int), 0) for update skip locked) x
 ), cut as materialized (
   select place, row_number() over (order by rank, seq) as of_project, project_room
     from (select place, rank, seq, project_room, job_lane_id, job_room,
@@ -105,16 +100,20 @@ const promoteLanesText = `with recursive waiting (lane_id, n) as (
   update lanes l set in_flight = l.in_flight + taken.n, used_at = strait_now()
     from taken where l.lane_id = taken.lane_id and l.lane_id = any (array(select lane_id from locked))
 ), woken as materialized (select pg_notify('run_wake', 'ready') where exists (select from moved))
-select seen.lane_id as "lane_id", (select count(*) from moved where moved.lane_id = seen.lane_id)::int as "moved",
-       (select count(*) from woken)::int as "woken"
-  from seen order by seen.lane_id`;
+select lane_id as "lane_id", sum(moved)::int as "moved",
+       sum(picked) >= (select share from lane limit 1) as "capped", (select count(*) from woken)::int as "woken"
+  from (select lane_id, 0 as moved, 0 as picked from seen
+        union all select lane_id, 1, 0 from moved
+        union all select lane_id, 0, 1 from pick) l
+ group by lane_id order by lane_id`;
 
 /**
  * across projects: promotion serves every project.
  * The caller holds the root in the same transaction; this statement's snapshot is younger than that lock. One page of the
  * lanes of the tree with parked runs, after :after_lane_id: from each lane with room the best ranked runs, cut by rank to
  * the room of the job and of the project, enter run_queue with their slots taken on every level. Limits are read from
- * where they are set, so a changed one counts at once. Returns one row per lane looked at.
+ * where they are set, so a changed one counts at once. Returns one row per lane looked at; `capped` when only the size of
+ * the batch stopped it. Of many lanes each gives a share of the batch, or all of their backlogs would be read for it.
  */
 export function promoteLanes(db: Queryable, params: PromoteLanesParams): Promise<PromoteLanesRow[]> {
   return many<PromoteLanesRow>(db, {
@@ -125,7 +124,7 @@ export function promoteLanes(db: Queryable, params: PromoteLanesParams): Promise
       params.page,
       params.most,
     ],
-    name: 'queue_limits_promoteLanes_e8cd7a41',
+    name: 'queue_limits_promoteLanes_148aeab5',
   });
 }
 
@@ -375,7 +374,7 @@ const recountTreeText = `with slots as materialized (
               else (select nullif(j.max_concurrency_per_key, 0) from jobs j where j.id = l.job_id) end as cap
     from lanes l where l.root_lane_id = $1 and l.lane_id <> 0
 ), mended as (
-  update lanes l set in_flight = truth.counted, max_inflight = truth.cap
+  update lanes l set in_flight = truth.counted, max_inflight = greatest(truth.cap, case when truth.cap is not null then truth.counted end)
     from truth where truth.lane_id = l.lane_id and (l.in_flight <> truth.counted or l.max_inflight is distinct from truth.cap)
   returning l.lane_id
 )
@@ -383,8 +382,8 @@ select lane_id, was, counted as "counted" from truth where was <> counted`;
 
 /**
  * across projects: the caller holds every lane of the tree, in an earlier statement.
- * Counts again what is cached, and caches the limits as they are set (the checker compares the two). Answers with what
- * was wrong.
+ * Counts again what is cached, and caches the limits as they are set (the checker compares the two; while a lowered one
+ * drains, what is in flight counts as the limit). Answers with what was wrong.
  */
 export function recountTree(db: Queryable, params: RecountTreeParams): Promise<RecountTreeRow[]> {
   return many<RecountTreeRow>(db, {
@@ -413,12 +412,16 @@ const listDriftText = `with slots as materialized (
    group by 1
 )
 select distinct l.root_lane_id as "root_lane_id"
-  from lanes l left join truth on truth.lane_id = l.lane_id
- where l.in_flight <> coalesce(truth.n, 0) limit $1::int`;
+  from lanes l join lane_rooms r on r.lane_id = l.lane_id left join truth on truth.lane_id = l.lane_id
+ where l.in_flight <> coalesce(truth.n, 0)
+    or (l.lane_id <> 0 and coalesce(truth.n, 0) <= l.max_inflight
+        and l.max_inflight > case when l.concurrency_key is not null then r.key_cap when l.job_id is not null then r.job_cap else r.project_cap end)
+ limit $1::int`;
 
 /**
  * across projects: the recount serves every project.
- * Trees whose numbers do not fit in this one snapshot: suspects, to be counted again under their lock.
+ * Trees whose numbers do not fit in this one snapshot: suspects, to be counted again under their lock. Also those whose
+ * lowered limit may have drained.
  */
 export function listDrift(db: Queryable, params: ListDriftParams): Promise<ListDriftRow[]> {
   return many<ListDriftRow>(db, {

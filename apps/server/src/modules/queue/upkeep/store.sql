@@ -210,11 +210,13 @@ select run_id from run_delayed where due_at < strait_now() - interval '5 s' limi
 
 -- name: checkIdleRoom :many
 -- across projects: checker.
--- 10: a lane with room and parked runs that nobody promotes. Only a finding when it is seen twice, 3 s apart.
-select l.lane_id as "lane_id!" from lanes l
-  left join jobs j on j.id = l.job_id
-  left join job_groups g on g.id = j.group_id
- where exists (select from run_parked p where p.lane_id = l.lane_id and p.root_lane_id = l.root_lane_id)
-   and not exists (select from lanes x where x.lane_id in (l.lane_id, l.parent_lane_id, l.root_lane_id) and x.in_flight >= x.max_inflight)
-   and coalesce(j.enabled and not j.paused and not coalesce(g.paused, false), true)
+-- 10: a run that is next in its lane, with room on every level, and nobody promotes it. Only a finding when the same run is
+-- seen twice, 3 s apart: a lane that is being worked through always has somebody next.
+select p.run_id as "run_id!"
+  from lane_rooms l
+       cross join lateral (select p.run_id from run_parked p where p.root_lane_id = l.root_lane_id and p.lane_id = l.lane_id
+                            order by p.rank, p.seq limit 1) p
+ where l.lane_id <> 0 and not (l.job_disabled or l.job_paused or l.group_paused)
+   and (l.key_in_flight >= l.key_cap) is not true and (l.job_in_flight >= l.job_cap) is not true
+   and (l.project_in_flight >= l.project_cap) is not true
  limit :limit::int;

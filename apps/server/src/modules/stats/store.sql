@@ -1,0 +1,54 @@
+-- Depths of the queue: counted by a loop, read by whoever polls.
+
+-- name: recountDepths :one
+-- across projects: one count serves everybody.
+-- One pass over the live places; rows that would not change are left alone.
+with live as materialized (
+  select project_id, job_id, sum(ready)::int as ready, sum(waiting)::int as waiting, sum(delayed)::int as delayed,
+         sum(running)::int as running, min(ready_at) as oldest_ready_at
+    from (select project_id, job_id, 1 as ready, 0 as waiting, 0 as delayed, 0 as running, run_created_at as ready_at from run_queue
+          union all select project_id, job_id, 0, 1, 0, 0, run_created_at from run_parked
+          union all select project_id, job_id, 0, 0, 1, 0, null from run_delayed
+          union all select r.project_id, r.job_id, 0, 0, 0, 1, null
+                      from run_active a join job_runs r on r.id = a.run_id and r.created_at = a.run_created_at) p
+   group by project_id, job_id
+), gone as (
+  delete from queue_depths d where not exists (select from live l where l.project_id = d.project_id and l.job_id = d.job_id)
+), written as (
+  insert into queue_depths as d (project_id, job_id, ready, waiting, delayed, running, oldest_ready_at, counted_at)
+  select project_id, job_id, ready, waiting, delayed, running, oldest_ready_at, strait_now() from live
+  on conflict (project_id, job_id) do update
+     set ready = excluded.ready, waiting = excluded.waiting, delayed = excluded.delayed, running = excluded.running,
+         oldest_ready_at = excluded.oldest_ready_at, counted_at = excluded.counted_at
+   where (d.ready, d.waiting, d.delayed, d.running, d.oldest_ready_at)
+         is distinct from (excluded.ready, excluded.waiting, excluded.delayed, excluded.running, excluded.oldest_ready_at)
+)
+select count(*)::int as "jobs!" from live;
+
+-- name: projectDepth :one
+select coalesce(sum(ready), 0)::int as "ready!", coalesce(sum(waiting), 0)::int as "waiting!", coalesce(sum(delayed), 0)::int as "delayed!",
+       coalesce(sum(running), 0)::int as "running!", min(oldest_ready_at) as "oldest_ready_at?"
+  from queue_depths where project_id = :project_id;
+
+-- name: listJobDepths :many
+-- The deepest first; a page is enough for anybody who looks.
+select d.job_id, j.slug, d.ready, d.waiting, d.delayed, d.running, d.oldest_ready_at
+  from queue_depths d join jobs j on j.id = d.job_id
+ where d.project_id = :project_id and (:job?::text is null or j.id = :job? or j.slug = :job?)
+ order by d.ready + d.waiting desc, d.job_id limit :limit::int;
+
+-- name: listKeyDepths :many
+-- Keys of a limited job with runs in flight or waiting, the busiest first. What waits is counted to a hundred.
+select l.concurrency_key as "concurrency_key!", l.in_flight,
+       (select count(*)::int from (select from run_parked p where p.root_lane_id = l.root_lane_id and p.lane_id = l.lane_id limit 100) x) as "waiting!"
+  from lanes l
+ where l.project_id = :project_id and l.job_id = :job_id and l.concurrency_key is not null
+   and (l.in_flight > 0 or exists (select from run_parked p where p.root_lane_id = l.root_lane_id and p.lane_id = l.lane_id))
+ order by l.in_flight desc, l.lane_id limit :limit::int;
+
+-- name: totalDepth :one
+-- across projects: for the operator's metrics.
+select coalesce(sum(ready), 0)::int as "ready!", coalesce(sum(waiting), 0)::int as "waiting!", coalesce(sum(delayed), 0)::int as "delayed!",
+       coalesce(sum(running), 0)::int as "running!",
+       coalesce(extract(epoch from strait_now() - min(oldest_ready_at)), 0)::float8 as "oldest_secs!"
+  from queue_depths;
