@@ -6,7 +6,7 @@ export const layers: readonly (readonly string[])[] = [
   ['domain'],
   ['audit', 'projects', 'access', 'limits', 'secrets', 'environments'],
   ['jobs', 'queue', 'runs', 'executor'],
-  ['events', 'in-run', 'workflows', 'deployments', 'batch-operations', 'scheduler'],
+  ['relations', 'events', 'in-run', 'workflows', 'deployments', 'batch-operations', 'scheduler'],
   ['webhooks', 'log-drains', 'notifications'],
   ['usage', 'stats', 'slos', 'why'],
   ['app'],

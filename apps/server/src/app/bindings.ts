@@ -5,12 +5,13 @@ import type { AnyCaller, ProjectScope } from '../domain/caller.ts';
 import { apiKeyRoutes } from '../modules/access/index.ts';
 import { eventRoutes } from '../modules/events/index.ts';
 import { inRunRoutes } from '../modules/in-run/index.ts';
-import { jobRoutes } from '../modules/jobs/index.ts';
+import { dependencyRoutes, groupRoutes, jobRoutes } from '../modules/jobs/index.ts';
 import { projectRoutes } from '../modules/projects/index.ts';
+import { relationRoutes } from '../modules/relations/index.ts';
 import { runRoutes } from '../modules/runs/index.ts';
-import { scheduleRoutes } from '../modules/scheduler/index.ts';
 import { statsRoutes } from '../modules/stats/index.ts';
 import { whyRoutes } from '../modules/why/index.ts';
+import { scheduleRoutes } from '../modules/scheduler/index.ts';
 import type { Modules } from './modules.ts';
 
 export const bindingsOf = (modules: Modules): readonly Binding<AnyCaller, ProjectScope>[] => [
@@ -18,7 +19,10 @@ export const bindingsOf = (modules: Modules): readonly Binding<AnyCaller, Projec
   ...apiKeyRoutes(modules.access.keys),
   ...jobRoutes(modules.jobs),
   ...scheduleRoutes(modules.schedules),
+  ...groupRoutes(modules.groups),
+  ...dependencyRoutes(modules.dependencies),
   ...runRoutes(modules.runs),
+  ...relationRoutes(modules.dependencyReads),
   ...eventRoutes(modules.events),
   ...statsRoutes(modules.stats, modules.whatIf),
   ...whyRoutes(modules.why),

@@ -16,10 +16,11 @@ import {
   resumeFacts,
 } from '../modules/events/index.ts';
 import { createInRun } from '../modules/in-run/index.ts';
-import { createJobs, jobLoops } from '../modules/jobs/index.ts';
+import { createDependencies, createGroups, createJobs, jobLoops } from '../modules/jobs/index.ts';
 import { createRateWindows } from '../modules/limits/index.ts';
 import { createProjects } from '../modules/projects/index.ts';
 import {
+  createEndings,
   createLimits,
   createOperatorVerbs,
   createQueue,
@@ -30,7 +31,14 @@ import {
   type LeftReaction,
   type QueueSettings,
 } from '../modules/queue/index.ts';
+import {
+  createChaining,
+  createDependencyReads,
+  relationLoops,
+} from '../modules/relations/index.ts';
 import { createRuns, runLoops } from '../modules/runs/index.ts';
+import { createStats, createWhatIf, statsLoops } from '../modules/stats/index.ts';
+import { createWhy } from '../modules/why/index.ts';
 import {
   changeSchedules,
   createScheduler,
@@ -38,8 +46,6 @@ import {
   schedulerLoops,
   type Scheduling,
 } from '../modules/scheduler/index.ts';
-import { createStats, createWhatIf, statsLoops } from '../modules/stats/index.ts';
-import { createWhy } from '../modules/why/index.ts';
 import type { Config } from './config.ts';
 
 export interface ModulesDeps {
@@ -99,12 +105,14 @@ export function createModules({
     idempotency_retention_secs: runSettings.idempotency_retention_secs,
   };
   const limits = createLimits({ db: hot });
+  const endings = createEndings({ db: hot, settings: queueSettings });
+  const history = createRunHistory();
   const jobs = createJobs({
     db,
     keyring,
     outboundPolicy: config.outbound.policy,
     clock,
-    history: createRunHistory(),
+    history,
     onLimitsChanged: (tx, job) => limits.changed(tx, job),
     onScheduleChanged: changeSchedules,
     defaults: {
@@ -112,6 +120,8 @@ export function createModules({
       timeout_secs: runSettings.default_timeout_secs,
     },
   });
+  const groups = createGroups({ db, jobs, history });
+  const dependencies = createDependencies({ db, onChanged: endings.dependenciesChanged });
   const queue = createQueue({ db: hot, beats, settings: queueSettings });
   const retention = createRetention({
     db: hot,
@@ -147,6 +157,15 @@ export function createModules({
   });
 
   // 4 orchestration
+  const dependencyReads = createDependencyReads({ db });
+  const chaining = createChaining({
+    db: hot,
+    endings,
+    queue,
+    jobs,
+    max_payload_bytes: config.http.max_request_body_bytes,
+    onError,
+  });
   const events = createEvents({ db, listener, waiting, operator });
   const inRun = createInRun({
     db: hot,
@@ -197,10 +216,16 @@ export function createModules({
     projects,
     access,
     jobs,
+    history,
+    groups,
+    dependencies,
     queue,
+    endings,
     waiting,
     operator,
     runs,
+    chaining,
+    dependencyReads,
     events,
     schedules,
     inRun,
@@ -222,9 +247,10 @@ export function createModules({
       loops: (shared: LoopDeps): readonly Service[] => [
         ...jobLoops({ ...shared, jobs }),
         ...runLoops({ ...shared, removeOldBatches: runs.removeOldBatches }),
+        ...relationLoops({ ...shared, chaining, endings, listener }),
         ...eventLoops({ ...shared, upkeep: eventUpkeep, listener }),
-        ...schedulerLoops({ ...shared, scheduler, listener }),
         ...statsLoops({ ...shared, stats }),
+        ...schedulerLoops({ ...shared, scheduler, listener }),
       ],
     },
   };

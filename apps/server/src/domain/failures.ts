@@ -58,6 +58,8 @@ export const failures = {
   job_version_not_found: refuse(404, 'job version not found'),
   schedule_not_found: refuse(404, 'the job has no cron expression'),
   job_group_not_found: refuse(404, 'job group not found'),
+  job_group_slug_taken: refuse(409, 'another group of the project has this slug'),
+  job_group_not_empty: refuse(409, 'the group has jobs'),
   job_slug_taken: refuse(409, 'another job of the project has this slug'),
   job_has_active_runs: refuse(409, 'the job has active runs'),
   job_version_conflict: refuse(409, 'the job was changed by somebody else'),

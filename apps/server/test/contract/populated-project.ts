@@ -28,6 +28,12 @@ export interface PopulatedProject {
   /** An earlier version of the job. */
   readonly version_id: string;
   readonly batch_id: string;
+  readonly group_id: string;
+  /** A job that waits for the other one. */
+  readonly dependent_id: string;
+  readonly dependency_id: string;
+  /** Nobody depends on it. */
+  readonly free_job_id: string;
   /** The waiting run waits for it. */
   readonly event_key: string;
   /** Of an event that has come: its stream ends at once. */
@@ -74,6 +80,23 @@ async function populateProject(
   const job_id = String(job['id']);
   const patched = await app.call('PATCH', `/v1/jobs/${job_id}`, { key, body: { name: marker } });
   assert.equal(patched.status, 200, JSON.stringify(patched.body));
+  const group = await post('/v1/job-groups', {
+    name: marker,
+    slug: `group-${marker}`,
+    description: marker,
+  });
+  const more = (slug: string) =>
+    post('/v1/jobs', {
+      name: marker,
+      slug: `${slug}-${marker}`,
+      endpoint_url: 'http://127.0.0.1:9999/more',
+      group_id: group['id'],
+    });
+  const [dependent, free] = [await more('dependent'), await more('free')];
+  const dependency = await post(`/v1/jobs/${String(dependent['id'])}/dependencies`, {
+    depends_on_job_id: job_id,
+    condition: 'any',
+  });
   const trigger = async (more: Row = {}) =>
     String(
       (
@@ -133,6 +156,10 @@ async function populateProject(
       job_slug: String(job['slug']),
       version_id: versions[0]?.version_id ?? '',
       batch_id: String(bulk['batch_id']),
+      group_id: String(group['id']),
+      dependent_id: String(dependent['id']),
+      dependency_id: String(dependency['id']),
+      free_job_id: String(free['id']),
       event_key,
       received_key,
       state_key,

@@ -37,6 +37,9 @@ const bodies: Readonly<Record<string, Sample['body'] & {}>> = {
   postV1JobsBatchDisable: (of) => ({ ids: [of.job_id] }),
   patchV1JobsByJobID: (of) => ({ description: unique(of.marker) }),
   postV1JobsByJobIDClone: (of) => ({ name: of.marker, slug: unique('clone') }),
+  postV1JobGroups: () => ({ name: unique('group'), slug: unique('group') }),
+  patchV1JobGroupsByGroupID: (of) => ({ description: unique(of.marker) }),
+  postV1JobsByJobIDDependencies: (of) => ({ depends_on_job_id: of.free_job_id }),
   postV1JobsByJobIDTrigger: (of) => ({ payload: { secret: of.marker } }),
   postV1JobsByJobIDTriggerBulk: (of) => ({ items: [{ payload: { secret: of.marker } }] }),
   postV1RunsByRunIDReschedule: () => ({ scheduled_at: inAnHour() }),
@@ -64,6 +67,8 @@ const bodies: Readonly<Record<string, Sample['body'] & {}>> = {
 };
 
 const others: Readonly<Record<string, Omit<Sample, 'body'>>> = {
+  postV1JobsByJobIDDependencies: { params: (of) => ({ jobID: of.dependent_id }) },
+  deleteV1JobsByJobIDDependenciesByDepID: { params: (of) => ({ jobID: of.dependent_id }) },
   deleteV1RunsByRunID: { run: 'queued' },
   deleteV1RunsByRunIDIdempotencyKey: { run: 'completed' },
   getV1RunsByRunIDStream: { run: 'completed', headers: { 'last-event-id': '0' } },
@@ -97,6 +102,8 @@ const parameters: Readonly<Record<string, (of: PopulatedProject, run: RunName) =
   jobID: (of) => of.job_id,
   versionID: (of) => of.version_id,
   batchID: (of) => of.batch_id,
+  groupID: (of) => of.group_id,
+  depID: (of) => of.dependency_id,
   runID: (of, run) => of.runs[run],
   eventKey: (of) => of.event_key,
   key: (of) => of.state_key,

@@ -32,5 +32,14 @@ export interface JobHistory {
   removeRuns(tx: Queryable, key: JobKey, limit: number): Promise<number>;
   /** Removes what is kept per job beside its runs: idempotency keys, lanes. After the runs. */
   removeTraces(tx: Queryable, key: JobKey): Promise<void>;
+  /** Runs of these jobs by state, at most `per_job` of each, the newest. */
+  countByState(
+    db: Queryable,
+    input: {
+      readonly project_id: string;
+      readonly job_ids: readonly string[];
+      readonly per_job: number;
+    },
+  ): Promise<{ readonly counts: Readonly<Record<string, number>>; readonly truncated: boolean }>;
   healthFacts(db: Queryable, key: JobKey & { readonly window_secs: number }): Promise<HealthFacts>;
 }

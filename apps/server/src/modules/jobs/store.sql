@@ -18,7 +18,7 @@ insert into jobs (id, project_id, version_id, created_by, updated_by,
        cron_catchup, skip_if_running, on_complete_trigger_workflow, on_complete_trigger_job,
        on_complete_payload_mapping, on_failure_trigger_workflow, on_failure_trigger_job,
        on_failure_payload_mapping, webhook_url, dlq_alert_threshold, queue_depth_alert_threshold,
-       version_policy, backwards_compatible, endpoint_signing_secret_enc, webhook_secret)
+       version_policy, backwards_compatible, endpoint_signing_secret_enc, webhook_secret, followed)
 select r.id, :project_id, r.version_id, :actor_id::text, :actor_id::text,
        r.name, r.slug, r.description, r.enabled, r.group_id, r.environment_id, r.tags, r.execution_mode,
        r.endpoint_url, r.fallback_endpoint_url, r.payload_schema, r.result_schema,
@@ -30,7 +30,8 @@ select r.id, :project_id, r.version_id, :actor_id::text, :actor_id::text,
        r.on_complete_trigger_workflow, r.on_complete_trigger_job, r.on_complete_payload_mapping,
        r.on_failure_trigger_workflow, r.on_failure_trigger_job, r.on_failure_payload_mapping,
        r.webhook_url, r.dlq_alert_threshold, r.queue_depth_alert_threshold, r.version_policy,
-       r.backwards_compatible, r.endpoint_signing_secret_enc, r.webhook_secret
+       r.backwards_compatible, r.endpoint_signing_secret_enc, r.webhook_secret,
+       r.on_complete_trigger_job is not null or r.on_failure_trigger_job is not null
   from jsonb_populate_recordset(null::jobs, :rows::jsonb) r
     on conflict (project_id, slug) do nothing
 returning *;
@@ -70,7 +71,7 @@ select j.* from jobs j
 
 -- name: updateJob :maybe
 -- Keeps the job as it was, then writes the members of :changes; absent ones stay. No row = the job is
--- another version by now.
+-- another version by now. `followed` stays once it is set: runs of earlier versions may still end.
 with old as materialized (
   select * from jobs where id = :job_id and project_id = :project_id and version = :version
 ), kept as (
@@ -121,6 +122,8 @@ update jobs j
        r.webhook_url, r.dlq_alert_threshold, r.queue_depth_alert_threshold, r.version_policy,
        r.backwards_compatible, r.endpoint_signing_secret_enc, r.webhook_secret
           from jsonb_populate_record(j, :changes::jsonb) r),
+       followed = j.followed or coalesce(:changes::jsonb ->> 'on_complete_trigger_job', '') <> ''
+                  or coalesce(:changes::jsonb ->> 'on_failure_trigger_job', '') <> '',
        version = j.version + 1, version_id = :version_id::text, updated_by = :actor_id::text, updated_at = strait_now()
   from old
  where j.id = old.id and j.project_id = :project_id and j.version = :version

@@ -85,6 +85,8 @@ export interface InsertJobsRow {
   readonly created_at: string;
   readonly updated_at: string;
   readonly deleting_at: string | null;
+  readonly followed: boolean;
+  readonly has_dependencies: boolean;
 }
 
 const insertJobsText = `insert into jobs (id, project_id, version_id, created_by, updated_by,
@@ -97,7 +99,7 @@ const insertJobsText = `insert into jobs (id, project_id, version_id, created_by
        cron_catchup, skip_if_running, on_complete_trigger_workflow, on_complete_trigger_job,
        on_complete_payload_mapping, on_failure_trigger_workflow, on_failure_trigger_job,
        on_failure_payload_mapping, webhook_url, dlq_alert_threshold, queue_depth_alert_threshold,
-       version_policy, backwards_compatible, endpoint_signing_secret_enc, webhook_secret)
+       version_policy, backwards_compatible, endpoint_signing_secret_enc, webhook_secret, followed)
 select r.id, $1, r.version_id, $2::text, $2::text,
        r.name, r.slug, r.description, r.enabled, r.group_id, r.environment_id, r.tags, r.execution_mode,
        r.endpoint_url, r.fallback_endpoint_url, r.payload_schema, r.result_schema,
@@ -109,7 +111,8 @@ select r.id, $1, r.version_id, $2::text, $2::text,
        r.on_complete_trigger_workflow, r.on_complete_trigger_job, r.on_complete_payload_mapping,
        r.on_failure_trigger_workflow, r.on_failure_trigger_job, r.on_failure_payload_mapping,
        r.webhook_url, r.dlq_alert_threshold, r.queue_depth_alert_threshold, r.version_policy,
-       r.backwards_compatible, r.endpoint_signing_secret_enc, r.webhook_secret
+       r.backwards_compatible, r.endpoint_signing_secret_enc, r.webhook_secret,
+       r.on_complete_trigger_job is not null or r.on_failure_trigger_job is not null
   from jsonb_populate_recordset(null::jobs, $3::jsonb) r
     on conflict (project_id, slug) do nothing
 returning *`;
@@ -225,6 +228,8 @@ export interface FindJobRow {
   readonly created_at: string;
   readonly updated_at: string;
   readonly deleting_at: string | null;
+  readonly followed: boolean;
+  readonly has_dependencies: boolean;
 }
 
 const findJobText = `select j.* from jobs j where j.project_id = $1 and (j.id = $2 or j.slug = $2) and j.deleting_at is null
@@ -305,6 +310,8 @@ export interface LockJobRow {
   readonly created_at: string;
   readonly updated_at: string;
   readonly deleting_at: string | null;
+  readonly followed: boolean;
+  readonly has_dependencies: boolean;
 }
 
 const lockJobText = `select j.* from jobs j where j.project_id = $1 and (j.id = $2 or j.slug = $2) and j.deleting_at is null
@@ -420,6 +427,8 @@ export interface ListJobsRow {
   readonly created_at: string;
   readonly updated_at: string;
   readonly deleting_at: string | null;
+  readonly followed: boolean;
+  readonly has_dependencies: boolean;
 }
 
 const listJobsText = `select j.* from jobs j
@@ -515,6 +524,8 @@ export interface UpdateJobRow {
   readonly created_at: string;
   readonly updated_at: string;
   readonly deleting_at: string | null;
+  readonly followed: boolean;
+  readonly has_dependencies: boolean;
 }
 
 const updateJobText = `with old as materialized (
@@ -567,6 +578,8 @@ update jobs j
        r.webhook_url, r.dlq_alert_threshold, r.queue_depth_alert_threshold, r.version_policy,
        r.backwards_compatible, r.endpoint_signing_secret_enc, r.webhook_secret
           from jsonb_populate_record(j, $4::jsonb) r),
+       followed = j.followed or coalesce($4::jsonb ->> 'on_complete_trigger_job', '') <> ''
+                  or coalesce($4::jsonb ->> 'on_failure_trigger_job', '') <> '',
        version = j.version + 1, version_id = $5::text, updated_by = $6::text, updated_at = strait_now()
   from old
  where j.id = old.id and j.project_id = $2 and j.version = $3
@@ -574,7 +587,7 @@ returning j.*`;
 
 /**
  * Keeps the job as it was, then writes the members of :changes; absent ones stay. No row = the job is
- * another version by now.
+ * another version by now. `followed` stays once it is set: runs of earlier versions may still end.
  */
 export function updateJob(db: Queryable, params: UpdateJobParams): Promise<UpdateJobRow | undefined> {
   return maybe<UpdateJobRow>(db, {
@@ -656,6 +669,8 @@ export interface SetJobPausedRow {
   readonly created_at: string;
   readonly updated_at: string;
   readonly deleting_at: string | null;
+  readonly followed: boolean;
+  readonly has_dependencies: boolean;
 }
 
 const setJobPausedText = `update jobs j set paused = $1, updated_by = $2::text, updated_at = strait_now()

@@ -17,6 +17,13 @@ export {
 } from './queue.ts';
 export { createOperatorVerbs, type LeftReaction, type OperatorVerbs } from './operator/verbs.ts';
 export { leases, leaseState, type Lease, type LeaseState, type RunClaim } from './lease/lease.ts';
+export {
+  createEndings,
+  dependencyStatus,
+  type DependencyStatusRow,
+  type Ending,
+  type Endings,
+} from './endings/endings.ts';
 export { createWaitingVerbs, type WaitingVerbs } from './waiting/verbs.ts';
 export { createLimits, type Limits } from './limits/limits.ts';
 export { busyJobs, cancelOthers } from './overlap/overlap.ts';

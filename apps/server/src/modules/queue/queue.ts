@@ -5,6 +5,7 @@
 import type { Queryable } from '../../platform/db/query.ts';
 import { createEnqueuing } from './enqueuing.ts';
 import { runTimes } from './run-id.ts';
+import * as leaseStore from './lease/store.sql.ts';
 import * as limitStore from './limits/store.sql.ts';
 import * as workers from './workers/store.sql.ts';
 import * as store from './store.sql.ts';
@@ -207,7 +208,7 @@ export function createQueue({ db, beats = db, settings }: QueueDependencies) {
     fates: (run_ids: readonly string[]) => workers.listFates(db, { run_ids, ...runTimes(run_ids) }),
     /** Shows the run as executing and gives the lease to the endpoint for at most `deadline_secs`. False: the claim lost the run. */
     handOver: async (claim: Claim, deadline_secs: number): Promise<boolean> =>
-      (await store.handOver(db, {
+      (await leaseStore.handOver(db, {
         run_id: claim.id,
         claim_seq: claim.claim_seq,
         deadline_secs,

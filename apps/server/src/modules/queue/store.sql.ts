@@ -1,6 +1,6 @@
 // Generated from store.sql by `npm run generate`. Do not edit.
 import type { JsonColumns } from '../../platform/db/json-columns.ts';
-import { many, maybe, type Queryable } from '../../platform/db/query.ts';
+import { many, type Queryable } from '../../platform/db/query.ts';
 
 export interface EnqueueRunsParams {
   readonly default_ttl_secs: number;
@@ -34,7 +34,9 @@ const enqueueRunsText = `with input as materialized (
          (n.extra ->> 'scheduled_at')::timestamptz as scheduled_at,
          coalesce(nullif((n.extra ->> 'ttl_secs')::int, 0), nullif(j.run_ttl_secs, 0), nullif($1::int, 0)) as ttl_secs,
          j.max_concurrency > 0 or (j.max_concurrency_per_key > 0 and n.extra ->> 'concurrency_key' <> '') or q.max_executing_runs > 0
-           or j.paused or coalesce(g.paused, false) as limited
+           or j.paused or coalesce(g.paused, false) as limited,
+         case when j.has_dependencies then strait_matching(n.idempotency_key, coalesce(n.extra ->> 'triggered_by', ''),
+           j.default_run_metadata || coalesce(n.extra -> 'metadata', '{}')) end as matching
     from unnest($2::text[], $3::text[], $4::text[], $5::int[],
                 $6::text[], $7::text[], $8::jsonb[])
          with ordinality as n(job_id, project_id, payload, priority, idempotency_key, payload_hash, extra, ord)
@@ -50,21 +52,24 @@ const enqueueRunsText = `with input as materialized (
      set run_id = excluded.run_id, payload_hash = excluded.payload_hash, created_at = excluded.created_at, expires_at = null
    where held.expires_at <= strait_now()
   returning held.run_id
-), accepted as materialized (
-  select *, case when limited and (scheduled_at <= strait_now()) is not false
-                 then strait_place(project_id, job_id, extra ->> 'concurrency_key') end as place
+), judged as materialized (
+  select *, case when scheduled_at > strait_now() then 'delayed'
+                 when matching is not null and not strait_dependencies_met(job_id, matching) then 'waiting' else 'queued' end as status
     from input
    where idempotency_key is null or id = any (array(select run_id from claimed))
    order by ord
+), accepted as materialized (
+  select *, case when limited and status = 'queued' then strait_place(project_id, job_id, extra ->> 'concurrency_key') end as place,
+         greatest(strait_now(), scheduled_at)
+           + coalesce(make_interval(secs => ttl_secs), case when status = 'waiting' then strait_dependency_wait() end) as expires_at
+    from judged order by ord
 ), runs as (
   insert into job_runs (id, created_at, job_id, project_id, status, payload, priority, triggered_by, scheduled_at, expires_at,
          tags, metadata, idempotency_key, concurrency_key, job_version, job_version_id, created_by, parent_run_id,
          continuation_of, lineage_depth, batch_id, debug_mode, max_attempts_override, timeout_secs_override,
          retry_backoff, retry_initial_delay_secs, retry_max_delay_secs)
-  select id, strait_id_time(id), job_id, project_id,
-         case when scheduled_at > strait_now() then 'delayed' else 'queued' end,
-         payload_value, priority, coalesce(extra ->> 'triggered_by', 'manual'), scheduled_at,
-         greatest(strait_now(), scheduled_at) + make_interval(secs => ttl_secs),
+  select id, strait_id_time(id), job_id, project_id, status,
+         payload_value, priority, coalesce(extra ->> 'triggered_by', 'manual'), scheduled_at, expires_at,
          tags, metadata, idempotency_key, extra ->> 'concurrency_key', version, version_id, extra ->> 'created_by',
          extra ->> 'parent_run_id', extra ->> 'continuation_of', coalesce((extra ->> 'lineage_depth')::int, 0),
          extra ->> 'batch_id', coalesce((extra ->> 'debug_mode')::boolean, false), (extra ->> 'max_attempts_override')::int,
@@ -74,7 +79,7 @@ const enqueueRunsText = `with input as materialized (
 ), ready as (
   insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
   select project_id, (extract(epoch from strait_id_time(id)) * 1000)::bigint - priority * $9::bigint, id, strait_id_time(id), job_id, 1
-    from accepted where place is null and (scheduled_at <= strait_now()) is not false order by id
+    from accepted where place is null and status = 'queued' order by id
 ), waits as (
   insert into run_parked (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id, root_lane_id)
   select project_id, (extract(epoch from strait_id_time(id)) * 1000)::bigint - priority * $9::bigint, id, strait_id_time(id), job_id, 1,
@@ -84,19 +89,22 @@ const enqueueRunsText = `with input as materialized (
   insert into run_delayed (due_at, project_id, rank, run_id, run_created_at, job_id, attempt)
   select scheduled_at, project_id, (extract(epoch from scheduled_at) * 1000)::bigint - priority * $9::bigint,
          id, strait_id_time(id), job_id, 1
-    from accepted where scheduled_at > strait_now()
+    from accepted where status = 'delayed'
+), dependents as (
+  insert into run_waiting (run_id, run_created_at, attempt, claim_seq, job_id, matching, ttl_secs, expires_at, unchecked)
+  select id, strait_id_time(id), 1, 0, job_id, matching, ttl_secs, expires_at, true from accepted where status = 'waiting'
 ), told as (
   insert into run_events (run_id, type, level, message, data, created_at)
   select id, 'state_change', 'info', status, jsonb_build_object('from', null, 'to', status, 'attempt', 1), strait_id_time(id)
-    from (select id, case when scheduled_at > strait_now() then 'delayed' else 'queued' end as status from accepted) a
+    from accepted
 ), woken as materialized (
-  select pg_notify('run_wake', case when exists (select from accepted where scheduled_at > strait_now()) then 'due' else 'ready' end)
-   where exists (select from accepted where place is null)
+  select pg_notify('run_wake', case when exists (select from accepted where status = 'delayed') then 'due' else 'ready' end)
+   where exists (select from accepted where place is null and status <> 'waiting')
+  union all select pg_notify('run_ended', '') where exists (select from accepted where status = 'waiting')
   union all select pg_notify('run_promote', place[2]::text) from accepted where place is not null group by place[2]
 )
 select i.ord::int as "ord", i.id as "id", strait_id_time(i.id) as "created_at", i.priority as "priority",
-       case when i.scheduled_at > strait_now() then 'delayed' else 'queued' end as "status",
-       i.scheduled_at as "scheduled_at", greatest(strait_now(), i.scheduled_at) + make_interval(secs => i.ttl_secs) as "expires_at",
+       i.status as "status", i.scheduled_at as "scheduled_at", i.expires_at as "expires_at",
        (select count(*) from woken)::int as "woken"
   from accepted i`;
 
@@ -106,7 +114,8 @@ select i.ord::int as "ord", i.id as "id", strait_id_time(i.id) as "created_at", 
  * answer was not created: its job is gone or disabled, or another run holds its idempotency key.
  * The key share on the job (which the foreign key takes anyway) makes a deletion under way exact: whoever waited for it
  * looks at the job again. What a limit of the job, of its key or of the project concerns, or a pause, waits in run_parked
- * for its slots; nobody waits for a lane here.
+ * for its slots; nobody waits for a lane here. A run of a job with dependencies that are not met goes to `waiting`; it is
+ * judged again once it is visible (`unchecked`), so an end that was not visible here is not missed.
  */
 export function enqueueRuns(db: Queryable, params: EnqueueRunsParams): Promise<EnqueueRunsRow[]> {
   return many<EnqueueRunsRow>(db, {
@@ -122,7 +131,7 @@ export function enqueueRuns(db: Queryable, params: EnqueueRunsParams): Promise<E
       params.extras.map((item) => (item === null ? null : JSON.stringify(item))),
       params.aging_ms,
     ],
-    name: 'queue_enqueueRuns_1a5675a8',
+    name: 'queue_enqueueRuns_3063eaec',
   });
 }
 
@@ -301,7 +310,7 @@ const completeRunsText = `with gone as (
    where r.id = any (array(select run_id from gone))
      and r.created_at >= $3::timestamptz and r.created_at <= $4::timestamptz
      and (r.status = any ('{queued,dequeued,executing}')) is true
-  returning r.id, r.job_id, r.attempt, r.idempotency_key
+  returning r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.idempotency_key
 ), told as (
   insert into run_events (run_id, type, level, message, data, created_at)
   select run_id, 'state_change', 'info', 'executing',
@@ -316,6 +325,11 @@ const completeRunsText = `with gone as (
   update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => $5::int)
     from done where done.idempotency_key is not null
      and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
+), noted as (
+  insert into run_endings (run_id, run_created_at, job_id, project_id, status, attempt, error, error_class)
+  select id, created_at, job_id, project_id, 'completed', attempt, null, null from done
+   where job_id = any (array(select id from jobs where followed and id = any (array(select job_id from done))))
+  returning run_id
 ), slots as materialized (
   select above.lane_id, count(*)::int as n
     from gone x join lanes l on l.lane_id = x.lane_id
@@ -327,7 +341,9 @@ const completeRunsText = `with gone as (
 ), lowered as (
   update lanes l set in_flight = l.in_flight - slots.n
     from slots where l.lane_id = slots.lane_id and l.lane_id = any (array(select lane_id from lane_locks))
-), live as materialized (select pg_notify('run_live', '') where exists (select from done))
+), live as materialized (
+  select pg_notify('run_live', '') where exists (select from done) union all select pg_notify('run_ended', '') where exists (select from noted)
+)
 select id, (select count(*) from live)::int as "told", (select string_agg(distinct l.root_lane_id::text, ' ') from slots join lanes l on l.lane_id = slots.lane_id) as "freed_roots" from done`;
 
 /**
@@ -346,7 +362,7 @@ export function completeRuns(db: Queryable, params: CompleteRunsParams): Promise
       params.created_to,
       params.idempotency_retention_secs,
     ],
-    name: 'queue_completeRuns_2b525745',
+    name: 'queue_completeRuns_dc6cb1ff',
   });
 }
 
@@ -402,7 +418,7 @@ const settleRunsText = `with gone as (
    where r.id = f.id and r.created_at >= $3::timestamptz and r.created_at <= $4::timestamptz
      and (r.status = any ('{queued,dequeued,executing}')) is true
   returning r.id, r.created_at, r.project_id, r.job_id, r.status, r.attempt, r.priority, r.scheduled_at, r.next_retry_at, r.idempotency_key, r.error,
-            r.concurrency_key
+            r.error_class, r.concurrency_key
 ), later as (
   insert into run_delayed (due_at, project_id, rank, run_id, run_created_at, job_id, attempt)
   select next_retry_at, project_id, (extract(epoch from next_retry_at) * 1000)::bigint - priority * $5::bigint,
@@ -432,6 +448,11 @@ const settleRunsText = `with gone as (
   update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => $6::int)
     from done where done.idempotency_key is not null and done.status <> 'queued'
      and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
+), noted as (
+  insert into run_endings (run_id, run_created_at, job_id, project_id, status, attempt, error, error_class)
+  select id, created_at, job_id, project_id, status, attempt, error, error_class from done
+   where status <> 'queued' and job_id = any (array(select id from jobs where followed and id = any (array(select job_id from done))))
+  returning run_id
 ), slots as materialized (
   select above.lane_id, count(*)::int as n
     from gone x join lanes l on l.lane_id = x.lane_id
@@ -445,8 +466,8 @@ const settleRunsText = `with gone as (
     from slots where l.lane_id = slots.lane_id and l.lane_id = any (array(select lane_id from lane_locks))
 ), live as materialized (
   select pg_notify('run_live', '') where exists (select from done)
-  union all
-  select pg_notify('run_wake', 'due') where exists (select from done where status = 'queued')
+  union all select pg_notify('run_ended', '') where exists (select from noted)
+  union all select pg_notify('run_wake', 'due') where exists (select from done where status = 'queued')
   union all select pg_notify('run_promote', place[2]::text) from placed where place is not null group by place[2]
 )
 select id, created_at, project_id, job_id, status, attempt, next_retry_at as "next_retry_at", (select count(*) from live)::int as "told",
@@ -473,7 +494,7 @@ export function settleRuns(db: Queryable, params: SettleRunsParams): Promise<Set
       params.aging_ms,
       params.idempotency_retention_secs,
     ],
-    name: 'queue_settleRuns_e1a45236',
+    name: 'queue_settleRuns_10dd030d',
   });
 }
 
@@ -591,56 +612,5 @@ export function markExecuting(db: Queryable, params: MarkExecutingParams): Promi
       params.created_to,
     ],
     name: 'queue_markExecuting_609f9ace',
-  });
-}
-
-export interface HandOverParams {
-  readonly run_id: string;
-  readonly claim_seq: number;
-  readonly deadline_secs: number;
-}
-
-export interface HandOverRow {
-  readonly run_id: string;
-  readonly told: number;
-}
-
-const handOverText = `with before as materialized (
-  select run_id, marked from run_active where run_id = $1 and claim_seq = $2 for no key update
-), held as materialized (
-  update run_active
-     set worker_id = null, endpoint_beat_at = strait_now(), marked = true,
-         deadline_at = strait_now() + make_interval(secs => $3::float8)
-   where run_id = (select run_id from before) and claim_seq = $2
-  returning run_id, run_created_at, attempt, started_at
-), done as (
-  update job_runs r
-     set status = 'executing', expires_at = null, next_retry_at = null, execution_trace = null,
-         claimed_at = (select started_at from held),
-         started_at = coalesce(r.started_at, (select started_at from held))
-   where r.id = (select run_id from held) and r.created_at = (select run_created_at from held)
-     and (r.status = 'queued') is true
-  returning r.id
-), told as (
-  insert into run_events (run_id, type, level, message, data, created_at)
-  select run_id, 'state_change', 'info', 'executing',
-         jsonb_build_object('from', 'queued', 'to', 'executing', 'attempt', attempt), started_at
-    from held where not (select marked from before)
-), live as materialized (select pg_notify('run_live', '') where exists (select from done))
-select run_id, (select count(*) from live)::int as "told" from held`;
-
-/**
- * across projects: fenced by the lease of exactly this claim.
- * 202 with X-Strait-Async: the endpoint owns the run from here on, beats itself and must finish by the deadline. Nobody here
- * would mark it any more, so this does. Repeating it does no harm.
- */
-export function handOver(db: Queryable, params: HandOverParams): Promise<HandOverRow | undefined> {
-  return maybe<HandOverRow>(db, {
-    text: handOverText,
-    values: [
-      params.run_id,
-      params.claim_seq,
-      params.deadline_secs,
-    ],
   });
 }

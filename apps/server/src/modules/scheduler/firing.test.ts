@@ -296,7 +296,7 @@ describe('schedules', () => {
     await on.app.sql('drop function refuse cascade');
     await round();
     assert.deepEqual(await outcomes(broken), [], 'it is left alone for a while');
-    await another(assert.fail).round(AbortSignal.timeout(10_000));
+    await another((error) => assert.fail(String(error))).round(AbortSignal.timeout(10_000));
     assert.deepEqual(await outcomes(broken), ['created'], 'it was not lost');
     for (const job of [taken, broken, good]) await remove(job);
   });

@@ -16,6 +16,7 @@ export const Blocker = z
         'retry_backoff',
         'waiting_event',
         'waiting_child',
+        'dependency',
         'job_disabled',
         'job_paused',
         'group_paused',

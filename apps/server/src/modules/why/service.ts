@@ -4,7 +4,13 @@ import type { Clock } from '../../platform/clock.ts';
 import type { Database, Tx } from '../../platform/db/database.ts';
 import { Failure } from '../../platform/failure.ts';
 import type { ProjectScope } from '../access/index.ts';
-import { isRunId, isTerminal, type RunStatus } from '../queue/index.ts';
+import {
+  dependencyStatus,
+  isRunId,
+  isTerminal,
+  type DependencyStatusRow,
+  type RunStatus,
+} from '../queue/index.ts';
 import { estimatedStart, jobBlockers, levelBlocker, type Blocker, type Level } from './rules.ts';
 import * as store from './store.sql.ts';
 
@@ -69,7 +75,11 @@ export function createWhy({ db, clock, lease_ms }: WhyDependencies) {
       }
       case 'waiting': {
         const waits = await store.listWaits(tx, of_run);
-        return { blockers: waits.map(waitBlocker) };
+        if (waits.length > 0) return { blockers: waits.map(waitBlocker) };
+        const dependencies = await dependencyStatus(tx, of_run);
+        return {
+          blockers: dependencies.filter(({ met }) => !met).map((on) => dependencyBlocker(on, run)),
+        };
       }
       case 'queue': {
         const { ahead } = await store.countAhead(tx, of_run);
@@ -185,6 +195,16 @@ const raise = (job: string, limit: string, cap: number | null): Blocker['unblock
 
 const workerBlockers = ({ worker_lives }: store.FindRunPlaceRow): Blocker[] =>
   worker_lives ? [] : [{ kind: 'no_worker', message: 'no worker process is alive' }];
+
+const dependencyBlocker = (
+  { depends_on_job_id, condition }: DependencyStatusRow,
+  { waits_until }: store.FindRunPlaceRow,
+): Blocker => ({
+  kind: 'dependency',
+  message: `waits for a run of job ${depends_on_job_id} to end as ${condition}`,
+  until: waits_until ?? undefined,
+  unblock: { method: 'POST', path: `/v1/jobs/${depends_on_job_id}/trigger`, body: {} },
+});
 
 function waitBlocker({ event_key, expires_at }: store.ListWaitsRow): Blocker {
   const child = /^spawn-await:(.+)$/.exec(event_key)?.[1];

@@ -18,6 +18,7 @@ export interface FindRunPlaceRow {
   readonly lane_id: number | null;
   readonly root_lane_id: number | null;
   readonly due_at: string | null;
+  readonly waits_until: string | null;
   readonly started_at: string | null;
   readonly job_disabled: boolean;
   readonly job_paused: boolean;
@@ -29,7 +30,7 @@ export interface FindRunPlaceRow {
 const findRunPlaceText = `select r.id, r.status, r.job_id, j.slug as job_slug, r.concurrency_key, r.attempt,
        case when a.run_id is not null then 'active' when q.run_id is not null then 'queue' when p.run_id is not null then 'parked'
             when d.run_id is not null then 'delayed' when w.run_id is not null then 'waiting' else 'none' end as "place",
-       p.lane_id as "lane_id", p.root_lane_id as "root_lane_id", d.due_at as "due_at", r.started_at as "started_at",
+       p.lane_id as "lane_id", p.root_lane_id as "root_lane_id", d.due_at as "due_at", w.expires_at as "waits_until", r.started_at as "started_at",
        not j.enabled as "job_disabled", j.paused as "job_paused", coalesce(g.paused, false) as "group_paused", j.group_id as "group_id",
        exists (select from workers where heartbeat_at > strait_now() - make_interval(secs => $1::float8)) as "worker_lives"
   from job_runs r

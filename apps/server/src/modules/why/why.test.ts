@@ -90,6 +90,17 @@ describe('why', () => {
     assert.deepEqual(await kinds(parent.id), ['waiting_child']);
     assert.deepEqual((await why(parent.id)).blockers[0]?.holders, [spawned.body.id]);
 
+    const after = await on.makeJob();
+    const { body: upstream } = await on.call('GET', `/v1/jobs/${job}`);
+    const depends = await on.call('POST', `/v1/jobs/${after}/dependencies`, {
+      depends_on_job_id: upstream.id,
+      condition: 'failed',
+    });
+    assert.equal(depends.status, 201, JSON.stringify(depends.body));
+    const dependent = await on.run(after);
+    assert.deepEqual(await kinds(dependent), ['dependency']);
+    await on.call('DELETE', `/v1/runs/${dependent}`);
+
     const ended = await on.ended(job, 'dead_letter');
     assert.deepEqual(await kinds(ended), ['ended']);
     await unblock(ended);

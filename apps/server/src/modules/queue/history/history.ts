@@ -2,6 +2,7 @@
 
 import type { Queryable } from '../../../platform/db/query.ts';
 import type { HealthFacts, JobHistory, JobKey } from '../../jobs/index.ts';
+import { markDependentsOnJob } from '../endings/store.sql.ts';
 import * as store from './store.sql.ts';
 
 export function createRunHistory(): JobHistory {
@@ -15,6 +16,14 @@ export function createRunHistory(): JobHistory {
     async removeTraces(tx: Queryable, key: JobKey): Promise<void> {
       await store.removeKeys(tx, { job_id: key.job_id });
       await store.removeLanes(tx, key);
+      await markDependentsOnJob(tx, { job_id: key.job_id });
+    },
+    async countByState(tx, { project_id, job_ids, per_job }) {
+      const rows = await store.countByState(tx, { project_id, job_ids, limit: per_job + 1 });
+      return {
+        counts: Object.fromEntries(rows.map(({ status, runs }) => [status, runs])),
+        truncated: rows.some(({ full }) => full),
+      };
     },
     healthFacts: (
       db: Queryable,

@@ -51,3 +51,14 @@ select (strait_now() - make_interval(secs => :window_secs::int)) as "since!",
   from job_runs
  where job_id = :job_id and project_id = :project_id
    and created_at > strait_now() - make_interval(secs => :window_secs::int);
+
+-- name: countByState :many
+-- The newest runs of each of these jobs, at most :limit of one; `full`: one of them has as many.
+with newest as materialized (
+  select j.job_id, r.status from unnest(:job_ids::text[]) as j(job_id)
+   cross join lateral (select x.status from job_runs x where x.job_id = j.job_id and x.project_id = :project_id
+                        order by x.created_at desc, x.id desc limit :limit::int) r
+)
+select status, count(*)::int as "runs!",
+       exists (select from newest group by job_id having count(*) >= :limit::int) as "full!"
+  from newest group by status order by status;

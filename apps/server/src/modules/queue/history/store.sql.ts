@@ -1,5 +1,5 @@
 // Generated from store.sql by `npm run generate`. Do not edit.
-import { count, one, type Queryable } from '../../../platform/db/query.ts';
+import { count, many, one, type Queryable } from '../../../platform/db/query.ts';
 
 export interface HasLiveRunsParams {
   readonly job_id: string;
@@ -155,6 +155,39 @@ export function jobHealth(db: Queryable, params: JobHealthParams): Promise<JobHe
       params.window_secs,
       params.job_id,
       params.project_id,
+    ],
+  });
+}
+
+export interface CountByStateParams {
+  readonly job_ids: readonly (string | null)[];
+  readonly project_id: string;
+  readonly limit: number;
+}
+
+export interface CountByStateRow {
+  readonly status: string;
+  readonly runs: number;
+  readonly full: boolean;
+}
+
+const countByStateText = `with newest as materialized (
+  select j.job_id, r.status from unnest($1::text[]) as j(job_id)
+   cross join lateral (select x.status from job_runs x where x.job_id = j.job_id and x.project_id = $2
+                        order by x.created_at desc, x.id desc limit $3::int) r
+)
+select status, count(*)::int as "runs",
+       exists (select from newest group by job_id having count(*) >= $3::int) as "full"
+  from newest group by status order by status`;
+
+/** The newest runs of each of these jobs, at most :limit of one; `full`: one of them has as many. */
+export function countByState(db: Queryable, params: CountByStateParams): Promise<CountByStateRow[]> {
+  return many<CountByStateRow>(db, {
+    text: countByStateText,
+    values: [
+      params.job_ids,
+      params.project_id,
+      params.limit,
     ],
   });
 }

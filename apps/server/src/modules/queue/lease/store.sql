@@ -14,7 +14,7 @@ with active as materialized (
           select from job_runs r where r.id = a.run_id and r.created_at = a.run_created_at and r.metadata ? '_replays')))
 ), waits as materialized (
   select w.run_id, w.run_created_at, w.claim_seq from run_waiting w
-   where w.run_id = :run_id and w.attempt = :attempt
+   where w.run_id = :run_id and w.attempt = :attempt and w.claim_seq <> 0
      and (w.claim_seq = :claim_seq? or (:claim_seq?::bigint is null and not exists (
           select from job_runs r where r.id = w.run_id and r.created_at = w.run_created_at and r.metadata ? '_replays')))
 )
@@ -38,7 +38,7 @@ with active as materialized (
      for key share of a
 ), waits as materialized (
   select w.run_id, w.run_created_at, w.claim_seq from run_waiting w
-   where w.run_id = :run_id and w.attempt = :attempt
+   where w.run_id = :run_id and w.attempt = :attempt and w.claim_seq <> 0
      and (w.claim_seq = :claim_seq? or (:claim_seq?::bigint is null and not exists (
           select from job_runs r where r.id = w.run_id and r.created_at = w.run_created_at and r.metadata ? '_replays')))
      for key share of w
@@ -54,7 +54,7 @@ select r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.meta
 
 -- name: explainLease :maybe
 -- across projects: asked for the run a token names, when its claim holds nothing.
-select r.status, r.attempt, r.metadata ? '_replays' as "replayed!", coalesce(a.claim_seq, w.claim_seq) as "claim_seq?"
+select r.status, r.attempt, r.metadata ? '_replays' as "replayed!", coalesce(a.claim_seq, nullif(w.claim_seq, 0)) as "claim_seq?"
   from job_runs r
   left join run_active a on a.run_id = r.id
   left join run_waiting w on w.run_id = r.id
@@ -80,7 +80,7 @@ with active as materialized (
      for key share of a
 ), waits as materialized (
   select w.run_id from run_waiting w
-   where w.run_id = :run_id and w.attempt = :attempt
+   where w.run_id = :run_id and w.attempt = :attempt and w.claim_seq <> 0
      and (w.claim_seq = :claim_seq? or (:claim_seq?::bigint is null and not exists (
           select from job_runs r where r.id = w.run_id and r.created_at = w.run_created_at and r.metadata ? '_replays')))
      for key share of w
@@ -130,7 +130,7 @@ with active as materialized (
      for key share of a
 ), waits as materialized (
   select w.run_id from run_waiting w
-   where w.run_id = :run_id and w.attempt = :attempt
+   where w.run_id = :run_id and w.attempt = :attempt and w.claim_seq <> 0
      and (w.claim_seq = :claim_seq? or (:claim_seq?::bigint is null and not exists (
           select from job_runs r where r.id = w.run_id and r.created_at = w.run_created_at and r.metadata ? '_replays')))
      for key share of w
@@ -155,3 +155,31 @@ with held as materialized (
      for no key update of a skip locked
 )
 update run_active set endpoint_beat_at = strait_now() where run_id = any (array(select run_id from held));
+
+-- name: handOver :maybe
+-- across projects: fenced by the lease of exactly this claim.
+-- 202 with X-Strait-Async: the endpoint owns the run from here on, beats itself and must finish by the deadline. Nobody here
+-- would mark it any more, so this does. Repeating it does no harm.
+with before as materialized (
+  select run_id, marked from run_active where run_id = :run_id and claim_seq = :claim_seq for no key update
+), held as materialized (
+  update run_active
+     set worker_id = null, endpoint_beat_at = strait_now(), marked = true,
+         deadline_at = strait_now() + make_interval(secs => :deadline_secs::float8)
+   where run_id = (select run_id from before) and claim_seq = :claim_seq
+  returning run_id, run_created_at, attempt, started_at
+), done as (
+  update job_runs r
+     set status = 'executing', expires_at = null, next_retry_at = null, execution_trace = null,
+         claimed_at = (select started_at from held),
+         started_at = coalesce(r.started_at, (select started_at from held))
+   where r.id = (select run_id from held) and r.created_at = (select run_created_at from held)
+     and (r.status = 'queued') is true
+  returning r.id
+), told as (
+  insert into run_events (run_id, type, level, message, data, created_at)
+  select run_id, 'state_change', 'info', 'executing',
+         jsonb_build_object('from', 'queued', 'to', 'executing', 'attempt', attempt), started_at
+    from held where not (select marked from before)
+), live as materialized (select pg_notify('run_live', '') where exists (select from done))
+select run_id, (select count(*) from live)::int as "told!" from held;

@@ -38,7 +38,7 @@ const findLeaseText = `with active as materialized (
           select from job_runs r where r.id = a.run_id and r.created_at = a.run_created_at and r.metadata ? '_replays')))
 ), waits as materialized (
   select w.run_id, w.run_created_at, w.claim_seq from run_waiting w
-   where w.run_id = $1 and w.attempt = $2
+   where w.run_id = $1 and w.attempt = $2 and w.claim_seq <> 0
      and (w.claim_seq = $3 or ($3::bigint is null and not exists (
           select from job_runs r where r.id = w.run_id and r.created_at = w.run_created_at and r.metadata ? '_replays')))
 )
@@ -63,7 +63,7 @@ export function findLease(db: Queryable, params: FindLeaseParams): Promise<FindL
       params.attempt,
       params.claim_seq,
     ],
-    name: 'queue_lease_findLease_4770645e',
+    name: 'queue_lease_findLease_59b99f78',
   });
 }
 
@@ -104,7 +104,7 @@ const lockLeaseText = `with active as materialized (
      for key share of a
 ), waits as materialized (
   select w.run_id, w.run_created_at, w.claim_seq from run_waiting w
-   where w.run_id = $1 and w.attempt = $2
+   where w.run_id = $1 and w.attempt = $2 and w.claim_seq <> 0
      and (w.claim_seq = $3 or ($3::bigint is null and not exists (
           select from job_runs r where r.id = w.run_id and r.created_at = w.run_created_at and r.metadata ? '_replays')))
      for key share of w
@@ -130,7 +130,7 @@ export function lockLease(db: Queryable, params: LockLeaseParams): Promise<LockL
       params.attempt,
       params.claim_seq,
     ],
-    name: 'queue_lease_lockLease_c54dd52b',
+    name: 'queue_lease_lockLease_7890c285',
   });
 }
 
@@ -145,7 +145,7 @@ export interface ExplainLeaseRow {
   readonly claim_seq: number | null;
 }
 
-const explainLeaseText = `select r.status, r.attempt, r.metadata ? '_replays' as "replayed", coalesce(a.claim_seq, w.claim_seq) as "claim_seq"
+const explainLeaseText = `select r.status, r.attempt, r.metadata ? '_replays' as "replayed", coalesce(a.claim_seq, nullif(w.claim_seq, 0)) as "claim_seq"
   from job_runs r
   left join run_active a on a.run_id = r.id
   left join run_waiting w on w.run_id = r.id
@@ -232,7 +232,7 @@ const addRunEventText = `with active as materialized (
      for key share of a
 ), waits as materialized (
   select w.run_id from run_waiting w
-   where w.run_id = $1 and w.attempt = $2
+   where w.run_id = $1 and w.attempt = $2 and w.claim_seq <> 0
      and (w.claim_seq = $3 or ($3::bigint is null and not exists (
           select from job_runs r where r.id = w.run_id and r.created_at = w.run_created_at and r.metadata ? '_replays')))
      for key share of w
@@ -257,7 +257,7 @@ export function addRunEvent(db: Queryable, params: AddRunEventParams): Promise<A
       params.message,
       params.data_json,
     ],
-    name: 'queue_lease_addRunEvent_6ff6656d',
+    name: 'queue_lease_addRunEvent_2f11987c',
   });
 }
 
@@ -415,7 +415,7 @@ const notifyChunksText = `with active as materialized (
      for key share of a
 ), waits as materialized (
   select w.run_id from run_waiting w
-   where w.run_id = $1 and w.attempt = $2
+   where w.run_id = $1 and w.attempt = $2 and w.claim_seq <> 0
      and (w.claim_seq = $3 or ($3::bigint is null and not exists (
           select from job_runs r where r.id = w.run_id and r.created_at = w.run_created_at and r.metadata ? '_replays')))
      for key share of w
@@ -481,6 +481,57 @@ export function beatEndpoints(db: Queryable, params: BeatEndpointsParams): Promi
     values: [
       params.run_ids,
       params.claim_seqs,
+    ],
+  });
+}
+
+export interface HandOverParams {
+  readonly run_id: string;
+  readonly claim_seq: number;
+  readonly deadline_secs: number;
+}
+
+export interface HandOverRow {
+  readonly run_id: string;
+  readonly told: number;
+}
+
+const handOverText = `with before as materialized (
+  select run_id, marked from run_active where run_id = $1 and claim_seq = $2 for no key update
+), held as materialized (
+  update run_active
+     set worker_id = null, endpoint_beat_at = strait_now(), marked = true,
+         deadline_at = strait_now() + make_interval(secs => $3::float8)
+   where run_id = (select run_id from before) and claim_seq = $2
+  returning run_id, run_created_at, attempt, started_at
+), done as (
+  update job_runs r
+     set status = 'executing', expires_at = null, next_retry_at = null, execution_trace = null,
+         claimed_at = (select started_at from held),
+         started_at = coalesce(r.started_at, (select started_at from held))
+   where r.id = (select run_id from held) and r.created_at = (select run_created_at from held)
+     and (r.status = 'queued') is true
+  returning r.id
+), told as (
+  insert into run_events (run_id, type, level, message, data, created_at)
+  select run_id, 'state_change', 'info', 'executing',
+         jsonb_build_object('from', 'queued', 'to', 'executing', 'attempt', attempt), started_at
+    from held where not (select marked from before)
+), live as materialized (select pg_notify('run_live', '') where exists (select from done))
+select run_id, (select count(*) from live)::int as "told" from held`;
+
+/**
+ * across projects: fenced by the lease of exactly this claim.
+ * 202 with X-Strait-Async: the endpoint owns the run from here on, beats itself and must finish by the deadline. Nobody here
+ * would mark it any more, so this does. Repeating it does no harm.
+ */
+export function handOver(db: Queryable, params: HandOverParams): Promise<HandOverRow | undefined> {
+  return maybe<HandOverRow>(db, {
+    text: handOverText,
+    values: [
+      params.run_id,
+      params.claim_seq,
+      params.deadline_secs,
     ],
   });
 }

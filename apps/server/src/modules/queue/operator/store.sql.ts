@@ -36,7 +36,7 @@ before as materialized (
                            union all select run_id from a union all select run_id from w))
      and r.created_at >= $3::timestamptz and r.created_at <= $4::timestamptz
      and (r.status = any ('{delayed,queued,dequeued,executing,waiting}')) is true
-  returning r.id, r.job_id, r.attempt, r.idempotency_key
+  returning r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.idempotency_key
 ), told as (
   insert into run_events (run_id, type, level, message, data)
   select done.id, 'state_change', 'warn', $5,
@@ -48,6 +48,11 @@ before as materialized (
   update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => $6::int)
     from done where done.idempotency_key is not null
      and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
+), noted as (
+  insert into run_endings (run_id, run_created_at, job_id, project_id, status, attempt, error, error_class)
+  select id, created_at, job_id, project_id, 'canceled', attempt, $5, null from done
+   where job_id = any (array(select id from jobs where followed and id = any (array(select job_id from done))))
+  returning run_id
 ), slots as materialized (
   select above.lane_id, count(*)::int as n
     from (select lane_id from q union all select lane_id from a) x join lanes l on l.lane_id = x.lane_id
@@ -61,6 +66,7 @@ before as materialized (
     from slots where l.lane_id = slots.lane_id and l.lane_id = any (array(select lane_id from lane_locks))
 ), live as materialized (
   select pg_notify('run_live', '') where exists (select from done)
+  union all select pg_notify('run_ended', '') where exists (select from noted)
   union all select pg_notify('run_promote', l.root_lane_id::text) from slots join lanes l on l.lane_id = slots.lane_id group by l.root_lane_id
   union all
   select pg_notify('run_abort', a.run_id || ' ' || a.claim_seq) from a
@@ -204,7 +210,7 @@ const restartRunText = `with mine as materialized (
    where r.id = $1 and r.created_at = strait_id_time($1) and r.project_id = $2
      and r.attempt < coalesce(r.max_attempts_override, $3::int)
 ), a as (delete from run_active where run_id = any (array(select id from mine)) returning run_id, attempt, claim_seq, lane_id),
-   w as (delete from run_waiting where run_id = any (array(select id from mine)) returning run_id, attempt),
+   w as (delete from run_waiting where run_id = any (array(select id from mine)) and claim_seq <> 0 returning run_id, attempt),
 done as (
   update job_runs r
      set status = 'queued', attempt = r.attempt + 1, started_at = null, finished_at = null, heartbeat_at = null,
@@ -246,7 +252,10 @@ done as (
 )
 select id, (select count(*) from woken)::int as "woken" from done`;
 
-/** executing or waiting → queued, next attempt. No row: neither, or no attempt left (:max_attempts of the run's version). */
+/**
+ * executing or waiting → queued, next attempt. No row: neither, or no attempt left (:max_attempts of the run's version).
+ * A run that waits for other jobs (claim_seq 0) never started: there is nothing to do again.
+ */
 export function restartRun(db: Queryable, params: RestartRunParams): Promise<RestartRunRow | undefined> {
   return maybe<RestartRunRow>(db, {
     text: restartRunText,
@@ -285,7 +294,8 @@ const rescheduleRunText = `with mine as materialized (
    d as (delete from run_delayed where run_id = any (array(select id from mine)) returning run_id),
 done as (
   update job_runs r
-     set status = case when $3::timestamptz > strait_now() then 'delayed' else 'queued' end,
+     set status = case when $3::timestamptz > strait_now()
+                         or (r.status = 'delayed' and (select j.has_dependencies from jobs j where j.id = r.job_id)) then 'delayed' else 'queued' end,
          scheduled_at = $3::timestamptz,
          expires_at = greatest(strait_now(), $3::timestamptz)
                       + (r.expires_at - greatest(r.created_at, r.scheduled_at)),
@@ -337,7 +347,8 @@ select id, (select count(*) from woken)::int as "woken" from done`;
 
 /**
  * delayed or queued and never started → delayed or queued at another instant, optionally with another payload.
- * A held run stays held, in a new place row, so that nobody who still sees the old one acts on it.
+ * A held run stays held, in a new place row, so that nobody who still sees the old one acts on it. What was delayed and
+ * has dependencies stays so until the mover judges it.
  */
 export function rescheduleRun(db: Queryable, params: RescheduleRunParams): Promise<RescheduleRunRow | undefined> {
   return maybe<RescheduleRunRow>(db, {

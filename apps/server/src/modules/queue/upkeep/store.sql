@@ -3,12 +3,25 @@
 
 -- name: moveDue :many prepared
 -- across projects: the mover serves every project.
--- Delayed and retrying runs whose instant has come enter run_queue, at most :limit per call.
+-- Delayed and retrying runs whose instant has come enter run_queue, at most :limit per call. A delayed run whose job
+-- depends on others goes to `waiting` unless they ended as asked; as in enqueueRuns.
 with due as materialized (
   select ctid from run_delayed where due_at <= strait_now() order by due_at limit :limit::int for update skip locked
 ), moved as (
   delete from run_delayed where ctid = any (array(select ctid from due))
   returning project_id, rank, run_id, run_created_at, job_id, attempt
+), judged as materialized (
+  select r.id, r.job_id, strait_matching(r.idempotency_key, r.triggered_by, r.metadata) as matching,
+         extract(epoch from r.expires_at - greatest(r.created_at, r.scheduled_at))::float8 as ttl_secs,
+         coalesce(r.expires_at, strait_now() + strait_dependency_wait()) as expires_at
+    from job_runs r join jobs j on j.id = r.job_id
+   where r.id = any (array(select m.run_id from moved m join jobs d on d.id = m.job_id where d.has_dependencies and m.attempt = 1))
+     and r.created_at >= (select min(run_created_at) from moved) and r.created_at <= (select max(run_created_at) from moved)
+     and (r.status = 'delayed') is true
+     and not strait_dependencies_met(r.job_id, strait_matching(r.idempotency_key, r.triggered_by, r.metadata))
+), dependents as (
+  insert into run_waiting (run_id, run_created_at, attempt, claim_seq, job_id, matching, ttl_secs, expires_at, unchecked)
+  select id, strait_id_time(id), 1, 0, job_id, matching, ttl_secs, expires_at, true from judged
 ), placed as materialized (
   select m.*, case when j.max_concurrency > 0 or j.max_concurrency_per_key > 0 or q.max_executing_runs > 0
                         or j.paused or coalesce(g.paused, false)
@@ -17,6 +30,7 @@ with due as materialized (
     from moved m join jobs j on j.id = m.job_id
     left join job_groups g on g.id = j.group_id
     left join project_quotas q on q.project_id = m.project_id
+   where m.run_id <> all (array(select id from judged))
 ), ready as (
   insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
   select project_id, rank, run_id, run_created_at, job_id, attempt from placed where place is null order by rank
@@ -24,18 +38,22 @@ with due as materialized (
   insert into run_parked (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id, root_lane_id)
   select project_id, rank, run_id, run_created_at, job_id, attempt, place[1], place[2] from placed where place is not null
 ), done as (
-  update job_runs r set status = 'queued'
+  update job_runs r
+     set status = case when r.id = any (array(select id from judged)) then 'waiting' else 'queued' end,
+         expires_at = case when r.id = any (array(select id from judged))
+                           then coalesce(r.expires_at, strait_now() + strait_dependency_wait()) else r.expires_at end
    where r.id = any (array(select run_id from moved))
      and r.created_at >= (select min(run_created_at) from moved) and r.created_at <= (select max(run_created_at) from moved)
      and (r.status = 'delayed') is true
-  returning r.id, r.attempt
+  returning r.id, r.attempt, r.status
 ), told as (
   insert into run_events (run_id, type, level, message, data)
-  select id, 'state_change', 'info', 'queued', jsonb_build_object('from', 'delayed', 'to', 'queued', 'attempt', attempt) from done
+  select id, 'state_change', 'info', status, jsonb_build_object('from', 'delayed', 'to', status, 'attempt', attempt) from done
 ), woken as materialized (
   select pg_notify('run_wake', 'ready') where exists (select from moved)
   union all
   select pg_notify('run_live', '') where exists (select from done)
+  union all select pg_notify('run_ended', '') where exists (select from judged)
   union all select pg_notify('run_promote', place[2]::text) from placed where place is not null group by place[2]
 )
 select run_id, (select count(*) from woken)::int as "woken!" from moved;
@@ -47,28 +65,40 @@ select (extract(epoch from (select due_at from run_delayed order by due_at limit
 
 -- name: expireRuns :many
 -- across projects: expiry is a rule of the run, not of a caller.
--- Ends runs that were never started within their time to live. A leased run has no place here and is left alone.
+-- Ends runs that were never started within their time to live, those that wait for other jobs included (claim_seq 0). A
+-- leased run has no place here and is left alone.
 with over as materialized (
-  select id, created_at from job_runs
-   where expires_at <= strait_now() and status in ('delayed', 'queued')
-   order by expires_at limit :limit::int
+  (select id, created_at from job_runs
+    where expires_at <= strait_now() and status in ('delayed', 'queued')
+    order by expires_at limit :limit::int)
+  union all
+  (select run_id, run_created_at from run_waiting
+    where expires_at <= strait_now() and claim_seq = 0 order by expires_at limit :limit::int)
 ), q as (delete from run_queue where run_id = any (array(select id from over)) returning run_id, lane_id),
    p as (delete from run_parked where run_id = any (array(select id from over)) returning run_id),
    d as (delete from run_delayed where run_id = any (array(select id from over)) returning run_id),
+   w as (delete from run_waiting where run_id = any (array(select id from over)) and claim_seq = 0 and expires_at <= strait_now() returning run_id),
 done as (
   update job_runs r
      set status = 'expired', finished_at = strait_now(), error = 'run expired', expires_at = null
-   where r.id = any (array(select run_id from q union all select run_id from p union all select run_id from d))
+   where r.id = any (array(select run_id from q union all select run_id from p union all select run_id from d
+                           union all select run_id from w))
      and r.created_at >= (select min(created_at) from over) and r.created_at <= (select max(created_at) from over)
-     and (r.status = any ('{delayed,queued}')) is true and r.expires_at <= strait_now()
-  returning r.id, r.job_id, r.attempt, r.idempotency_key
+     and (r.status = any ('{delayed,queued,waiting}')) is true and r.expires_at <= strait_now()
+  returning r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.idempotency_key
 ), told as (
   insert into run_events (run_id, type, level, message, data)
-  select id, 'state_change', 'warn', 'run expired', jsonb_build_object('from', 'queued', 'to', 'expired', 'attempt', attempt) from done
+  select id, 'state_change', 'warn', 'run expired', jsonb_build_object('to', 'expired', 'attempt', attempt,
+           'from', case when exists (select from w where w.run_id = done.id) then 'waiting' else 'queued' end) from done
 ), freed as (
   update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => :idempotency_retention_secs::int)
     from done where done.idempotency_key is not null
      and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
+), noted as (
+  insert into run_endings (run_id, run_created_at, job_id, project_id, status, attempt, error, error_class)
+  select id, created_at, job_id, project_id, 'expired', attempt, 'run expired', null from done
+   where job_id = any (array(select id from jobs where followed and id = any (array(select job_id from done))))
+  returning run_id
 ), slots as materialized (
   select above.lane_id, count(*)::int as n
     from q x join lanes l on l.lane_id = x.lane_id
@@ -82,6 +112,7 @@ done as (
     from slots where l.lane_id = slots.lane_id and l.lane_id = any (array(select lane_id from lane_locks))
 ), live as materialized (
   select pg_notify('run_live', '') where exists (select from done)
+  union all select pg_notify('run_ended', '') where exists (select from noted)
   union all select pg_notify('run_promote', l.root_lane_id::text) from slots join lanes l on l.lane_id = slots.lane_id group by l.root_lane_id
 )
 select id, (select count(*) from live)::int as "told!" from done;
@@ -205,8 +236,10 @@ select a.run_id from run_active a left join workers w on w.id = a.worker_id
 
 -- name: checkOverdue :many
 -- across projects: checker.
--- 9: a delayed run that should have moved long ago.
-select run_id from run_delayed where due_at < strait_now() - interval '5 s' limit :limit::int;
+-- 9: a delayed run that should have moved long ago, or one that waits for other jobs beyond its time to live.
+select run_id as "run_id!" from run_delayed where due_at < strait_now() - interval '5 s'
+union all
+select run_id from run_waiting where claim_seq = 0 and expires_at < strait_now() - interval '1 min' limit :limit::int;
 
 -- name: checkIdleRoom :many
 -- across projects: checker.

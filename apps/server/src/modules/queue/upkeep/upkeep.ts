@@ -45,7 +45,7 @@ export function createUpkeep({ db, queue, settings, settlementOf }: UpkeepDeps) 
     /** Runs past their time to live, never started, end as expired. */
     expire: async (): Promise<{ again: boolean }> => ({
       again:
-        (await store.expireRuns(db, { limit: MOVE_BATCH, idempotency_retention_secs })).length ===
+        (await store.expireRuns(db, { limit: MOVE_BATCH, idempotency_retention_secs })).length >=
         MOVE_BATCH,
     }),
 

@@ -142,7 +142,7 @@ const endWaitingRunText = `with gone as (
      set status = $3, finished_at = strait_now(), error = $4, error_class = $5, result = coalesce($6::jsonb, r.result)
    where r.id = (select run_id from gone) and r.created_at = (select run_created_at from gone)
      and r.project_id = $7 and (r.status = 'waiting') is true
-  returning r.id, r.job_id, r.attempt, r.idempotency_key
+  returning r.id, r.created_at, r.project_id, r.job_id, r.status, r.error, r.error_class, r.attempt, r.idempotency_key
 ), told as (
   insert into run_events (run_id, type, level, message, data)
   select id, 'state_change', case when $3 = 'completed' then 'info' else 'error' end, coalesce($4::text, $3),
@@ -151,7 +151,14 @@ const endWaitingRunText = `with gone as (
   update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => $8::int)
     from done where done.idempotency_key is not null
      and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
-), live as materialized (select pg_notify('run_live', '') where exists (select from done))
+), noted as (
+  insert into run_endings (run_id, run_created_at, job_id, project_id, status, attempt, error, error_class)
+  select id, created_at, job_id, project_id, status, attempt, error, error_class from done
+   where job_id = any (array(select id from jobs where followed and id = any (array(select job_id from done))))
+  returning run_id
+), live as materialized (
+  select pg_notify('run_live', '') where exists (select from done) union all select pg_notify('run_ended', '') where exists (select from noted)
+)
 select id, (select count(*) from live)::int as "told" from done`;
 
 /**
@@ -171,6 +178,6 @@ export function endWaitingRun(db: Queryable, params: EndWaitingRunParams): Promi
       params.project_id,
       params.idempotency_retention_secs,
     ],
-    name: 'queue_waiting_endWaitingRun_7ce07d50',
+    name: 'queue_waiting_endWaitingRun_29933f06',
   });
 }

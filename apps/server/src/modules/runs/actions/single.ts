@@ -145,7 +145,7 @@ export function createRunActions({
           operator.restart(tx, { ...key, reason: 'restarted by user', max_attempts }),
         cannot: ({ status }) =>
           status === 'executing' || status === 'waiting'
-            ? 'become queued: no attempt is left'
+            ? 'become queued: no attempt is left, or none began'
             : 'become queued; only executing and waiting can',
       });
     },

@@ -1,0 +1,18 @@
+drop function if exists strait_dependencies_met(text, text);
+drop function if exists strait_meets(text, text);
+drop function if exists strait_newest_end(text, text);
+drop function if exists strait_dependency_wait();
+drop function if exists strait_matching(text, text, jsonb);
+drop index if exists idx_runs_dependency_key;
+drop index if exists run_waiting_unchecked;
+drop index if exists run_waiting_expires;
+drop index if exists run_waiting_dependent;
+alter table run_waiting drop column if exists unchecked;
+alter table run_waiting drop column if exists expires_at;
+alter table run_waiting drop column if exists ttl_secs;
+alter table run_waiting drop column if exists matching;
+alter table run_waiting drop column if exists job_id;
+drop table if exists run_endings;
+drop index if exists idx_jobs_followed;
+alter table jobs drop column if exists has_dependencies;
+alter table jobs drop column if exists followed;

@@ -1,0 +1,312 @@
+// Generated from store.sql by `npm run generate`. Do not edit.
+import type { JsonColumns } from '../../../platform/db/json-columns.ts';
+import { count, many, type Queryable } from '../../../platform/db/query.ts';
+
+export interface TakeEndingsParams {
+  readonly only: number | null;
+  readonly limit: number;
+}
+
+export interface TakeEndingsRow {
+  readonly ending_id: number;
+  readonly run_id: string;
+  readonly project_id: string;
+  readonly job_id: string;
+  readonly status: string;
+  readonly attempt: number;
+  readonly error: string | null;
+  readonly error_class: string | null;
+  readonly tries: number;
+  readonly job_slug: string;
+  readonly lineage_depth: number;
+  readonly metadata: JsonColumns['job_runs.metadata'];
+  readonly target: string | null;
+  readonly mapping: unknown;
+  readonly result: unknown;
+  readonly payload: unknown;
+}
+
+const takeEndingsText = `with due as materialized (
+  select ending_id from run_endings
+   where due_at <= strait_now() and ($1::bigint is null or ending_id = $1)
+   order by due_at, ending_id limit $2::int for update skip locked
+), taken as materialized (
+  delete from run_endings where ending_id = any (array(select ending_id from due))
+  returning ending_id, run_id, run_created_at, job_id, project_id, status, attempt, error, error_class, tries
+), told as materialized (
+  select t.ending_id, t.run_id, t.project_id, t.job_id, t.status, t.attempt, t.error, t.error_class, t.tries,
+         j.slug, r.result, r.payload, r.lineage_depth, r.metadata,
+         case when t.status = 'completed' and v.id is null then j.on_complete_trigger_job
+              when t.status = 'completed' then v.on_complete_trigger_job
+              when t.status <> all ('{failed,timed_out,crashed,system_failed,dead_letter}') then null
+              when v.id is null then j.on_failure_trigger_job else v.on_failure_trigger_job end as target,
+         case when t.status = 'completed' and v.id is null then j.on_complete_payload_mapping
+              when t.status = 'completed' then v.on_complete_payload_mapping
+              when v.id is null then j.on_failure_payload_mapping else v.on_failure_payload_mapping end as mapping
+    from taken t
+    join jobs j on j.id = t.job_id
+    join job_runs r on r.id = t.run_id and r.created_at = t.run_created_at
+    left join job_versions v on v.job_id = t.job_id and v.version = r.job_version and r.job_version <> j.version
+)
+select ending_id, run_id, project_id, job_id, status, attempt, error, error_class, tries, slug as job_slug, lineage_depth, metadata,
+       target as "target", case when target is not null then mapping end as "mapping",
+       case when target is not null and status = 'completed' then result end as "result",
+       case when target is not null and status <> 'completed' then payload end as "payload"
+  from told order by ending_id`;
+
+/**
+ * across projects: a loop serves every project.
+ * The oldest due ends (or only one), with what the version the run ran says should follow. A run or job that is gone
+ * meanwhile is followed by nothing. Results and payloads are read only for those that need them.
+ */
+export function takeEndings(db: Queryable, params: TakeEndingsParams): Promise<TakeEndingsRow[]> {
+  return many<TakeEndingsRow>(db, {
+    text: takeEndingsText,
+    values: [
+      params.only,
+      params.limit,
+    ],
+    name: 'queue_endings_takeEndings_fd21b73f',
+  });
+}
+
+export interface PostponeEndingParams {
+  readonly ending_id: number;
+}
+
+const postponeEndingText = `update run_endings
+   set tries = tries + 1, due_at = strait_now() + make_interval(secs => least(power(2, tries), 300))
+ where ending_id = $1`;
+
+/**
+ * across projects: a loop serves every project.
+ * What failed is tried again later and holds up nothing else.
+ */
+export function postponeEnding(db: Queryable, params: PostponeEndingParams): Promise<number> {
+  return count(db, {
+    text: postponeEndingText,
+    values: [params.ending_id],
+  });
+}
+
+export interface NoteOnRunParams {
+  readonly run_id: string;
+  readonly message: string;
+  readonly data_json: string;
+}
+
+const noteOnRunText = `insert into run_events (run_id, type, level, message, data) values ($1, 'log', 'warn', $2, $3::jsonb)`;
+
+/** across projects: the caller took the end of this very run. */
+export function noteOnRun(db: Queryable, params: NoteOnRunParams): Promise<number> {
+  return count(db, {
+    text: noteOnRunText,
+    values: [
+      params.run_id,
+      params.message,
+      params.data_json,
+    ],
+  });
+}
+
+export interface MarkDependentsParams {
+  readonly run_ids: readonly (string | null)[];
+  readonly job_ids: readonly (string | null)[];
+  readonly statuses: readonly (string | null)[];
+}
+
+const markDependentsText = `with ended as materialized (
+  select distinct e.job_id, e.status, m.matching
+    from unnest($1::text[], $2::text[], $3::text[]) as e(run_id, job_id, status)
+    join job_runs r on r.id = e.run_id and r.created_at = strait_id_time(e.run_id)
+   cross join lateral (select '' as matching
+                       union all select 'k:' || r.idempotency_key where r.idempotency_key <> ''
+                       union all select 'd:' || (r.metadata ->> 'dependency_key') where r.metadata ->> 'dependency_key' <> '') m
+), wanted as materialized (
+  select w.run_id
+    from ended e
+    join job_dependencies d on d.depends_on_job_id = e.job_id and strait_meets(e.status, d.condition)
+    join run_waiting w on w.claim_seq = 0 and w.job_id = d.job_id and w.matching = e.matching
+   order by w.run_id for no key update of w
+)
+update run_waiting set unchecked = true where run_id = any (array(select run_id from wanted))`;
+
+/**
+ * across projects: the caller took the ends of these runs.
+ * Runs that wait for a job of which one just ended as they want are to be judged, those too that are marked already: who
+ * judges them right now may not see this end. Locked in order of ids.
+ */
+export function markDependents(db: Queryable, params: MarkDependentsParams): Promise<number> {
+  return count(db, {
+    text: markDependentsText,
+    values: [
+      params.run_ids,
+      params.job_ids,
+      params.statuses,
+    ],
+  });
+}
+
+export interface MarkDependentsOfJobParams {
+  readonly job_id: string;
+}
+
+const markDependentsOfJobText = `with wanted as materialized (
+  select run_id from run_waiting where claim_seq = 0 and job_id = $1 order by run_id for no key update
+), told as materialized (select pg_notify('run_ended', '') where exists (select from wanted))
+update run_waiting set unchecked = true
+ where run_id = any (array(select run_id from wanted)) and (select count(*) from told) >= 0`;
+
+/** across projects: the caller changed what this job depends on. */
+export function markDependentsOfJob(db: Queryable, params: MarkDependentsOfJobParams): Promise<number> {
+  return count(db, {
+    text: markDependentsOfJobText,
+    values: [params.job_id],
+  });
+}
+
+export interface MarkDependentsOnJobParams {
+  readonly job_id: string;
+}
+
+const markDependentsOnJobText = `with wanted as materialized (
+  select w.run_id from job_dependencies d join run_waiting w on w.claim_seq = 0 and w.job_id = d.job_id
+   where d.depends_on_job_id = $1 order by w.run_id for no key update of w
+), told as materialized (select pg_notify('run_ended', '') where exists (select from wanted))
+update run_waiting set unchecked = true
+ where run_id = any (array(select run_id from wanted)) and (select count(*) from told) >= 0`;
+
+/** across projects: the caller removes this job, and with it what others waited for. */
+export function markDependentsOnJob(db: Queryable, params: MarkDependentsOnJobParams): Promise<number> {
+  return count(db, {
+    text: markDependentsOnJobText,
+    values: [params.job_id],
+  });
+}
+
+const markRecentText = `with wanted as materialized (
+  select w.run_id
+    from job_dependencies d join run_waiting w on w.claim_seq = 0 and w.job_id = d.job_id
+   where d.created_at > strait_now() - interval '2 min' and not w.unchecked
+   order by w.run_id for no key update of w skip locked
+)
+update run_waiting set unchecked = true where run_id = any (array(select run_id from wanted))`;
+
+/**
+ * across projects: a loop serves every project.
+ * A statement that ended a run while the dependency on its job was being written did not know that the job is followed.
+ * No statement runs longer than the window.
+ */
+export function markRecent(db: Queryable): Promise<number> {
+  return count(db, {
+    text: markRecentText,
+    values: [],
+  });
+}
+
+export interface LockUncheckedParams {
+  readonly limit: number;
+}
+
+export interface LockUncheckedRow {
+  readonly run_id: string;
+}
+
+const lockUncheckedText = `select run_id from run_waiting where unchecked order by run_id limit $1::int for update skip locked`;
+
+/** across projects: a loop serves every project. */
+export function lockUnchecked(db: Queryable, params: LockUncheckedParams): Promise<LockUncheckedRow[]> {
+  return many<LockUncheckedRow>(db, {
+    text: lockUncheckedText,
+    values: [params.limit],
+    name: 'queue_endings_lockUnchecked_fecd80dc',
+  });
+}
+
+export interface JudgeDependentsParams {
+  readonly run_ids: readonly (string | null)[];
+  readonly aging_ms: number;
+}
+
+export interface JudgeDependentsRow {
+  readonly id: string;
+  readonly woken: number;
+}
+
+const judgeDependentsText = `with judged as materialized (
+  select run_id, strait_dependencies_met(job_id, matching) as met from run_waiting where run_id = any ($1::text[])
+), kept as (
+  update run_waiting set unchecked = false where run_id = any (array(select run_id from judged where not met))
+), gone as (
+  delete from run_waiting where run_id = any (array(select run_id from judged where met))
+  returning run_id, run_created_at, ttl_secs
+), done as (
+  update job_runs r set status = 'queued', expires_at = strait_now() + make_interval(secs => gone.ttl_secs)
+    from gone
+   where r.id = gone.run_id and r.created_at = gone.run_created_at and (r.status = 'waiting') is true
+  returning r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.concurrency_key
+), placed as materialized (
+  select b.*, strait_place(b.project_id, b.job_id, b.concurrency_key) as place from done b
+), ready as (
+  insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
+  select project_id, (extract(epoch from strait_now()) * 1000)::bigint - priority * $2::bigint, id, created_at, job_id, attempt from placed where place is null order by id
+), waits as (
+  insert into run_parked (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id, root_lane_id)
+  select project_id, (extract(epoch from strait_now()) * 1000)::bigint - priority * $2::bigint, id, created_at, job_id, attempt, place[1], place[2] from placed where place is not null order by id
+), told as (
+  insert into run_events (run_id, type, level, message, data)
+  select id, 'state_change', 'info', 'queued',
+         jsonb_build_object('from', 'waiting', 'to', 'queued', 'attempt', attempt, 'reason', 'dependencies met') from done
+), woken as materialized (
+  select pg_notify('run_wake', 'ready') where exists (select from placed where place is null)
+  union all select pg_notify('run_live', '') where exists (select from done)
+  union all select pg_notify('run_promote', place[2]::text) from placed where place is not null group by place[2]
+)
+select id, (select count(*) from woken)::int as "woken" from done`;
+
+/**
+ * across projects: a loop serves every project.
+ * The caller locked these in an earlier statement, so what is judged here is newer than every mark on them: waiting →
+ * queued when what they wait for ended as asked, with their time to live from now on; else not looked at until marked again.
+ */
+export function judgeDependents(db: Queryable, params: JudgeDependentsParams): Promise<JudgeDependentsRow[]> {
+  return many<JudgeDependentsRow>(db, {
+    text: judgeDependentsText,
+    values: [
+      params.run_ids,
+      params.aging_ms,
+    ],
+    name: 'queue_endings_judgeDependents_003ffd24',
+  });
+}
+
+export interface DependencyStatusParams {
+  readonly run_id: string;
+  readonly project_id: string;
+}
+
+export interface DependencyStatusRow {
+  readonly id: string;
+  readonly job_id: string;
+  readonly depends_on_job_id: string;
+  readonly condition: string;
+  readonly created_at: string;
+  readonly met: boolean;
+}
+
+const dependencyStatusText = `select d.id, d.job_id, d.depends_on_job_id, d.condition, d.created_at,
+       strait_meets(strait_newest_end(d.depends_on_job_id, strait_matching(r.idempotency_key, r.triggered_by, r.metadata)), d.condition) as "met"
+  from job_runs r join job_dependencies d on d.job_id = r.job_id
+ where r.id = $1 and r.created_at = strait_id_time($1) and r.project_id = $2
+ order by d.created_at desc, d.id desc`;
+
+/** Which dependencies of a run's job are met, for that run. */
+export function dependencyStatus(db: Queryable, params: DependencyStatusParams): Promise<DependencyStatusRow[]> {
+  return many<DependencyStatusRow>(db, {
+    text: dependencyStatusText,
+    values: [
+      params.run_id,
+      params.project_id,
+    ],
+  });
+}
