@@ -84,7 +84,7 @@ export function compose(options: ComposeOptions) {
   const listener = createListener({ url, application_name: `strait-${mode}-listen`, onError });
 
   const firesTotal = metrics.counter({
-    name: 'schedule_fires_total',
+    name: 'scheduler_cron_triggers_total',
     help: 'Instants of schedules by what became of them',
     labels: ['outcome'],
   });

@@ -216,6 +216,7 @@ test('every variable changes something', () => {
     RUN_RETENTION_LONG: '99d',
     DLQ_RETENTION: '9d',
     EVENT_TRIGGER_RETENTION: '9d',
+    CRON_MISFIRE_GRACE: '10m',
     DLQ_MAX_PER_PROJECT: '9',
     DLQ_MAX_PER_JOB: '9',
     DLQ_OVERFLOW: 'reject',

@@ -202,6 +202,7 @@ export const everything = {
   backwards_compatible: true,
   default_run_metadata: { origin: 'api' },
   cron_overlap_policy: 'skip',
+  cron_catchup: 'all',
   skip_if_running: true,
   debounce_window_secs: 4,
   on_complete_trigger_job: 'next',

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { shiftClock } from '../../../test/database.ts';
 import { runActions } from '../../../test/run-actions.ts';
@@ -11,16 +13,15 @@ const troubles: string[] = [];
 /** What the database's clock is ahead of ours. */
 let shift_ms = 0;
 
+const another = (onTrouble: (error: unknown) => void): Scheduler => {
+  const { hot: db, modules } = on.app.composition;
+  const settings = { misfire_grace_ms: 5 * MINUTE };
+  return createScheduler({ ...modules, db, settings, onTrouble });
+};
+
 before(async () => {
   on = await runActions();
-  const { hot, modules } = on.app.composition;
-  scheduler = createScheduler({
-    db: hot,
-    queue: modules.queue,
-    operator: modules.operator,
-    settings: { misfire_grace_ms: 5 * MINUTE },
-    onTrouble: (error) => void troubles.push(String(error)),
-  });
+  scheduler = another((error) => void troubles.push(String(error)));
 });
 after(() => on.close());
 
@@ -295,15 +296,7 @@ describe('schedules', () => {
     await on.app.sql('drop function refuse cascade');
     await round();
     assert.deepEqual(await outcomes(broken), [], 'it is left alone for a while');
-    const { hot, modules } = on.app.composition;
-    const another = createScheduler({
-      db: hot,
-      queue: modules.queue,
-      operator: modules.operator,
-      settings: { misfire_grace_ms: 5 * MINUTE },
-      onTrouble: assert.fail,
-    });
-    await another.round(AbortSignal.timeout(10_000));
+    await another((error) => assert.fail(String(error))).round(AbortSignal.timeout(10_000));
     assert.deepEqual(await outcomes(broken), ['created'], 'it was not lost');
     for (const job of [taken, broken, good]) await remove(job);
   });
@@ -369,5 +362,36 @@ describe('schedules', () => {
     await advance(MINUTE);
     await round();
     assert.deepEqual(await on.app.sql('select from schedule_fires where job_id = $1', id), []);
+  });
+
+  // The last one: the tables are made anew, without the rights of tenants.
+  it('jobs that had an expression before there were schedules get theirs from the migration', async () => {
+    const hour = await goTo(30_000);
+    const job = await on.makeJob({ cron: '* * * * *', timezone: 'Asia/Tokyo' });
+    await on.makeJob();
+    const { id } = (await on.call('GET', `/v1/jobs/${job}`)).body;
+    const run = async (half: string) => {
+      const file = path.join(
+        import.meta.dirname,
+        `../../../migrations/000030_schedules.${half}.sql`,
+      );
+      await on.app.sql(readFileSync(file, 'utf8'));
+    };
+    await run('down');
+    await on.app.sql('update jobs set cron_catchup = null');
+    for (const time of ['the first time', 'again']) {
+      await run('up');
+      const rows = await on.app.sql<{ job_id: string; timezone: string }>(
+        'select job_id, timezone from job_schedules',
+      );
+      assert.deepEqual(rows, [{ job_id: id, timezone: 'Asia/Tokyo' }], time);
+    }
+    assert.deepEqual(await on.app.sql('select from jobs where cron_catchup is null'), []);
+    await round();
+    assert.deepEqual(await runsOf(job), [], 'nothing fired before its first instant');
+    await advance(MINUTE);
+    await round();
+    const [made] = await runsOf(job);
+    assert.equal(made?.metadata['_cron_fire_time'], new Date(hour + MINUTE).toISOString());
   });
 });

@@ -105,8 +105,8 @@ delete from job_schedules s
                               where j.cron is null order by x.job_id limit :limit::int for update of x skip locked));
 
 -- name: findSchedule :maybe
-select s.*, j.paused as "job_paused!", strait_now() as "now!"
-  from job_schedules s join jobs j on j.id = s.job_id
+select s.*, j.paused or coalesce(g.paused, false) as "job_paused!", strait_now() as "now!"
+  from job_schedules s join jobs j on j.id = s.job_id left join job_groups g on g.id = j.group_id
  where s.job_id = :job_id and s.project_id = :project_id;
 
 -- name: listFires :many

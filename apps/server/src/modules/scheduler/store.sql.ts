@@ -351,8 +351,8 @@ export interface FindScheduleRow {
   readonly now: string;
 }
 
-const findScheduleText = `select s.*, j.paused as "job_paused", strait_now() as "now"
-  from job_schedules s join jobs j on j.id = s.job_id
+const findScheduleText = `select s.*, j.paused or coalesce(g.paused, false) as "job_paused", strait_now() as "now"
+  from job_schedules s join jobs j on j.id = s.job_id left join job_groups g on g.id = j.group_id
  where s.job_id = $1 and s.project_id = $2`;
 
 export function findSchedule(db: Queryable, params: FindScheduleParams): Promise<FindScheduleRow | undefined> {

@@ -14,7 +14,7 @@ const listBusyJobsText = `select n.job_id as "job_id"
   from unnest($1::text[], $2::text[]) as n(job_id, project_id)
  where exists (select from job_runs r where r.job_id = n.job_id and r.project_id = n.project_id
                   and r.status in ('queued', 'dequeued', 'executing'))
-    or exists (select from job_runs r where r.job_id = n.job_id and r.project_id = n.project_id
+    or exists (select from job_runs r where (r.job_id = n.job_id) is true and r.project_id = n.project_id
                   and r.status in ('delayed', 'waiting'))`;
 
 /** across projects: schedules of many projects are due at once; each names its job with its project. */
@@ -43,7 +43,7 @@ const listOtherRunsText = `select r.id as "id" from job_runs r
  where r.job_id = $1 and r.project_id = $2 and r.status in ('queued', 'dequeued', 'executing') and r.id <> $3
 union all
 select r.id as "id" from job_runs r
- where r.job_id = $1 and r.project_id = $2 and r.status in ('delayed', 'waiting') and r.id <> $3
+ where (r.job_id = $1) is true and r.project_id = $2 and r.status in ('delayed', 'waiting') and r.id <> $3
  limit $4::int`;
 
 export function listOtherRuns(db: Queryable, params: ListOtherRunsParams): Promise<ListOtherRunsRow[]> {
