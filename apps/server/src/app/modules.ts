@@ -133,6 +133,7 @@ export function createModules({ config, db, hot, beats, listener, log, loopMetri
       batch_retention_secs: runSettings.retention_long_secs,
     },
     onLiveError: (error) => onError(error, 'live streams'),
+    onBackgroundError: (error) => onError(error, 'a chunk of a bulk operation'),
   });
 
   // 4 orchestration
@@ -202,7 +203,11 @@ export function createModules({ config, db, hot, beats, listener, log, loopMetri
       /** Upkeep of the other modules, where the work is done. */
       loops: (shared: LoopDeps): readonly Service[] => [
         ...jobLoops({ ...shared, jobs }),
-        ...runLoops({ ...shared, removeOldBatches: runs.removeOldBatches }),
+        ...runLoops({
+          ...shared,
+          removeOldBatches: runs.removeOldBatches,
+          workOnBulkOperations: runs.background.work,
+        }),
         ...relationLoops({ ...shared, chaining, endings, listener }),
         ...eventLoops({ ...shared, upkeep: eventUpkeep, listener }),
       ],
