@@ -168,6 +168,7 @@ export function createModules(deps: ModulesDeps) {
     },
     onBudgetEvents,
     onLiveError: (error) => onError(error, 'live streams'),
+    onBackgroundError: (error) => onError(error, 'a chunk of a bulk operation'),
   });
   const endpoints = createEndpointReads({ db, jobs });
 
@@ -266,7 +267,11 @@ export function createModules(deps: ModulesDeps) {
       /** Upkeep of the other modules, where the work is done. */
       loops: (shared: LoopDeps): readonly Service[] => [
         ...jobLoops({ ...shared, jobs }),
-        ...runLoops({ ...shared, removeOldBatches: runs.removeOldBatches }),
+        ...runLoops({
+          ...shared,
+          removeOldBatches: runs.removeOldBatches,
+          workOnBulkOperations: runs.background.work,
+        }),
         ...relationLoops({ ...shared, chaining, endings, listener }),
         ...eventLoops({ ...shared, upkeep: eventUpkeep, listener }),
         ...statsLoops({ ...shared, stats }),

@@ -56,6 +56,7 @@ const bodies: Readonly<Record<string, Sample['body'] & {}>> = {
   postV1RunsByRunIDDebug: () => ({ debug_mode: true }),
   postV1RunsBulkCancel: (of) => ({ run_ids: Object.values(of.runs) }),
   postV1RunsBulkCancelAll: (of) => ({ job_id: of.job_id }),
+  postV1RunsBulkReplayAll: (of) => ({ job_id: of.job_id }),
   postV1RunsBulkReplay: (of) => ({ run_ids: Object.values(of.runs) }),
   postV1RunsBulkDlqReplay: (of) => ({ run_ids: [of.runs.dead_letter] }),
   postSdkV1RunsByRunIDLog: (of) => ({ message: of.marker }),

@@ -6,6 +6,7 @@ import type { Listener } from '../../platform/db/listen.ts';
 import type { ProjectScope } from '../access/index.ts';
 import type { JobView } from '../jobs/index.ts';
 import type { OperatorVerbs, Queue } from '../queue/index.ts';
+import { createBackground } from './actions/background.ts';
 import { createBulkRunActions } from './actions/bulk.ts';
 import { actionRoutes } from './actions/routes.ts';
 import { createRunActions, type RunVersions } from './actions/single.ts';
@@ -42,6 +43,8 @@ export interface RunsDependencies {
   readonly onBudgetEvents?: ((events: number) => void) | undefined;
   /** Failed polls of live streams, which go on. */
   readonly onLiveError?: (error: unknown) => void;
+  /** Failed chunks of bulk operations, which are tried again. */
+  readonly onBackgroundError?: (error: unknown) => void;
 }
 
 export type Runs = ReturnType<typeof createRuns>;
@@ -56,7 +59,12 @@ export function createRuns(deps: RunsDependencies) {
   const bulkTriggers = createBulkTriggers({ ...deps, db: hot ?? db, batches });
   const reads = createRunReads({ db, jobs });
   const actions = createRunActions(deps);
-  const bulkActions = createBulkRunActions(deps);
+  const background = createBackground({
+    ...deps,
+    hot: hot ?? db,
+    onError: deps.onBackgroundError ?? (() => {}),
+  });
+  const bulkActions = createBulkRunActions({ ...deps, background });
   const live = createRunLive({ db, listener, onError: onLiveError });
   const routes = [
     ...triggerRoutes(triggers, bulkTriggers),
@@ -76,6 +84,7 @@ export function createRuns(deps: RunsDependencies) {
     bulkActions,
     live,
     routes,
+    background,
     removeOldBatches,
   };
 }

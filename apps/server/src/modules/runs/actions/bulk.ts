@@ -7,37 +7,28 @@ import { recordAudit, type AuditSource } from '../../audit/index.ts';
 import { isRunId, runTimes } from '../../queue/index.ts';
 import { refusal } from '../trigger/prepare.ts';
 import { runView, type JobRun } from '../views.ts';
-import {
-  enqueueReplays,
-  isReplayable,
-  replayOf,
-  replaySources,
-  whyNotReplayable,
-  type ReplaySource,
-} from './replay.ts';
+import type { Background, BackgroundFilters } from './background.ts';
+import { createChunks, UNSTARTED, type CancelAllFilters } from './chunks.ts';
 import type { RunActionDependencies } from './single.ts';
 import * as store from './store.sql.ts';
 
 const CANCEL_CHUNK = 500;
-const CANCEL_MAX = 50_000;
+/** What one call cancels before the rest goes on in the background. */
+const CANCEL_MAX = 5_000;
 const DEAD_LETTERS_DEFAULT = 100;
-const UNSTARTED = ['delayed', 'queued'];
 
 export interface BulkTarget {
   readonly project: ProjectScope;
   readonly source: AuditSource;
 }
 
-export interface CancelAllFilters {
-  readonly job_id?: string | undefined;
-  readonly batch_id?: string | undefined;
-  readonly triggered_by?: string | undefined;
-  readonly status?: string | undefined;
-}
-
 export type BulkRunActions = ReturnType<typeof createBulkRunActions>;
 
-export function createBulkRunActions({ db, operator, queue, jobs }: RunActionDependencies) {
+export function createBulkRunActions(
+  deps: RunActionDependencies & { readonly background: Background },
+) {
+  const { db, operator, jobs, background } = deps;
+  const chunks = createChunks(deps);
   const statusesOf = async (tx: Tx, project: ProjectScope, run_ids: readonly string[]) =>
     new Map(
       (await store.listRuns(tx, { ...project, run_ids, ...runTimes(run_ids) })).map((run) => [
@@ -46,28 +37,10 @@ export function createBulkRunActions({ db, operator, queue, jobs }: RunActionDep
       ]),
     );
 
-  const cancelChunk = async (
-    tx: Tx,
-    { project, source }: BulkTarget,
-    run_ids: readonly string[],
-    filters: CancelAllFilters,
-  ): Promise<string[]> => {
-    const locked = await store.lockUnstarted(tx, { ...project, run_ids });
-    if (locked.length === 0) return [];
-    const ids = locked.map((run) => run.id);
-    const { canceled } = await operator.cancel(tx, {
-      ...project,
-      run_ids: ids,
-      reason: 'canceled by user',
-      child_reason: 'parent run canceled',
-    });
-    const details = { ...filters, canceled: canceled.length };
-    await recordAudit(tx, project, source, {
-      action: 'run.bulk_cancelled_all',
-      resource_type: 'run',
-      details,
-    });
-    return canceled;
+  const requireJob = async ({ project }: BulkTarget, id_or_slug: string) => {
+    const job = await jobs.findForTrigger(project.project_id, id_or_slug);
+    if (!job) throw new Failure('job_not_found');
+    return job;
   };
 
   return {
@@ -107,7 +80,8 @@ export function createBulkRunActions({ db, operator, queue, jobs }: RunActionDep
       }),
 
     /**
-     * Cancels, in chunks of one transaction each, what existed when the call began. `signal` stops between chunks.
+     * Cancels, in chunks of one transaction each, what existed when the call began. `signal` stops between chunks. What one
+     * call cannot do goes on in the background, as the operation `batch_id`.
      * @throws filter_required, job_not_found, invalid_request
      */
     cancelAll: async (target: BulkTarget, filters: CancelAllFilters, signal: AbortSignal) => {
@@ -124,10 +98,7 @@ export function createBulkRunActions({ db, operator, queue, jobs }: RunActionDep
         ]);
       }
       const job =
-        filters.job_id === undefined
-          ? undefined
-          : await jobs.findForTrigger(project_id, filters.job_id);
-      if (filters.job_id !== undefined && !job) throw new Failure('job_not_found');
+        filters.job_id === undefined ? undefined : await requireJob(target, filters.job_id);
 
       const run_ids: string[] = [];
       let until: string | null = null;
@@ -150,7 +121,7 @@ export function createBulkRunActions({ db, operator, queue, jobs }: RunActionDep
           const ids = chunk.map((run) => run.id);
           return {
             found: chunk,
-            canceled: ids.length === 0 ? [] : await cancelChunk(tx, target, ids, filters),
+            canceled: ids.length === 0 ? [] : await chunks.cancel(tx, target, ids, filters),
           };
         });
         run_ids.push(...canceled);
@@ -158,57 +129,37 @@ export function createBulkRunActions({ db, operator, queue, jobs }: RunActionDep
         until ??= found[0]?.until ?? null;
         has_more = found.length === CANCEL_CHUNK;
       }
-      return { canceled: run_ids.length, run_ids, has_more };
+      const answer = { canceled: run_ids.length, run_ids };
+      if (!has_more || signal.aborted) return { ...answer, has_more, batch_id: undefined };
+      const rest = await background.open(target, {
+        kind: 'cancel',
+        filters: { ...filters, job_id: job?.id },
+        looked_at: run_ids.length,
+        done: run_ids.length,
+        until,
+        after,
+      });
+      return { ...answer, has_more, batch_id: rest.id };
     },
 
     /** New runs for those that can be replayed; every id gets its answer. */
-    replay: ({ project, source }: BulkTarget, run_ids: readonly string[]) =>
-      db.tenant(project.project_id, async (tx) => {
-        const valid = [...new Set(run_ids.filter(isRunId))];
-        const sources = new Map(
-          (await replaySources(tx, project, valid)).map((run) => [run.id, run]),
-        );
-        const chosen = valid.flatMap((id): ReplaySource[] => {
-          const run = sources.get(id);
-          return run && isReplayable(run.status) ? [run] : [];
-        });
-        const made =
-          chosen.length === 0
-            ? []
-            : await enqueueReplays(
-                tx,
-                queue,
-                chosen.map((run) => replayOf(project, run, source.actor_id)),
-              );
-        const replays = new Map(chosen.map((run, index) => [run.id, made[index]]));
-        const answered = new Set<string>();
-        const results = run_ids.map((original_run_id) => {
-          const run = sources.get(original_run_id);
-          if (!run) return { original_run_id, status: 'failed' as const, error: 'run not found' };
-          if (!isReplayable(run.status))
-            return {
-              original_run_id,
-              status: 'skipped' as const,
-              error: whyNotReplayable(run.status),
-            };
-          if (answered.has(run.id))
-            return { original_run_id, status: 'skipped' as const, error: 'named twice' };
-          answered.add(run.id);
-          const replay = replays.get(run.id);
-          if (replay?.outcome !== 'created')
-            return { original_run_id, status: 'failed' as const, error: 'the job is disabled' };
-          return { original_run_id, new_run_id: replay.id, status: 'replayed' as const };
-        });
-        const replayed = results.filter((result) => result.status === 'replayed').length;
-        if (replayed > 0) {
-          await recordAudit(tx, project, source, {
-            action: 'run.bulk_replayed',
-            resource_type: 'run',
-            details: { run_ids: [...answered] },
-          });
-        }
-        return { results, total: results.length, replayed };
-      }),
+    replay: (target: BulkTarget, run_ids: readonly string[]) =>
+      db.tenant(target.project.project_id, (tx) => chunks.replay(tx, target, run_ids)),
+
+    /** In the background, always: runs that ended badly and match are run again. @throws filter_required, job_not_found */
+    replayAll: async (target: BulkTarget, filters: BackgroundFilters) => {
+      if (Object.values(filters).every((value) => value === undefined))
+        throw new Failure('filter_required');
+      const job =
+        filters.job_id === undefined ? undefined : await requireJob(target, filters.job_id);
+      return background.open(target, {
+        kind: 'replay',
+        filters: { ...filters, job_id: job?.id },
+        looked_at: 0,
+        done: 0,
+        until: null,
+      });
+    },
 
     /** The named dead letters, or the oldest of the project. @throws run_not_dead_letter when there is none */
     replayDeadLetters: (

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { operation } from '../../access/index.ts';
 import { omitEmpty } from '../../../platform/http/json-reply.ts';
 import { JobRun, RunStatus, TriggeredBy } from '../views.ts';
+import { BatchOperation } from '../batches/contract.ts';
 import { scheduledAt } from '../trigger/contract.ts';
 
 const params = z.object({ runID: z.string() });
@@ -164,13 +165,21 @@ export const bulkCancel = operation({
   failures: [],
 });
 
+const CanceledAll = z.object({
+  canceled: z.int(),
+  run_ids: z.array(z.string()),
+  has_more: omitEmpty(z.boolean()),
+  batch_id: omitEmpty(z.string()).meta({ description: 'The operation that cancels the rest' }),
+});
+
 export const bulkCancelAll = operation({
   ...shared,
   id: 'postV1RunsBulkCancelAll',
   sdk: 'runs.bulkCancelAll',
   path: '/v1/runs/bulk-cancel-all',
   summary: 'Cancel every pending run that matches and never started',
-  description: 'Stops after 50,000 runs; call again while `has_more` is true.',
+  description:
+    'After 5,000 runs the answer is 202: the rest is canceled in the background, as the bulk operation `batch_id`.',
   query: z.object({ project_id: z.string().optional() }),
   body: z
     .strictObject({
@@ -181,12 +190,43 @@ export const bulkCancelAll = operation({
     })
     .meta({ id: 'BulkCancelAllRequest' }),
   replies: {
-    200: z.object({
-      canceled: z.int(),
-      run_ids: z.array(z.string()),
-      has_more: omitEmpty(z.boolean()),
-    }),
+    200: CanceledAll,
+    202: CanceledAll,
   },
+  failures: ['filter_required', 'job_not_found'],
+});
+
+export const bulkReplayAll = operation({
+  ...shared,
+  id: 'postV1RunsBulkReplayAll',
+  sdk: 'runs.bulkReplayAll',
+  path: '/v1/runs/bulk-replay-all',
+  summary: 'Run again, in the background, every run that matches and ended badly',
+  description:
+    'Runs that exist now and are failed, timed_out, crashed, system_failed or dead_letter, or in the one `status` given. Dead ' +
+    'letters are queued again, others become new runs. Of the bulk operation, `item_count` says how many were looked at so ' +
+    'far and `created_count` how many run again.',
+  query: z.object({ project_id: z.string().optional() }),
+  body: z
+    .strictObject({
+      job_id: z.string().max(1024).optional(),
+      batch_id: z.string().max(1024).optional(),
+      triggered_by: TriggeredBy.optional(),
+      error_class: z.string().min(1).max(64).optional(),
+      status: z
+        .enum([
+          'failed',
+          'timed_out',
+          'crashed',
+          'system_failed',
+          'dead_letter',
+          'canceled',
+          'expired',
+        ])
+        .optional(),
+    })
+    .meta({ id: 'BulkReplayAllRequest' }),
+  replies: { 202: BatchOperation },
   failures: ['filter_required', 'job_not_found'],
 });
 

@@ -35,7 +35,7 @@ export type ReplaySource = store.ListReplaySourcesRow;
 
 export const replaySources = (
   tx: Tx,
-  project: ProjectScope,
+  project: Pick<ProjectScope, 'project_id'>,
   run_ids: readonly string[],
 ): Promise<ReplaySource[]> =>
   store.listReplaySources(tx, { ...project, run_ids, ...runTimes(run_ids) });
@@ -48,7 +48,7 @@ export const enqueueReplays = (
 
 /** Neither the idempotency key nor a parent: whoever waited for the original has its answer. */
 export function replayOf(
-  project: ProjectScope,
+  project: Pick<ProjectScope, 'project_id'>,
   source: ReplaySource,
   created_by: string,
   checkpoint?: { readonly state_json: string; readonly sequence: number },

@@ -1,12 +1,13 @@
 import { bind } from '../../access/index.ts';
 import type { Caller, ProjectScope } from '../../access/index.ts';
 import { actorOf } from '../../audit/index.ts';
-import type { RequestContext } from '../../../platform/http/define-api.ts';
+import { reply, type RequestContext } from '../../../platform/http/define-api.ts';
 import type { BulkRunActions } from './bulk.ts';
 import {
   bulkCancel,
   bulkCancelAll,
   bulkReplay,
+  bulkReplayAll,
   bulkReplayDeadLetters,
   cancelRun,
   pauseRun,
@@ -47,7 +48,13 @@ export const actionRoutes = (runs: RunActions, bulk: BulkRunActions) => [
     return { status: 'reset', run_id: params.runID, had_key } as const;
   }),
   bind(bulkCancel, (context, { body }) => bulk.cancel(many(context), body.run_ids)),
-  bind(bulkCancelAll, (context, { body }) => bulk.cancelAll(many(context), body, context.signal)),
+  bind(bulkCancelAll, async (context, { body }) => {
+    const done = await bulk.cancelAll(many(context), body, context.signal);
+    return reply(done.batch_id === undefined ? 200 : 202, done);
+  }),
+  bind(bulkReplayAll, async (context, { body }) =>
+    reply(202, await bulk.replayAll(many(context), body)),
+  ),
   bind(bulkReplay, (context, { body }) => bulk.replay(many(context), body.run_ids)),
   bind(bulkReplayDeadLetters, (context, { body }) => bulk.replayDeadLetters(many(context), body)),
 ];

@@ -56,6 +56,24 @@ select r.id, r.created_at, coalesce(:until?::timestamptz, strait_now()) as "unti
  order by r.created_at, r.id
  limit :limit::int;
 
+-- name: listEnded :many
+-- One chunk of ended runs in these states that match, oldest first.
+select r.id, r.created_at, r.status
+  from unnest(:statuses::text[]) as s(status) cross join lateral (
+  select x.id, x.created_at, x.status from job_runs x
+   where x.project_id = :project_id and x.status = s.status
+     and x.created_at <= :until::timestamptz
+     and (:after_created_at?::timestamptz is null or x.created_at >= :after_created_at?::timestamptz)
+     and (:after_created_at?::timestamptz is null or (x.created_at, x.id) > (:after_created_at?::timestamptz, :after_id?::text))
+     and (:job_id?::text is null or x.job_id = :job_id?)
+     and (:batch_id?::text is null or x.batch_id = :batch_id?)
+     and (:triggered_by?::text is null or x.triggered_by = :triggered_by?)
+     and (:error_class?::text is null or x.error_class = :error_class?)
+   order by x.created_at, x.id
+   limit :limit::int) r
+ order by r.created_at, r.id
+ limit :limit::int;
+
 -- name: lockUnstarted :many
 -- Those of the runs that still stand where nothing has started them; locked, so that no claim takes them.
 with q as materialized (

@@ -254,6 +254,60 @@ export function listUnstarted(db: Queryable, params: ListUnstartedParams): Promi
   });
 }
 
+export interface ListEndedParams {
+  readonly statuses: readonly (string | null)[];
+  readonly project_id: string;
+  readonly until: string;
+  readonly after_created_at: string | null;
+  readonly after_id: string | null;
+  readonly job_id: string | null;
+  readonly batch_id: string | null;
+  readonly triggered_by: string | null;
+  readonly error_class: string | null;
+  readonly limit: number;
+}
+
+export interface ListEndedRow {
+  readonly id: string;
+  readonly created_at: string;
+  readonly status: string;
+}
+
+const listEndedText = `select r.id, r.created_at, r.status
+  from unnest($1::text[]) as s(status) cross join lateral (
+  select x.id, x.created_at, x.status from job_runs x
+   where x.project_id = $2 and x.status = s.status
+     and x.created_at <= $3::timestamptz
+     and ($4::timestamptz is null or x.created_at >= $4::timestamptz)
+     and ($4::timestamptz is null or (x.created_at, x.id) > ($4::timestamptz, $5::text))
+     and ($6::text is null or x.job_id = $6)
+     and ($7::text is null or x.batch_id = $7)
+     and ($8::text is null or x.triggered_by = $8)
+     and ($9::text is null or x.error_class = $9)
+   order by x.created_at, x.id
+   limit $10::int) r
+ order by r.created_at, r.id
+ limit $10::int`;
+
+/** One chunk of ended runs in these states that match, oldest first. */
+export function listEnded(db: Queryable, params: ListEndedParams): Promise<ListEndedRow[]> {
+  return many<ListEndedRow>(db, {
+    text: listEndedText,
+    values: [
+      params.statuses,
+      params.project_id,
+      params.until,
+      params.after_created_at,
+      params.after_id,
+      params.job_id,
+      params.batch_id,
+      params.triggered_by,
+      params.error_class,
+      params.limit,
+    ],
+  });
+}
+
 export interface LockUnstartedParams {
   readonly run_ids: readonly (string | null)[];
   readonly project_id: string;

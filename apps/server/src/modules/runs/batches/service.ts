@@ -53,7 +53,7 @@ export function createBatches({ db }: { readonly db: Database }) {
   };
 }
 
-const batchView = (row: store.FindBatchRow): BatchOperation => ({
+export const batchView = (row: store.FindBatchRow): BatchOperation => ({
   ...row,
   job_id: row.job_id ?? '',
 });
