@@ -22,6 +22,10 @@ export const endpointVariables = {
     max: 1_000,
     description: 'Failures in a row after which an endpoint is left alone for a while; 0 is never.',
   }),
+  health: flag('ENDPOINT_HEALTH', {
+    default: true,
+    description: 'Lets the health score of an endpoint slow and block the jobs that call it.',
+  }),
   max_connections: integer('ENDPOINT_MAX_CONNECTIONS', {
     default: 0,
     min: 0,

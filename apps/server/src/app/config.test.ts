@@ -200,6 +200,7 @@ test('every variable changes something', () => {
     EXECUTION_TRACE_MODE: 'full',
     ADAPTIVE_TIMEOUT: 'true',
     ENDPOINT_BREAKER_FAILURES: '9',
+    ENDPOINT_HEALTH: 'false',
     MAX_RESULT_SIZE: '2MiB',
     ALLOW_PRIVATE_ENDPOINTS: 'true',
     ENDPOINT_REQUIRE_TLS: 'true',

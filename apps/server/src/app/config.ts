@@ -25,6 +25,7 @@ export interface Config extends Omit<Read, 'process' | 'endpoints' | 'secrets'> 
     readonly connections_per_origin: number;
     readonly keep_alive_ms: number;
     readonly breaker_failures: number;
+    readonly health_counts: boolean;
   };
 }
 
@@ -87,6 +88,7 @@ export function readConfig(
       connections_per_origin: endpoints.max_connections || values.worker.concurrency,
       keep_alive_ms: endpoints.keep_alive_ms,
       breaker_failures: endpoints.breaker_failures,
+      health_counts: endpoints.health,
     },
   });
 }

@@ -117,6 +117,7 @@ export function createEngine(deps: EngineDeps) {
     db: deps.hot,
     admission: createEndpointAdmission({ db: deps.hot }),
     breaker_failures: config.outbound.breaker_failures,
+    health_counts: config.outbound.health_counts,
     onError,
     onChange: ({ project_id, endpoint, what, to }) => {
       endpointChanges.inc({ what, to });

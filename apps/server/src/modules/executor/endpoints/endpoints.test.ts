@@ -205,6 +205,24 @@ describe('the health of an endpoint', () => {
   });
 });
 
+describe('without breaker and health', () => {
+  it('an endpoint may fail as often as it likes', async () => {
+    const { app, project } = await started({
+      ENDPOINT_BREAKER_FAILURES: '0',
+      ENDPOINT_HEALTH: 'false',
+    });
+    await using _app = app;
+    const target = await switchable();
+    await using endpoint = target.endpoint;
+    const strait = on(app, project);
+    const slug = await strait.job(endpoint.url);
+    await strait.fail(slug, 14);
+    const { admission, health } = await strait.health(slug);
+    assert.deepEqual([admission.state, health.level], ['open', 'blocked']);
+    assert.equal(endpoint.requests.length, 14);
+  });
+});
+
 describe('endpoints', () => {
   let app: TestApp;
   let project: TestProject;

@@ -45,6 +45,8 @@ export interface EndpointsDeps {
   readonly admission: EndpointAdmission;
   /** Failures in a row that open a breaker; 0: it never opens. */
   readonly breaker_failures: number;
+  /** Whether the health score slows and blocks; it is kept in any case. */
+  readonly health_counts: boolean;
   readonly onError: (error: unknown, what: string) => void;
   readonly onChange: (change: EndpointChange) => void;
 }
@@ -213,6 +215,7 @@ export function createEndpoints(deps: EndpointsDeps) {
             : { closed, share, probe_at };
         const decided = admissionOf({
           ...row,
+          score: deps.health_counts ? row.score : 100,
           breaker: breaker as 'closed' | 'open' | 'half_open',
           before,
           probed: probed.get(`${project_id} ${endpoint}`),

@@ -34,6 +34,7 @@ function workers(count: number, breaker_failures = 5) {
       db,
       admission: createEndpointAdmission({ db }),
       breaker_failures,
+      health_counts: true,
       onError: (error) => void errors.push(error),
       onChange: (change) => void changes.push(change),
     }),
@@ -168,6 +169,7 @@ describe('a store that does not answer', () => {
       db: nowhere,
       admission: createEndpointAdmission({ db: nowhere }),
       breaker_failures: 5,
+      health_counts: true,
       onError: (_error, what) => void errors.push(what),
       onChange: () => {},
     });
