@@ -20,6 +20,7 @@ import { createJobs, jobLoops } from '../modules/jobs/index.ts';
 import { createRateWindows } from '../modules/limits/index.ts';
 import { createProjects } from '../modules/projects/index.ts';
 import {
+  admission,
   createLimits,
   createOperatorVerbs,
   createQueue,
@@ -60,8 +61,18 @@ export function createModules({ config, db, hot, beats, listener, log, loopMetri
   };
   const clock = createDatabaseClock(db, loopDeps);
 
+  // The queue's, made early: what is limited is set further down.
+  const limits = createLimits({ db: hot });
+
   // 2 ground
-  const projects = createProjects({ db, onCreated: seedSystemRoles });
+  const projects = createProjects({
+    db,
+    onCreated: seedSystemRoles,
+    onQuotasChanged: async (tx, { project_id, limits: changed }) => {
+      if (changed.has('max_queued_runs')) await admission.forgetRoom(tx, project_id);
+      if (changed.has('max_executing_runs')) await limits.changed(tx, { project_id });
+    },
+  });
   const windows = createRateWindows(db);
   const access = createAccess({
     db,
@@ -78,7 +89,6 @@ export function createModules({ config, db, hot, beats, listener, log, loopMetri
     default_ttl_secs: runSettings.default_ttl_secs,
     idempotency_retention_secs: runSettings.idempotency_retention_secs,
   };
-  const limits = createLimits({ db: hot });
   const jobs = createJobs({
     db,
     keyring,
@@ -177,7 +187,7 @@ export function createModules({ config, db, hot, beats, listener, log, loopMetri
       /** Upkeep of the other modules, where the work is done. */
       loops: (shared: LoopDeps): readonly Service[] => [
         ...jobLoops({ ...shared, jobs }),
-        ...runLoops({ ...shared, removeOldBatches: runs.removeOldBatches }),
+        ...runLoops({ ...shared, ...runs }),
         ...eventLoops({ ...shared, upkeep: eventUpkeep, listener }),
       ],
     },

@@ -130,7 +130,7 @@ export const differences: readonly Difference[] = [
       'TriggerResponse.*: added',
       'TriggerResponse.idempotency_hit: omitted when empty → always there',
       'BulkTriggerResponse.job_paused: added',
-      'BulkTriggerResult.payload_mismatch: added',
+      'BulkTriggerResult.*: added',
       'BatchOperation.kind: added',
       'BatchOperation.status: added',
       'DebugBundle.truncated: added',
@@ -214,10 +214,6 @@ export const differences: readonly Difference[] = [
       'SDKOutputRequest.schema: type any → object',
     ],
   },
-  {
-    because: 'Debounce and batches come with flow control.',
-    lines: ['postV1JobsByJobIDTrigger: never answers 202', 'TriggerResponse.batch: missing'],
-  },
 ];
 
 /** Operations that the reference does not have. */
@@ -225,6 +221,8 @@ export const additional: Readonly<Record<string, string>> = {
   postV1Projects: 'Platform §2: projects are registered',
   getV1Projects: 'Platform §2',
   getV1ProjectsByProjectID: 'Platform §2',
+  getV1ProjectsByProjectIDQuotas: 'Engine §4.6: limits of a project can be read',
+  putV1ProjectsByProjectIDQuotas: 'Engine §4.6: and set, without SQL',
   postV1JobsByJobIDPause: 'Engine §1.1: one job can be held',
   postV1JobsByJobIDResume: 'Engine §1.1',
   getReferenceOpenapiJson: 'The document in the format tools read',

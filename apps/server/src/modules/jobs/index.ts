@@ -9,3 +9,4 @@ export { Job } from './schemas.ts';
 export type { JobView } from './view.ts';
 export type { JobConfig, TriggerJob } from './types.ts';
 export type { HealthFacts, JobHistory, JobKey } from './history.ts';
+export { delayIntoWindow, nextAllowed, type ExecutionWindow } from './execution-window.ts';

@@ -16,3 +16,19 @@ returning hits as "hits!",
 -- name: deleteOldWindows :count
 -- No window is longer than a day.
 delete from rate_limit_windows where window_start < strait_now() - interval '1 day';
+
+-- name: takeTokens :one prepared
+-- Seconds until :amount more fit into every bucket, 0 when they do. Charged to all or to none; with :reserve always.
+select strait_take_tokens(:buckets::text[], :most::float8[], :window_secs::float8[], :amount::int, :reserve::bool) as "wait_secs!";
+
+-- name: lookAtTokens :one
+-- The same without charging anything.
+select coalesce(max(greatest(0, (x.level + :amount::int - x.most) * x.secs / x.most)), 0)::float8 as "wait_secs!"
+  from (select b.most, b.secs,
+               coalesce(greatest(0, l.level - greatest(0, extract(epoch from strait_now() - l.at)) * b.most / b.secs), 0) as level
+          from unnest(:buckets::text[], :most::float8[], :window_secs::float8[]) as b (bucket, most, secs)
+          left join rate_limit_levels l on l.bucket = b.bucket) x
+ where x.level + :amount::int > x.most + 1e-6;
+
+-- name: deleteEmptyLevels :count
+delete from rate_limit_levels where empty_at < strait_now();

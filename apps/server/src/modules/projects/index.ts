@@ -2,4 +2,5 @@
 
 export { createProjects } from './service.ts';
 export type { Projects } from './service.ts';
+export type { QuotasReaction } from './quotas.ts';
 export { projectRoutes } from './routes.ts';

@@ -17,6 +17,8 @@ export {
 } from './queue.ts';
 export { createOperatorVerbs, type LeftReaction, type OperatorVerbs } from './operator/verbs.ts';
 export { leases, leaseState, type Lease, type LeaseState, type RunClaim } from './lease/lease.ts';
+export { admission, type SamePayload } from './admission/admission.ts';
+export { buffers, type BatchKey } from './buffers/buffers.ts';
 export { createWaitingVerbs, type WaitingVerbs } from './waiting/verbs.ts';
 export { createLimits, type Limits } from './limits/limits.ts';
 export { createPromoter, type Promoter } from './limits/promoter.ts';

@@ -34,7 +34,8 @@ const enqueueRunsText = `with input as materialized (
          (n.extra ->> 'scheduled_at')::timestamptz as scheduled_at,
          coalesce(nullif((n.extra ->> 'ttl_secs')::int, 0), nullif(j.run_ttl_secs, 0), nullif($1::int, 0)) as ttl_secs,
          j.max_concurrency > 0 or (j.max_concurrency_per_key > 0 and n.extra ->> 'concurrency_key' <> '') or q.max_executing_runs > 0
-           or j.paused or coalesce(g.paused, false) as limited
+           or j.paused or coalesce(g.paused, false) as limited,
+         q.max_queued_runs > 0 as counted, j.dedup_window_secs > 0 as remembered
     from unnest($2::text[], $3::text[], $4::text[], $5::int[],
                 $6::text[], $7::text[], $8::jsonb[])
          with ordinality as n(job_id, project_id, payload, priority, idempotency_key, payload_hash, extra, ord)
@@ -56,6 +57,18 @@ const enqueueRunsText = `with input as materialized (
     from input
    where idempotency_key is null or id = any (array(select run_id from claimed))
    order by ord
+), room_locks as materialized (
+  select project_id from queued_room where project_id = any (array(select project_id from accepted where counted)) order by project_id for no key update
+), charged as (
+  update queued_room r set room = r.room - a.n
+    from (select project_id, count(*)::int as n from accepted where counted group by project_id) a
+   where r.project_id = a.project_id and r.project_id = any (array(select project_id from room_locks))
+), noted as (
+  insert into recent_payloads as p (job_id, payload_hash, run_id, created_at)
+  select distinct on (job_id, hash) job_id, hash, id, strait_id_time(id)
+    from (select a.job_id, a.id, a.ord, encode(sha256(convert_to(a.payload_value::text, 'UTF8')), 'hex') as hash from accepted a where a.remembered) h
+   order by job_id, hash, ord desc
+  on conflict (job_id, payload_hash) do update set run_id = excluded.run_id, created_at = excluded.created_at
 ), runs as (
   insert into job_runs (id, created_at, job_id, project_id, status, payload, priority, triggered_by, scheduled_at, expires_at,
          tags, metadata, idempotency_key, concurrency_key, job_version, job_version_id, created_by, parent_run_id,
@@ -106,7 +119,8 @@ select i.ord::int as "ord", i.id as "id", strait_id_time(i.id) as "created_at", 
  * answer was not created: its job is gone or disabled, or another run holds its idempotency key.
  * The key share on the job (which the foreign key takes anyway) makes a deletion under way exact: whoever waited for it
  * looks at the job again. What a limit of the job, of its key or of the project concerns, or a pause, waits in run_parked
- * for its slots; nobody waits for a lane here.
+ * for its slots; nobody waits for a lane here. Every new run takes room from a project that counts what is queued, and is
+ * noted where payloads are compared, whoever makes it; whether it may come in was asked before.
  */
 export function enqueueRuns(db: Queryable, params: EnqueueRunsParams): Promise<EnqueueRunsRow[]> {
   return many<EnqueueRunsRow>(db, {
@@ -122,7 +136,7 @@ export function enqueueRuns(db: Queryable, params: EnqueueRunsParams): Promise<E
       params.extras.map((item) => (item === null ? null : JSON.stringify(item))),
       params.aging_ms,
     ],
-    name: 'queue_enqueueRuns_1a5675a8',
+    name: 'queue_enqueueRuns_e4e341ef',
   });
 }
 

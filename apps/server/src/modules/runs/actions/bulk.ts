@@ -37,7 +37,7 @@ export interface CancelAllFilters {
 
 export type BulkRunActions = ReturnType<typeof createBulkRunActions>;
 
-export function createBulkRunActions({ db, operator, queue, jobs }: RunActionDependencies) {
+export function createBulkRunActions({ db, operator, queue, jobs, clock }: RunActionDependencies) {
   const statusesOf = async (tx: Tx, project: ProjectScope, run_ids: readonly string[]) =>
     new Map(
       (await store.listRuns(tx, { ...project, run_ids, ...runTimes(run_ids) })).map((run) => [
@@ -177,7 +177,7 @@ export function createBulkRunActions({ db, operator, queue, jobs }: RunActionDep
             ? []
             : await enqueueReplays(
                 tx,
-                queue,
+                { queue, jobs, clock },
                 chosen.map((run) => replayOf(project, run, source.actor_id)),
               );
         const replays = new Map(chosen.map((run, index) => [run.id, made[index]]));

@@ -6,8 +6,15 @@ import type { Database } from '../../../platform/db/database.ts';
 import { Failure } from '../../../platform/failure.ts';
 import type { ProjectScope } from '../../access/index.ts';
 import type { JobView, TriggerJob } from '../../jobs/index.ts';
-import type { Enqueued, NewRun, Queue, RunStatus } from '../../queue/index.ts';
-import type { DryRunValidationResult, TriggerItem, TriggerResponse } from './contract.ts';
+import type { Queue, RunStatus } from '../../queue/index.ts';
+import { isControlled, type Admission, type Admitted, type BufferKeys } from './admission.ts';
+import type {
+  DryRunValidationResult,
+  TriggerAccepted,
+  TriggerItem,
+  TriggerResponse,
+} from './contract.ts';
+import { foresee } from './foresee.ts';
 import { prepareRun, type PayloadCheck, type PreparedRun } from './prepare.ts';
 import { timeToLive, tokenExpiry } from './rules.ts';
 import * as store from './store.sql.ts';
@@ -31,17 +38,23 @@ export interface TriggerSettings {
 export interface TriggerDependencies {
   /** Only for dry runs. */
   readonly db: Database;
-  readonly queue: Pick<Queue, 'enqueue' | 'enqueueMany'>;
+  readonly queue: Pick<Queue, 'enqueue' | 'enqueueMany' | 'keyHolders'>;
   readonly jobs: TriggerJobs;
   /** The API's view of a job, for dry runs. */
   readonly describeJob: (project: ProjectScope, job_id: string) => Promise<JobView>;
   readonly clock: Clock;
   readonly settings: TriggerSettings;
+  readonly admission: Admission;
 }
+
+const keysOf = ({ debounce_key = '', batch_key = '' }: Partial<BufferKeys>): BufferKeys => ({
+  debounce_key,
+  batch_key,
+});
 
 export interface TriggerInput {
   readonly job: string;
-  readonly item: TriggerItem;
+  readonly item: TriggerItem & Partial<BufferKeys>;
   readonly created_by: string;
   readonly traceparent?: string | undefined;
   readonly tracestate?: string | undefined;
@@ -59,6 +72,7 @@ export function createTriggers({
   describeJob,
   clock,
   settings,
+  admission,
 }: TriggerDependencies) {
   const requireJob = async (project: ProjectScope, id_or_slug: string): Promise<TriggerJob> => {
     const job = await jobs.findForTrigger(project.project_id, id_or_slug);
@@ -75,16 +89,21 @@ export function createTriggers({
       created_by: input.created_by,
       traceparent: input.traceparent,
       tracestate: input.tracestate,
+      may_wait_in_buffer: true,
     });
 
   /** Creates the run or finds who holds its key. A disabled job still answers for a key it knows. */
   async function enqueue(
-    run: NewRun,
-    enabled: boolean,
-  ): Promise<Exclude<Enqueued, { outcome: 'refused' }>> {
-    if (!enabled && run.idempotency_key === undefined) throw new Failure('job_disabled');
+    job: TriggerJob,
+    { run }: PreparedRun,
+    keys: BufferKeys,
+  ): Promise<Exclude<Admitted, { outcome: 'refused' }>> {
+    if (!job.enabled && run.idempotency_key === undefined) throw new Failure('job_disabled');
+    const controlled = isControlled(job);
     for (let look = 0; look < KEY_LOOKS; look++) {
-      const enqueued = await queue.enqueue(run);
+      const enqueued = controlled
+        ? await admission.admit(job, run, keys)
+        : await queue.enqueue(run);
       if (enqueued.outcome !== 'refused') return enqueued;
       if (run.idempotency_key === undefined) break;
       if (!(await jobs.findForTrigger(run.project_id, run.job_id))?.enabled) break;
@@ -96,14 +115,30 @@ export function createTriggers({
   }
 
   return {
-    /** @throws job_not_found, job_disabled, invalid_payload, invalid_schedule, payload_too_large */
-    trigger: async (project: ProjectScope, input: TriggerInput): Promise<TriggerResponse> => {
+    /**
+     * @throws job_not_found, job_disabled, invalid_payload, invalid_schedule, payload_too_large, queue_quota_exceeded,
+     * job_rate_limited
+     */
+    trigger: async (
+      project: ProjectScope,
+      input: TriggerInput,
+    ): Promise<TriggerResponse | TriggerAccepted> => {
       const job = await requireJob(project, input.job);
       const now_ms = clock.now();
-      const { run, scheduled_at } = prepare(job, input, now_ms);
-      const enqueued = await enqueue(run, job.enabled);
+      const prepared = prepare(job, input, now_ms);
+      const { run, scheduled_at } = prepared;
+      const enqueued = await enqueue(job, prepared, keysOf(input.item));
+      if (enqueued.outcome === 'debounced') return { debounced: true, fire_at: enqueued.fire_at };
+      if (enqueued.outcome === 'buffered') return { buffered: true };
       const { id } = enqueued;
       const status = enqueued.status as RunStatus;
+      if (enqueued.outcome === 'batch') {
+        return { id, status, idempotency_hit: false, batch: true, job_paused: job.paused };
+      }
+      if (enqueued.outcome === 'duplicate') {
+        const { payload_hash } = run;
+        return { id, status, payload_hash, idempotency_hit: false, dedup_hit: true };
+      }
       if (enqueued.outcome === 'held') {
         const payload_mismatch =
           enqueued.payload_hash !== null && enqueued.payload_hash !== run.payload_hash;
@@ -139,6 +174,9 @@ export function createTriggers({
               store.findKeyHolder(tx, { ...project, job_id: job.id, idempotency_key }),
             );
       if (!holder && !job.enabled) throw new Failure('job_disabled');
+      const foreseen = holder
+        ? []
+        : await db.tenant(project.project_id, (tx) => foresee(tx, job, run, keysOf(input.item)));
 
       const start_ms = Math.max(now_ms, scheduled_at === undefined ? 0 : Date.parse(scheduled_at));
       const ttl_secs = timeToLive(input.item.ttl_secs, job.run_ttl_secs, settings.default_ttl_secs);
@@ -165,6 +203,7 @@ export function createTriggers({
           ...(holder && holder.payload_hash !== null && holder.payload_hash !== run.payload_hash
             ? ['that run has another payload']
             : []),
+          ...foreseen,
           ...(job.paused ? ['the job is paused: the run would be held'] : []),
           ...(expires_at === null
             ? ['no time to live is set: the run waits for ever, expires_at is that of its token']
