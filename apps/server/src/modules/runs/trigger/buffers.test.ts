@@ -17,7 +17,8 @@ const many = <T>(count: number, make: (n: number) => Promise<T>) =>
   Promise.all(Array.from({ length: count }, (_, n) => make(n)));
 const firing = () => on.app.composition.modules.runs.firing;
 const due = () => on.app.sql(`update debounce_pending set fire_at = fire_at - interval '1 hour'`);
-const over = () => on.app.sql(`update batch_buffer set created_at = created_at - interval '1 hour'`);
+const over = () =>
+  on.app.sql(`update batch_buffer set created_at = created_at - interval '1 hour'`);
 
 interface Made {
   readonly id: string;
@@ -59,7 +60,9 @@ describe('debounce', () => {
     await firing().fire();
     const runs = await runsOf(job);
     assert.deepEqual(
-      runs.map(({ payload }) => payload).sort((a, b) => JSON.stringify(a).localeCompare(JSON.stringify(b))),
+      runs
+        .map(({ payload }) => payload)
+        .sort((a, b) => JSON.stringify(a).localeCompare(JSON.stringify(b))),
       [{ n: 'other' }, { n: 2 }],
     );
     const run = runs.find(({ priority }) => priority === 7);
@@ -102,7 +105,10 @@ describe('debounce', () => {
       for (const { payload } of runs) seen.add(JSON.stringify(payload));
       assert.equal(runs.length, seen.size, 'no trigger made two runs');
       const last = runs.filter(({ payload }) => (payload as { round: number }).round === round);
-      assert.ok(last.some(({ payload }) => (payload as { late?: boolean }).late), 'the last one won');
+      assert.ok(
+        last.some(({ payload }) => (payload as { late?: boolean }).late),
+        'the last one won',
+      );
     }
     const left = await on.app.sql(`select * from debounce_pending`);
     assert.deepEqual(left, []);
@@ -117,7 +123,9 @@ describe('debounce', () => {
       await trigger(job, { payload: stop });
       const ids = { ids: [job] };
       const path = (verb: string) =>
-        verb.startsWith('batch') ? `/v1/jobs/${verb.replace('batch/', 'batch-')}` : `/v1/jobs/${job}/${verb}`;
+        verb.startsWith('batch')
+          ? `/v1/jobs/${verb.replace('batch/', 'batch-')}`
+          : `/v1/jobs/${job}/${verb}`;
       const [{ status }] = [await on.call('POST', path(stop), ids)];
       assert.ok(status < 300, `${stop}: ${status}`);
       await due();
@@ -130,7 +138,10 @@ describe('debounce', () => {
       await due();
       await firing().fire();
     }
-    assert.deepEqual((await runsOf(job)).map(({ payload }) => payload), ['pause', 'batch/disable']);
+    assert.deepEqual(
+      (await runsOf(job)).map(({ payload }) => payload),
+      ['pause', 'batch/disable'],
+    );
   });
 
   it('refuses an instant, answers a bound key with its run, and obeys the rate when it fires', async () => {
@@ -139,7 +150,9 @@ describe('debounce', () => {
     await on.call('PATCH', `/v1/jobs/${job}`, { debounce_window_secs: 60 });
     const again = await trigger(job, {}, { 'idempotency-key': 'k' });
     assert.deepEqual([again.status, again.body.id], [201, bound.body.id]);
-    const scheduled = await trigger(job, { scheduled_at: new Date(Date.now() + 60_000).toISOString() });
+    const scheduled = await trigger(job, {
+      scheduled_at: new Date(Date.now() + 60_000).toISOString(),
+    });
     assert.deepEqual([scheduled.status, scheduled.body.code], [400, 'invalid_schedule']);
     assert.equal(scheduled.body.details[0].path, 'body.scheduled_at');
     assert.equal((await trigger(job)).status, 429, 'checked before it waits');
@@ -150,7 +163,11 @@ describe('debounce', () => {
     await due();
     await firing().fire();
     const [, one, two] = await runsOf(job);
-    assert.deepEqual([one?.status, two?.status], ['queued', 'delayed'], 'counted when the run is made');
+    assert.deepEqual(
+      [one?.status, two?.status],
+      ['queued', 'delayed'],
+      'counted when the run is made',
+    );
     const dry = await trigger(job, { dry_run: true });
     assert.match(dry.body.validation_warnings.join(), /debounced/);
   });
@@ -162,7 +179,11 @@ describe('batches', () => {
   it('the trigger that fills a batch is answered with its run, in the order of arrival', async () => {
     const job = await on.makeJob({ batch_window_secs: 60, batch_max_size: 3 });
     for (const n of [1, 2]) {
-      const { status, body } = await trigger(job, { payload: { n }, priority: n, tags: { n: `${n}` } });
+      const { status, body } = await trigger(job, {
+        payload: { n },
+        priority: n,
+        tags: { n: `${n}` },
+      });
       assert.deepEqual([status, body], [202, { buffered: true }]);
     }
     assert.equal((await trigger(job, { payload: 'other', batch_key: 'b' })).status, 202);
@@ -184,7 +205,8 @@ describe('batches', () => {
     const [answers] = await Promise.all([
       many(60, (n) => trigger(job, { payload: n })),
       (async () => {
-        for (let n = 0; n < 5; n++) await Promise.all([over().then(firing().flush), firing().flush()]);
+        for (let n = 0; n < 5; n++)
+          await Promise.all([over().then(firing().flush), firing().flush()]);
       })(),
     ]);
     assert.ok(answers.every(({ status }) => status === 201 || status === 202));
@@ -192,7 +214,10 @@ describe('batches', () => {
     await firing().flush();
     const runs = await runsOf(job);
     const items = runs.flatMap(itemsOf) as number[];
-    assert.deepEqual(items.toSorted((a, b) => a - b), Array.from({ length: 60 }, (_, n) => n));
+    assert.deepEqual(
+      items.toSorted((a, b) => a - b),
+      Array.from({ length: 60 }, (_, n) => n),
+    );
     assert.ok(runs.every((run) => itemsOf(run).length <= 7));
     const filled = answers.filter(({ body }) => body.batch).map(({ body }) => body.id);
     assert.equal(new Set(filled).size, filled.length);
@@ -210,27 +235,41 @@ describe('batches', () => {
     assert.deepEqual(await runsOf(job), []);
     await on.call('POST', '/v1/jobs/batch-enable', { ids: [job] });
     await firing().flush();
-    assert.deepEqual((await runsOf(job)).map((run) => itemsOf(run).length), [5]);
+    assert.deepEqual(
+      (await runsOf(job)).map((run) => itemsOf(run).length),
+      [5],
+    );
 
     const large = 'x'.repeat(400_000);
     await many(4, () => trigger(job, { payload: large }));
     await over();
     await firing().flush();
     const [, ...runs] = await runsOf(job);
-    assert.deepEqual(runs.map((run) => itemsOf(run).length), [3, 1], 'as much as one payload should hold');
+    assert.deepEqual(
+      runs.map((run) => itemsOf(run).length),
+      [3, 1],
+      'as much as one payload should hold',
+    );
   });
 
   it('an item is lost neither by a run that cannot be made nor by a transaction that fails', async () => {
     const job = await on.makeJob({ batch_window_secs: 60, batch_max_size: 2 });
     await trigger(job, { payload: 1 });
-    await on.app.sql(`create function fail_once() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$`);
-    await on.app.sql(`create trigger fail before insert on run_queue for each row execute function fail_once()`);
+    await on.app.sql(
+      `create function fail_once() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$`,
+    );
+    await on.app.sql(
+      `create trigger fail before insert on run_queue for each row execute function fail_once()`,
+    );
     assert.equal((await trigger(job, { payload: 2 })).status, 500);
     await over();
     await assert.rejects(firing().flush());
     await on.app.sql(`drop trigger fail on run_queue`);
     await firing().flush();
-    assert.deepEqual((await runsOf(job)).map(({ payload }) => payload), [{ items: [1] }]);
+    assert.deepEqual(
+      (await runsOf(job)).map(({ payload }) => payload),
+      [{ items: [1] }],
+    );
     assert.equal((await on.app.sql(`select * from batch_buffer`)).length, 0);
   });
 });

@@ -33,7 +33,10 @@ const statuses = (answers: readonly { status: number }[]) => {
   return counts;
 };
 async function count(where: string, ...values: unknown[]): Promise<number> {
-  const [row] = await on.app.sql<{ n: number }>(`select count(*)::int as n from ${where}`, ...values);
+  const [row] = await on.app.sql<{ n: number }>(
+    `select count(*)::int as n from ${where}`,
+    ...values,
+  );
   return row?.n ?? -1;
 }
 const runsOf = (job: string) =>
@@ -93,40 +96,47 @@ describe('max_queued_runs', () => {
     const most = 60;
     await setQuotas({ max_queued_runs: most });
     const worker_id = await on.queue.registerWorker({ hostname: 'quota', pid: 1 });
-    const waiting = () => count(`job_runs r where status in ('queued', 'delayed')
+    const waiting = () =>
+      count(`job_runs r where status in ('queued', 'delayed')
       and not exists (select from run_active a where a.run_id = r.id)`);
     let accepted = 0;
     for (let round = 0; round < 6; round++) {
-      const [answers] = await Promise.all([
-        many(30, () => trigger(job)),
-        (async () => {
-          const claims = await on.queue.claim({ worker_id, limit: 15, cursor: '' });
-          await on.queue.settle(
-            claims.map((run, n) => ({
-              ...run,
-              to: n % 3 === 0 ? 'queued' : 'dead_letter',
-              ...(n % 3 === 0 ? { attempt: run.attempt + 1, delay_ms: 60_000 } : {}),
-              started_at: run.claimed_at,
-              error: 'e',
-              error_class: 'server',
-            })),
-          );
-        })(),
-      ]);
+      const retry = async () => {
+        const claims = await on.queue.claim({ worker_id, limit: 15, cursor: '' });
+        const retries = claims.slice(0, 5);
+        const ended = { error: 'e', error_class: 'server' };
+        await on.queue.settle(
+          claims.map((run) => ({
+            ...run,
+            ...ended,
+            ...(retries.includes(run)
+              ? { to: 'queued', attempt: run.attempt + 1, delay_ms: 60_000 }
+              : { to: 'dead_letter' }),
+            started_at: run.claimed_at,
+          })),
+        );
+        return retries.length;
+      };
+      const [answers, retried] = await Promise.all([many(30, () => trigger(job)), retry()]);
       accepted += statuses(answers)[201] ?? 0;
-      assert.ok((await waiting()) <= most, `round ${round}: ${await waiting()}`);
+      // A retry needs no leave; whoever came while it executed may have its place.
+      const now = await waiting();
+      assert.ok(now <= most + retried, `round ${round}: ${now}`);
     }
     assert.ok(accepted > most, `places that came free are given again: ${accepted}`);
-    const room = most - (await waiting());
+    const room = Math.max(0, most - (await waiting()));
     assert.equal(statuses(await many(room + 5, () => trigger(job)))[201] ?? 0, room);
 
     const dead = await on.app.sql<{ id: string }>(
       `select id from job_runs where status = 'dead_letter' limit 5`,
     );
     await on.call('POST', '/v1/runs/bulk-dlq-replay', { run_ids: dead.map(({ id }) => id) });
-    const over = await waiting();
-    assert.equal(over, most + dead.length, 'a replay is the will of an operator');
-    const open = await on.app.sql<{ id: string }>(`select run_id as id from run_queue limit 3`);
+    const over = (await waiting()) - most;
+    assert.ok(over >= dead.length, 'a replay is the will of an operator');
+    const open = await on.app.sql<{ id: string }>(
+      'select run_id as id from run_queue limit $1',
+      over,
+    );
     await on.call('POST', '/v1/runs/bulk-cancel', { run_ids: open.map(({ id }) => id) });
     assert.equal((await trigger(job)).status, 429, 'and counts');
     await cancelAll();
@@ -141,12 +151,18 @@ describe('max_queued_runs', () => {
     const keyed = { idempotency_key: 'k' };
     const over = await bulk(job, [keyed, {}, {}, {}, {}, {}]);
     assert.deepEqual([over.status, over.body.code], [429, 'queue_quota_exceeded']);
-    assert.equal(await count('batch_operations b join jobs j on j.id = b.job_id where j.slug = $1', job), 0);
+    assert.equal(
+      await count('batch_operations b join jobs j on j.id = b.job_id where j.slug = $1', job),
+      0,
+    );
     const whole = await bulk(job, [keyed, {}, {}, {}, {}]);
     assert.equal(whole.status, 201, 'the repetition needs no place');
     assert.equal(whole.body.created, 4);
     const again = await trigger(job, {}, { 'idempotency-key': 'k' });
-    assert.deepEqual([again.status, again.body.id, again.body.idempotency_hit], [201, first.body.id, true]);
+    assert.deepEqual(
+      [again.status, again.body.id, again.body.idempotency_hit],
+      [201, first.body.id, true],
+    );
     assert.equal((await trigger(job)).status, 429);
     await cancelAll();
     await setQuotas({});
@@ -190,7 +206,10 @@ describe('rate limits of jobs', () => {
     assert.equal(refused?.body.code, 'job_rate_limited');
     const wait = Number(refused?.headers['retry-after']);
     assert.ok(wait > 300 && wait <= 360, `one token in 360 s, said ${wait}`);
-    assert.match((await trigger(job, { dry_run: true })).body.validation_warnings.join(), /rate limit/);
+    assert.match(
+      (await trigger(job, { dry_run: true })).body.validation_warnings.join(),
+      /rate limit/,
+    );
     assert.equal(await runsOf(job), LIMIT);
     await cancelAll();
   });
@@ -199,9 +218,13 @@ describe('rate limits of jobs', () => {
     const job = await on.makeJob({ rate_limit_max: 2, rate_limit_window_secs: 3600 });
     await many(2, () => trigger(job));
     assert.equal((await trigger(job)).status, 429);
-    await on.app.sql(`update rate_limit_levels set at = at - interval '1795 s' where bucket like 'job:%'`);
+    await on.app.sql(
+      `update rate_limit_levels set at = at - interval '1795 s' where bucket like 'job:%'`,
+    );
     assert.equal((await trigger(job)).status, 429);
-    await on.app.sql(`update rate_limit_levels set at = at - interval '10 s' where bucket like 'job:%'`);
+    await on.app.sql(
+      `update rate_limit_levels set at = at - interval '10 s' where bucket like 'job:%'`,
+    );
     assert.equal((await trigger(job)).status, 201);
     assert.equal((await trigger(job)).status, 429);
     await cancelAll();
@@ -209,7 +232,9 @@ describe('rate limits of jobs', () => {
 
   it('named limits are shared by the jobs of a project; nothing is charged where one refuses', async () => {
     const shared = { name: 'api', max: 10, window_secs: 3600 };
-    const a = await on.makeJob({ rate_limit_keys: [shared, { name: 'b', max: 4, window_secs: 3600 }] });
+    const a = await on.makeJob({
+      rate_limit_keys: [shared, { name: 'b', max: 4, window_secs: 3600 }],
+    });
     const b = await on.makeJob({ rate_limit_keys: [shared] });
     assert.deepEqual(statuses(await many(12, () => trigger(a))), { 201: 4, 429: 8 });
     // The eight that were refused left the shared six alone.
@@ -217,13 +242,24 @@ describe('rate limits of jobs', () => {
     const levels = await on.app.sql<{ level: number }>(
       `select round(level::numeric, 1)::float8 as level from rate_limit_levels where bucket like 'key:%' order by bucket`,
     );
-    assert.deepEqual(levels.map(({ level }) => Math.round(level)), [10, 4]);
+    assert.deepEqual(
+      levels.map(({ level }) => Math.round(level)),
+      [10, 4],
+    );
     const made = await on.app.call('POST', '/v1/jobs', {
       key: on.other.api_key,
-      body: { name: 'o', slug: 'o', endpoint_url: 'http://127.0.0.1:9/x', rate_limit_keys: [shared] },
+      body: {
+        name: 'o',
+        slug: 'o',
+        endpoint_url: 'http://127.0.0.1:9/x',
+        rate_limit_keys: [shared],
+      },
     });
     assert.equal(made.status, 201);
-    const foreign = await on.app.call('POST', '/v1/jobs/o/trigger', { key: on.other.api_key, body: {} });
+    const foreign = await on.app.call('POST', '/v1/jobs/o/trigger', {
+      key: on.other.api_key,
+      body: {},
+    });
     assert.equal(foreign.status, 201, 'another project has a bucket of its own');
     await on.app.call('DELETE', `/v1/runs/${foreign.body.id}`, { key: on.other.api_key });
     await cancelAll();
@@ -251,8 +287,13 @@ describe('rate limits of jobs', () => {
       assert.equal(status, 201, JSON.stringify(body));
       replays.push(body);
     }
-    const waits = replays.map((run) => Math.round((Date.parse(run.scheduled_at) - Date.parse(run.created_at)) / 60_000));
-    assert.deepEqual(replays.map(({ status }) => status), ['delayed', 'delayed']);
+    const waits = replays.map((run) =>
+      Math.round((Date.parse(run.scheduled_at) - Date.parse(run.created_at)) / 60_000),
+    );
+    assert.deepEqual(
+      replays.map(({ status }) => status),
+      ['delayed', 'delayed'],
+    );
     assert.deepEqual(waits, [10, 20], 'one after the other');
     assert.equal((await trigger(job)).status, 429);
     await cancelAll();
@@ -262,7 +303,9 @@ describe('rate limits of jobs', () => {
 describe('dedup window', () => {
   it('answers equal payloads with the first run, also when all come at once', async () => {
     const job = await on.makeJob({ dedup_window_secs: 600 });
-    const answers = await many(20, (n) => trigger(job, { payload: n % 2 === 0 ? { a: 1, b: 2 } : { b: 2, a: 1 } }));
+    const answers = await many(20, (n) =>
+      trigger(job, { payload: n % 2 === 0 ? { a: 1, b: 2 } : { b: 2, a: 1 } }),
+    );
     assert.deepEqual(statuses(answers), { 201: 20 });
     assert.equal(new Set(answers.map(({ body }) => body.id)).size, 1);
     assert.equal(answers.filter(({ body }) => body.dedup_hit).length, 19);
@@ -287,12 +330,19 @@ describe('dedup window', () => {
     assert.equal((await trigger(job, { payload: { x: 1 } })).body.dedup_hit, undefined);
     await on.app.sql(`update recent_payloads set created_at = created_at - interval '61 s'`);
     await on.app.composition.modules.runs.tidyAdmission();
-    assert.equal(await count('recent_payloads p join jobs j on j.id = p.job_id where j.slug = $1', job), 0);
+    assert.equal(
+      await count('recent_payloads p join jobs j on j.id = p.job_id where j.slug = $1', job),
+      0,
+    );
     await cancelAll();
   });
 
   it('counts for the items of a set, among each other and with what came before', async () => {
-    const job = await on.makeJob({ dedup_window_secs: 600, rate_limit_max: 3, rate_limit_window_secs: 3600 });
+    const job = await on.makeJob({
+      dedup_window_secs: 600,
+      rate_limit_max: 3,
+      rate_limit_window_secs: 3600,
+    });
     const before_id = await on.run(job, { payload: 1 });
     const { status, body } = await bulk(job, [{ payload: 1 }, { payload: 2 }, { payload: 2 }]);
     assert.equal(status, 201, JSON.stringify(body));
@@ -301,7 +351,11 @@ describe('dedup window', () => {
     assert.deepEqual([first.id, first.dedup_hit], [before_id, true]);
     assert.equal(second.dedup_hit, undefined);
     assert.deepEqual([third.id, third.dedup_hit], [second.id, true]);
-    assert.equal((await trigger(job, { payload: 3 })).status, 201, 'hits are not counted by the rate limit');
+    assert.equal(
+      (await trigger(job, { payload: 3 })).status,
+      201,
+      'hits are not counted by the rate limit',
+    );
     assert.equal((await trigger(job, { payload: 4 })).status, 429);
     await cancelAll();
   });

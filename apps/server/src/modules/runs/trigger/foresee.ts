@@ -27,7 +27,13 @@ export async function foresee(
   }
   if (window_secs > 0) {
     const { payload_hash, payload } = run;
-    const query = { project_id, job_id: job.id, window_secs, payload_hashes: [payload_hash], payloads: [payload] };
+    const query = {
+      project_id,
+      job_id: job.id,
+      window_secs,
+      payload_hashes: [payload_hash],
+      payloads: [payload],
+    };
     const twin = (await admission.lookAtPayloads(tx, query)).get(payload_hash);
     if (twin)
       warnings.push(
