@@ -4,7 +4,7 @@ alter table batch_buffer drop column if exists metadata, drop column if exists t
   drop column if exists seq;
 alter table debounce_pending drop column if exists metadata;
 drop table if exists recent_payloads;
-drop function if exists strait_take_tokens(text[], float8[], float8[], int, bool);
+drop function if exists strait_take_tokens(text[], float8[], float8[], int, text);
 drop table if exists rate_limit_levels;
 drop index if exists run_delayed_project;
 drop table if exists queued_room;

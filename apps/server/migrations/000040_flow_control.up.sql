@@ -21,14 +21,18 @@ create unlogged table if not exists rate_limit_levels (
   empty_at timestamptz not null
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
 
--- Seconds until :n more fit into every bucket; 0: they fit. Then (or always, when :reserve) they are charged to all of them,
--- else to none. A bucket of :most per :window_secs drains evenly. Locks buckets in one order, so callers do not deadlock.
-create or replace function strait_take_tokens(buckets text[], most float8[], window_secs float8[], n int, reserve bool)
-  returns float8 language plpgsql as $$
+-- Charges runs to every bucket or to none: all :n of them (`all`), as many as fit (`some`), or all of them whether they fit
+-- or not (`reserve`). Says how many, and how many seconds until the next one that was not charged (or, reserved, would have
+-- been) fits. A bucket of :most per :window_secs drains evenly. Buckets are locked in one order, so callers do not deadlock.
+create or replace function strait_take_tokens(buckets text[], most float8[], window_secs float8[], n int, mode text,
+                                              out taken int, out wait_secs float8)
+  language plpgsql as $$
 declare
   asked record;
   standing float8;
-  wait_secs float8 := 0;
+  levels float8[] := '{}';
+  fits float8 := 'infinity';
+  wanted int;
 begin
   for asked in select * from unnest(buckets, most, window_secs) as b (bucket, most, secs) order by bucket loop
     insert into rate_limit_levels as l (bucket, level, at, empty_at)
@@ -37,18 +41,22 @@ begin
        set level = greatest(0, l.level - greatest(0, extract(epoch from strait_now() - l.at)) * asked.most / asked.secs),
            at = greatest(l.at, strait_now())
     returning l.level into standing;
+    levels := levels || standing;
     -- A little tolerance: levels are sums of fractions.
-    if standing + n > asked.most + 1e-6 then
-      wait_secs := greatest(wait_secs, (standing + n - asked.most) * asked.secs / asked.most);
-    end if;
+    fits := least(fits, floor(asked.most - standing + 1e-6));
   end loop;
-  if wait_secs = 0 or reserve then
+  taken := case when mode = 'reserve' or fits >= n then n when mode = 'some' then greatest(0, fits) else 0 end;
+  wanted := case mode when 'some' then least(n, taken + 1) else n end;
+  select max(greatest(0, (levels[b.ord] + wanted - b.most) * b.secs / b.most)) into wait_secs
+    from (select *, row_number() over (order by bucket) as ord from unnest(buckets, most, window_secs) as u (bucket, most, secs)) b
+   where levels[b.ord] + wanted > b.most + 1e-6;
+  wait_secs := coalesce(wait_secs, 0);
+  if taken <> 0 then
     update rate_limit_levels l
-       set level = l.level + n, empty_at = l.at + make_interval(secs => (l.level + n) * b.secs / b.most)
+       set level = greatest(0, l.level + taken), empty_at = l.at + make_interval(secs => greatest(0, l.level + taken) * b.secs / b.most)
       from unnest(buckets, most, window_secs) as b (bucket, most, secs)
      where l.bucket = b.bucket;
   end if;
-  return wait_secs;
 end $$;
 
 -- owner: queue. The newest run per payload of jobs with a dedup window. `run_id` is null for a moment only: while the

@@ -59,19 +59,25 @@ export const jobRates = {
   async take(tx: Queryable, job: RatedJob, amount: number): Promise<number> {
     const buckets = bucketsOf(job);
     if (buckets.length === 0 || amount === 0) return 0;
-    const { wait_secs } = await store.takeTokens(tx, {
+    const { taken, wait_secs } = await store.takeTokens(tx, {
       ...columns(buckets, amount),
-      reserve: false,
+      mode: 'all',
     });
-    return wait_secs;
+    return taken === amount ? 0 : wait_secs;
+  },
+
+  /** Counts as many of these runs as fit; how many, and the seconds until one more does. */
+  async takeSome(tx: Queryable, job: RatedJob, amount: number) {
+    const buckets = bucketsOf(job);
+    if (buckets.length === 0 || amount === 0) return { taken: amount, wait_secs: 0 };
+    return store.takeTokens(tx, { ...columns(buckets, amount), mode: 'some' });
   },
 
   /** Counts one run in any case; seconds until its turn. */
   async reserve(tx: Queryable, job: RatedJob): Promise<number> {
     const buckets = bucketsOf(job);
     if (buckets.length === 0) return 0;
-    const { wait_secs } = await store.takeTokens(tx, { ...columns(buckets, 1), reserve: true });
-    return wait_secs;
+    return (await store.takeTokens(tx, { ...columns(buckets, 1), mode: 'reserve' })).wait_secs;
   },
 
   /** What `take` would answer; counts nothing. */

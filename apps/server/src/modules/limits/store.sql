@@ -18,11 +18,12 @@ returning hits as "hits!",
 delete from rate_limit_windows where window_start < strait_now() - interval '1 day';
 
 -- name: takeTokens :one prepared
--- Seconds until :amount more fit into every bucket, 0 when they do. Charged to all or to none; with :reserve always.
-select strait_take_tokens(:buckets::text[], :most::float8[], :window_secs::float8[], :amount::int, :reserve::bool) as "wait_secs!";
+-- :mode is `all`, `some` or `reserve`; see the function.
+select t.taken as "taken!", t.wait_secs as "wait_secs!"
+  from strait_take_tokens(:buckets::text[], :most::float8[], :window_secs::float8[], :amount::int, :mode::text) t;
 
 -- name: lookAtTokens :one
--- The same without charging anything.
+-- Seconds until so many would fit; charges nothing.
 select coalesce(max(greatest(0, (x.level + :amount::int - x.most) * x.secs / x.most)), 0)::float8 as "wait_secs!"
   from (select b.most, b.secs,
                coalesce(greatest(0, l.level - greatest(0, extract(epoch from strait_now() - l.at)) * b.most / b.secs), 0) as level

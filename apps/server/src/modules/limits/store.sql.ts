@@ -49,16 +49,18 @@ export interface TakeTokensParams {
   readonly most: readonly (number | null)[];
   readonly window_secs: readonly (number | null)[];
   readonly amount: number;
-  readonly reserve: boolean;
+  readonly mode: string;
 }
 
 export interface TakeTokensRow {
+  readonly taken: number;
   readonly wait_secs: number;
 }
 
-const takeTokensText = `select strait_take_tokens($1::text[], $2::float8[], $3::float8[], $4::int, $5::bool) as "wait_secs"`;
+const takeTokensText = `select t.taken as "taken", t.wait_secs as "wait_secs"
+  from strait_take_tokens($1::text[], $2::float8[], $3::float8[], $4::int, $5::text) t`;
 
-/** Seconds until :amount more fit into every bucket, 0 when they do. Charged to all or to none; with :reserve always. */
+/** :mode is `all`, `some` or `reserve`; see the function. */
 export function takeTokens(db: Queryable, params: TakeTokensParams): Promise<TakeTokensRow> {
   return one<TakeTokensRow>(db, {
     text: takeTokensText,
@@ -67,9 +69,9 @@ export function takeTokens(db: Queryable, params: TakeTokensParams): Promise<Tak
       params.most,
       params.window_secs,
       params.amount,
-      params.reserve,
+      params.mode,
     ],
-    name: 'limits_takeTokens_d2c8bf87',
+    name: 'limits_takeTokens_13dd1366',
   });
 }
 
@@ -91,7 +93,7 @@ const lookAtTokensText = `select coalesce(max(greatest(0, (x.level + $1::int - x
           left join rate_limit_levels l on l.bucket = b.bucket) x
  where x.level + $1::int > x.most + 1e-6`;
 
-/** The same without charging anything. */
+/** Seconds until so many would fit; charges nothing. */
 export function lookAtTokens(db: Queryable, params: LookAtTokensParams): Promise<LookAtTokensRow> {
   return one<LookAtTokensRow>(db, {
     text: lookAtTokensText,

@@ -43,27 +43,26 @@ async function runsBehind(
 
 export const admission = {
   /**
-   * Whether so many more runs of the project may wait (max_queued_runs). Until the transaction ends nobody else is let in;
-   * what it enqueues is charged by the insert itself. Commit also after a "no": it says how long others may believe it.
+   * How many of so many more runs of the project may wait (max_queued_runs). Until the transaction ends nobody else is let
+   * in; what it enqueues is charged by the insert itself. Commit also after a 0: it says how long others may believe it.
    */
-  async hasRoom(tx: Tx, project_id: string, amount: number): Promise<boolean> {
+  async roomFor(tx: Tx, project_id: string, wanted: number): Promise<number> {
     let standing = await store.lockRoom(tx, { project_id });
     if (!standing) {
       await store.openRoom(tx, { project_id });
       standing = await store.lockRoom(tx, { project_id });
     }
-    if (!standing || standing.room >= amount) return true;
-    if (standing.full) return false;
+    if (!standing || standing.room >= wanted) return wanted;
+    if (standing.full) return 0;
     const counted = await store.countRoom(tx, { project_id });
-    if (!counted) return true;
+    if (!counted) return wanted;
     const { most, queued, returning } = counted;
-    const fits = queued + amount <= most;
     await store.setRoom(tx, {
       project_id,
       room: creditOf(most, queued, returning),
       rest_ms: queued >= most ? restOf(queued) : null,
     });
-    return fits;
+    return Math.min(wanted, Math.max(0, most - queued));
   },
 
   /** In the transaction that changes the limit, or queues runs without asking. */
