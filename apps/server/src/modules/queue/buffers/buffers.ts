@@ -9,6 +9,8 @@ import * as store from './store.sql.ts';
 const MOST_WINDOWS = 10;
 /** A batch without a size of its own, and bytes that a run's payload is filled up to. */
 const MOST_ITEMS = 1_000;
+/** More than this many in one batch are not told apart. */
+const COUNTED_ITEMS = 10_000;
 
 export interface BatchKey {
   readonly job_id: string;
@@ -80,25 +82,36 @@ export const buffers = {
   holdBatch: async (tx: Tx, batch: BatchKey): Promise<void> =>
     void (await store.lockBatch(tx, batch)),
 
-  /** How many items the batch has now, or `enough` if there are more. */
-  add: async (tx: Tx, run: NewRun, batch_key: string, enough: number): Promise<number> =>
-    (await store.addToBatch(tx, { ...columnsOf(run), batch_key, enough })).items,
+  /** Adds items in this order; how many there were before. */
+  add: async (tx: Tx, batch: BatchKey & { project_id: string }, runs: readonly NewRun[]) =>
+    (
+      await store.addToBatch(tx, {
+        ...batch,
+        payloads: runs.map((run) => run.payload),
+        priorities: runs.map((run) => run.priority),
+        extras: runs.map((run) => run.extra ?? {}),
+        enough: COUNTED_ITEMS,
+      })
+    ).before,
 
   /** The oldest items as one run that the caller creates in this transaction; the caller holds the batch. */
   async take(
     tx: Tx,
     batch: BatchKey,
     { max_items, max_bytes }: { readonly max_items: number; readonly max_bytes: number },
-  ): Promise<NewRun | undefined> {
+  ): Promise<{ readonly run: NewRun; readonly items: number } | undefined> {
     const limit = max_items > 0 ? max_items : MOST_ITEMS;
     const row = await store.takeBatch(tx, { ...batch, limit, max_bytes });
     return (
       row && {
-        job_id: batch.job_id,
-        project_id: row.project_id,
-        payload: row.payload,
-        priority: row.priority,
-        extra: extraOf(row, 'batch'),
+        items: row.items,
+        run: {
+          job_id: batch.job_id,
+          project_id: row.project_id,
+          payload: row.payload,
+          priority: row.priority,
+          extra: extraOf(row, 'batch'),
+        },
       }
     );
   },

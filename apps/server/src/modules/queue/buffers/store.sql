@@ -36,15 +36,16 @@ update debounce_pending d set fire_at = strait_now() + make_interval(secs => :la
 select true as "locked!" from pg_advisory_xact_lock(hashtextextended(:job_id || ' ' || :batch_key, 40));
 
 -- name: addToBatch :one
+-- Items in the order they came; answers how many were there before (at most :enough).
 with added as (
-  insert into batch_buffer (job_id, project_id, batch_key, payload, tags, metadata, priority, concurrency_key, ttl_secs, created_by)
-  values (:job_id, :project_id, :batch_key, :payload_json::jsonb, :tags?::jsonb, :metadata?::jsonb, :priority, :concurrency_key?,
-          :ttl_secs?, :created_by?)
-  returning 1
+  insert into batch_buffer (job_id, project_id, batch_key, payload, priority, tags, metadata, concurrency_key, ttl_secs, created_by)
+  select :job_id, :project_id, :batch_key, n.payload::jsonb, n.priority, n.extra -> 'tags', n.extra -> 'metadata',
+         n.extra ->> 'concurrency_key', (n.extra ->> 'ttl_secs')::int, n.extra ->> 'created_by'
+    from unnest(:payloads::text[], :priorities::int[], :extras::jsonb[]) with ordinality as n(payload, priority, extra, ord)
+   order by n.ord
 )
-select (select count(*) from added)::int
-       + (select count(*) from (select from batch_buffer where job_id = :job_id and batch_key = :batch_key and project_id = :project_id
-                                 limit :enough::int) x)::int as "items!";
+select count(*)::int as "before!"
+  from (select from batch_buffer where job_id = :job_id and batch_key = :batch_key and project_id = :project_id limit :enough::int) x;
 
 -- name: takeBatch :maybe
 -- across projects: the loop serves every project; the batch is named by its job.

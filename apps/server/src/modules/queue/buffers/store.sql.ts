@@ -130,30 +130,27 @@ export interface AddToBatchParams {
   readonly job_id: string;
   readonly project_id: string;
   readonly batch_key: string;
-  readonly payload_json: string;
-  readonly tags: unknown;
-  readonly metadata: unknown;
-  readonly priority: number;
-  readonly concurrency_key: string | null;
-  readonly ttl_secs: number | null;
-  readonly created_by: string | null;
+  readonly payloads: readonly (string | null)[];
+  readonly priorities: readonly (number | null)[];
+  readonly extras: readonly unknown[];
   readonly enough: number;
 }
 
 export interface AddToBatchRow {
-  readonly items: number;
+  readonly before: number;
 }
 
 const addToBatchText = `with added as (
-  insert into batch_buffer (job_id, project_id, batch_key, payload, tags, metadata, priority, concurrency_key, ttl_secs, created_by)
-  values ($1, $2, $3, $4::jsonb, $5::jsonb, $6::jsonb, $7, $8,
-          $9, $10)
-  returning 1
+  insert into batch_buffer (job_id, project_id, batch_key, payload, priority, tags, metadata, concurrency_key, ttl_secs, created_by)
+  select $1, $2, $3, n.payload::jsonb, n.priority, n.extra -> 'tags', n.extra -> 'metadata',
+         n.extra ->> 'concurrency_key', (n.extra ->> 'ttl_secs')::int, n.extra ->> 'created_by'
+    from unnest($4::text[], $5::int[], $6::jsonb[]) with ordinality as n(payload, priority, extra, ord)
+   order by n.ord
 )
-select (select count(*) from added)::int
-       + (select count(*) from (select from batch_buffer where job_id = $1 and batch_key = $3 and project_id = $2
-                                 limit $11::int) x)::int as "items"`;
+select count(*)::int as "before"
+  from (select from batch_buffer where job_id = $1 and batch_key = $3 and project_id = $2 limit $7::int) x`;
 
+/** Items in the order they came; answers how many were there before (at most :enough). */
 export function addToBatch(db: Queryable, params: AddToBatchParams): Promise<AddToBatchRow> {
   return one<AddToBatchRow>(db, {
     text: addToBatchText,
@@ -161,13 +158,9 @@ export function addToBatch(db: Queryable, params: AddToBatchParams): Promise<Add
       params.job_id,
       params.project_id,
       params.batch_key,
-      params.payload_json,
-      params.tags == null ? null : JSON.stringify(params.tags),
-      params.metadata == null ? null : JSON.stringify(params.metadata),
-      params.priority,
-      params.concurrency_key,
-      params.ttl_secs,
-      params.created_by,
+      params.payloads,
+      params.priorities,
+      params.extras.map((item) => (item === null ? null : JSON.stringify(item))),
       params.enough,
     ],
   });

@@ -25,12 +25,13 @@ export function createBuffering({ queue, clock, max_payload_bytes }: BufferingDe
   /** One run of the oldest items; undefined when there is none to make. The caller holds the batch. */
   const flush = async (tx: Tx, job: TriggerJob, batch: BatchKey) => {
     const size = { max_items: job.batch_max_size, max_bytes: max_payload_bytes };
-    const run = await buffers.take(tx, batch, size);
-    if (!run) return undefined;
+    const taken = await buffers.take(tx, batch, size);
+    if (!taken) return undefined;
+    const { run, items } = taken;
     const [made] = await queue.enqueueMany([await deferred(tx, job, run, clock.now())], tx);
     // The items stay where they are.
     if (made?.outcome !== 'created') throw new TakenBack({ outcome: 'refused' });
-    return made;
+    return { ...made, items };
   };
 
   /** Of each key only the last one is written: it would replace those before it. */
@@ -60,11 +61,14 @@ export function createBuffering({ queue, clock, max_payload_bytes }: BufferingDe
       const batch = { job_id: job.id, batch_key };
       // Without a size nobody counts, so nobody has to wait for anybody.
       if (batch_max_size > 0) await buffers.holdBatch(tx, batch);
+      const runs = indexes.map((index) => (set[index] as Asked).run);
+      let standing = await buffers.add(tx, { ...batch, project_id: job.project_id }, runs);
       for (const index of indexes) {
-        const { run } = set[index] as Asked;
-        const items = await buffers.add(tx, run, batch_key, batch_max_size);
-        const full = batch_max_size > 0 && items >= batch_max_size;
+        standing += 1;
+        const full = batch_max_size > 0 && standing >= batch_max_size;
+        // The oldest ones: those that stand there since before, or came before this one.
         const made = full ? await flush(tx, job, batch) : undefined;
+        standing -= made?.items ?? 0;
         answers[index] = made
           ? { outcome: 'batch', id: made.id, status: made.status as RunStatus }
           : { outcome: 'buffered' };
