@@ -10,7 +10,7 @@ insert into queued_room (project_id) values (:project_id) on conflict (project_i
 -- name: countRoom :maybe prepared
 -- No row: there is no limit. `queued` is what the limit is about, where live runs stand: never their history. `returning`
 -- runs are in an attempt or wait for something: they queue again without asking. All of one snapshot, which is younger
--- than the lock on the room. Stops when the limit is reached.
+-- than the lock on the room. Stops when the limit is reached. The planner must begin with the leases: history is long.
 select q.max_queued_runs as "most!",
        ((select count(*) from (select from run_queue where project_id = :project_id limit q.max_queued_runs) x)
         + (select count(*) from (select from run_parked
@@ -19,8 +19,10 @@ select q.max_queued_runs as "most!",
         + (select count(*) from run_parked where root_lane_id = 0 and project_id = :project_id)
         + (select count(*) from (select from run_delayed where project_id = :project_id limit q.max_queued_runs) x))::int as "queued!",
        ((select count(*) from job_runs where project_id = :project_id and status in ('executing', 'waiting'))
-        + (select count(*) from run_active a join job_runs r on r.id = a.run_id and r.created_at = a.run_created_at
-            where not a.marked and r.project_id = :project_id))::int as "returning!"
+        + (select count(*) from run_active a
+            cross join lateral (select from job_runs r where r.id = a.run_id and r.created_at = a.run_created_at
+                                   and r.project_id = :project_id offset 0) mine
+            where not a.marked))::int as "returning!"
   from project_quotas q where q.project_id = :project_id and q.max_queued_runs > 0;
 
 -- name: setRoom :count
