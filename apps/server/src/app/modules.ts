@@ -20,7 +20,7 @@ import { createJobs, jobLoops } from '../modules/jobs/index.ts';
 import { createRateWindows } from '../modules/limits/index.ts';
 import { createProjects } from '../modules/projects/index.ts';
 import {
-  admission,
+  intake,
   createLimits,
   createOperatorVerbs,
   createQueue,
@@ -69,7 +69,7 @@ export function createModules({ config, db, hot, beats, listener, log, loopMetri
     db,
     onCreated: seedSystemRoles,
     onQuotasChanged: async (tx, { project_id, limits: changed }) => {
-      if (changed.has('max_queued_runs')) await admission.forgetRoom(tx, project_id);
+      if (changed.has('max_queued_runs')) await intake.forgetRoom(tx, project_id);
       if (changed.has('max_executing_runs')) await limits.changed(tx, { project_id });
     },
   });

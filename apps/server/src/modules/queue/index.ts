@@ -17,7 +17,7 @@ export {
 } from './queue.ts';
 export { createOperatorVerbs, type LeftReaction, type OperatorVerbs } from './operator/verbs.ts';
 export { leases, leaseState, type Lease, type LeaseState, type RunClaim } from './lease/lease.ts';
-export { admission, type SamePayload } from './admission/admission.ts';
+export { intake, type SamePayload } from './intake/intake.ts';
 export { buffers, type BatchKey } from './buffers/buffers.ts';
 export { createWaitingVerbs, type WaitingVerbs } from './waiting/verbs.ts';
 export { createLimits, type Limits } from './limits/limits.ts';

@@ -6,7 +6,7 @@ import type { Listener } from '../../platform/db/listen.ts';
 import type { ProjectScope } from '../access/index.ts';
 import type { JobView } from '../jobs/index.ts';
 import { jobRates } from '../limits/index.ts';
-import { admission, type OperatorVerbs, type Queue } from '../queue/index.ts';
+import { intake, type OperatorVerbs, type Queue } from '../queue/index.ts';
 import { createBulkRunActions } from './actions/bulk.ts';
 import { actionRoutes } from './actions/routes.ts';
 import { createRunActions, type RunVersions } from './actions/single.ts';
@@ -73,7 +73,7 @@ export function createRuns(deps: RunsDependencies) {
   const removeOldBatches = () => batches.removeOld(own, deps.settings.batch_retention_secs);
   const tidyAdmission = async () => {
     await jobRates.trim(own);
-    return admission.tidy(own);
+    return intake.tidy(own);
   };
   return {
     triggers,

@@ -2,7 +2,7 @@
 // why a run was refused.
 
 import type { Queryable } from '../../../platform/db/query.ts';
-import { admission } from '../admission/admission.ts';
+import { intake } from '../intake/intake.ts';
 import type { QueueSettings } from '../queue.ts';
 import { runTimes } from '../run-id.ts';
 import * as store from './store.sql.ts';
@@ -117,7 +117,7 @@ export function createOperatorVerbs(
         aging_ms,
         default_ttl_secs,
       });
-      await admission.forgetRoom(tx, input.project_id);
+      await intake.forgetRoom(tx, input.project_id);
       return replayed.map((row) => row.id);
     },
 

@@ -7,7 +7,7 @@ import type { Database, Tx } from '../../../platform/db/database.ts';
 import { Failure } from '../../../platform/failure.ts';
 import type { TriggerJob } from '../../jobs/index.ts';
 import { bucketsOf, jobRates } from '../../limits/index.ts';
-import { admission, type Queue } from '../../queue/index.ts';
+import { intake, type Queue } from '../../queue/index.ts';
 import { createBuffering } from './buffering.ts';
 import { decideSet, duplicates } from './decide-set.ts';
 import {
@@ -118,7 +118,7 @@ export function createAdmission(deps: AdmissionDeps) {
     async admitSet(tx: Tx, job: TriggerJob, runs: readonly AskedRun[]) {
       const hashes = new Set(runs.map(({ payload_hash }) => payload_hash));
       const amount = (job.dedup_window_secs ?? 0) > 0 ? hashes.size : runs.length;
-      if (job.queue_limited && (await admission.roomFor(tx, job.project_id, amount)) < amount)
+      if (job.queue_limited && (await intake.roomFor(tx, job.project_id, amount)) < amount)
         return undefined;
       const wait_secs = await jobRates.take(tx, job, amount);
       if (wait_secs > 0) throw rateLimited(wait_secs);

@@ -5,7 +5,7 @@ import type { Tx } from '../../../platform/db/database.ts';
 import type { Failure } from '../../../platform/failure.ts';
 import type { TriggerJob } from '../../jobs/index.ts';
 import { jobRates } from '../../limits/index.ts';
-import { admission, type Queue, type RunStatus, type SamePayload } from '../../queue/index.ts';
+import { intake, type Queue, type RunStatus, type SamePayload } from '../../queue/index.ts';
 import { queueFull, rateLimited, type Admitted, type Asked, type AskedRun } from './admitted.ts';
 import type { Buffering } from './buffering.ts';
 import { isBuffered } from './prepare.ts';
@@ -24,7 +24,7 @@ export async function duplicates(
   const window_secs = job.dedup_window_secs ?? 0;
   if (window_secs === 0 || runs.length === 0) return new Map();
   const payloads = new Map(runs.map(({ payload_hash, payload }) => [payload_hash, payload]));
-  return admission.holdPayloads(tx, {
+  return intake.holdPayloads(tx, {
     project_id: job.project_id,
     job_id: job.id,
     window_secs,
@@ -47,7 +47,7 @@ export async function decideSet(
   if (open.length === 0 || !job.enabled) return done();
 
   const room = job.queue_limited
-    ? await admission.roomFor(tx, job.project_id, open.length)
+    ? await intake.roomFor(tx, job.project_id, open.length)
     : open.length;
   const buffered = isBuffered(job);
   const rate = buffered

@@ -3,7 +3,7 @@
 import type { Tx } from '../../../platform/db/database.ts';
 import type { TriggerJob } from '../../jobs/index.ts';
 import { jobRates } from '../../limits/index.ts';
-import { admission } from '../../queue/index.ts';
+import { intake } from '../../queue/index.ts';
 import type { AskedRun, BufferKeys } from './admission.ts';
 
 /** Warnings in the order of the checks; the first that refuses is what the caller would see. */
@@ -16,7 +16,7 @@ export async function foresee(
   const { project_id, debounce_window_secs, batch_window_secs } = job;
   const window_secs = job.dedup_window_secs ?? 0;
   const warnings: string[] = [];
-  if (job.queue_limited && !(await admission.wouldFit(tx, project_id, 1)))
+  if (job.queue_limited && !(await intake.wouldFit(tx, project_id, 1)))
     warnings.push('as many runs of the project wait as may: the trigger would be refused');
   const wait_secs = await jobRates.look(tx, job, 1);
   if (wait_secs > 0) {
@@ -34,7 +34,7 @@ export async function foresee(
       payload_hashes: [payload_hash],
       payloads: [payload],
     };
-    const twin = (await admission.lookAtPayloads(tx, query)).get(payload_hash);
+    const twin = (await intake.lookAtPayloads(tx, query)).get(payload_hash);
     if (twin)
       warnings.push(
         `run ${twin.id} had the same payload less than ${window_secs} s ago: the trigger would answer with it`,

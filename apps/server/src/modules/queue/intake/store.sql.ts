@@ -66,7 +66,7 @@ export function countRoom(db: Queryable, params: CountRoomParams): Promise<Count
   return maybe<CountRoomRow>(db, {
     text: countRoomText,
     values: [params.project_id],
-    name: 'queue_admission_countRoom_c5e9f5ae',
+    name: 'queue_intake_countRoom_c5e9f5ae',
   });
 }
 

@@ -41,7 +41,7 @@ async function runsBehind(
   );
 }
 
-export const admission = {
+export const intake = {
   /**
    * How many of so many more runs of the project may wait (max_queued_runs). Until the transaction ends nobody else is let
    * in; what it enqueues is charged by the insert itself. Commit also after a 0: it says how long others may believe it.
