@@ -61,7 +61,11 @@ export async function openAccess() {
       return database.db.query(call);
     },
   };
-  const projects = createProjects({ db, onCreated: seedSystemRoles });
+  const projects = createProjects({
+    db,
+    onCreated: seedSystemRoles,
+    onQuotasChanged: async () => {},
+  });
   const access: Access = createAccess({
     db,
     projects,

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import pg from 'pg';
 import { createQueue, runTime } from '../src/modules/queue/index.ts';
+import * as intake from '../src/modules/queue/intake/store.sql.ts';
 import * as lease from '../src/modules/queue/lease/store.sql.ts';
 import * as retention from '../src/modules/queue/retention/store.sql.ts';
 import * as queueStore from '../src/modules/queue/store.sql.ts';
@@ -179,6 +180,16 @@ describe('hot statements on large tables', () => {
       }, database.db);
       assertRunsRead(plans[1], READY + LEASED + DELAYED + 10 * PROJECTS);
     }
+  });
+
+  it('count what waits in a project up to its limit, among what lives', async () => {
+    const most = 1_000;
+    const text = 'insert into project_quotas (project_id, max_queued_runs) values ($1, $2)';
+    await database.db.query({ text, values: [project_id, most] });
+    const [plan] = await plansOf((db) => intake.countRoom(db, { project_id }));
+    for (const table of ['run_queue', 'run_delayed']) assertFew(plan, table, most);
+    // The leases of everybody are looked at, and of runs those behind them: never what ended.
+    assertRunsRead(plan, 2 * LEASED);
   });
 
   it('find one run, and the lease of a run token', async () => {

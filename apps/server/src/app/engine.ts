@@ -169,7 +169,7 @@ export function createEngine(deps: EngineDeps) {
       lease_ms: settings.lease_ms,
       stale_ms: settings.stale_threshold_ms,
     },
-    settlementOf: (lease) => lostSettlement(lease, jobs),
+    settlementOf: (lease) => lostSettlement(lease, jobs, deps.clock.now()),
   });
   const { retention } = deps;
   const leader = createLeader({

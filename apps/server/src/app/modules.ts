@@ -28,6 +28,7 @@ import { createRateWindows } from '../modules/limits/index.ts';
 import { createProjects } from '../modules/projects/index.ts';
 import {
   createEndings,
+  intake,
   createLimits,
   createMoneyReads,
   createMoneyUpkeep,
@@ -91,8 +92,22 @@ export function createModules(deps: ModulesDeps) {
   };
   const clock = createDatabaseClock(db, loopDeps);
 
+  // The queue's, made early: what is limited is set further down.
+  const limits = createLimits({
+    db: hot,
+    onBreach: (breaches) => pauseOverBudget({ jobs, onBudgetEvents }, breaches),
+  });
+
   // 2 ground
-  const projects = createProjects({ db, onCreated: seedSystemRoles });
+  const projects = createProjects({
+    db,
+    onCreated: seedSystemRoles,
+    onQuotasChanged: async (tx, { project_id, limits: changed }) => {
+      if (changed.has('max_queued_runs')) await intake.forgetRoom(tx, project_id);
+      if (changed.has('max_executing_runs') || changed.has('max_daily_cost_microusd'))
+        await limits.changed(tx, { project_id });
+    },
+  });
   const windows = createRateWindows(db);
   const access = createAccess({
     db,
@@ -109,10 +124,6 @@ export function createModules(deps: ModulesDeps) {
     default_ttl_secs: runSettings.default_ttl_secs,
     idempotency_retention_secs: runSettings.idempotency_retention_secs,
   };
-  const limits = createLimits({
-    db: hot,
-    onBreach: (breaches) => pauseOverBudget({ jobs, onBudgetEvents }, breaches),
-  });
   const endings = createEndings({ db: hot, settings: queueSettings });
   const history = createRunHistory();
   const jobs = createJobs({
@@ -267,11 +278,7 @@ export function createModules(deps: ModulesDeps) {
       /** Upkeep of the other modules, where the work is done. */
       loops: (shared: LoopDeps): readonly Service[] => [
         ...jobLoops({ ...shared, jobs }),
-        ...runLoops({
-          ...shared,
-          removeOldBatches: runs.removeOldBatches,
-          workOnBulkOperations: runs.background.work,
-        }),
+        ...runLoops({ ...shared, ...runs, workOnBulkOperations: runs.background.work }),
         ...relationLoops({ ...shared, chaining, endings, listener }),
         ...eventLoops({ ...shared, upkeep: eventUpkeep, listener }),
         ...statsLoops({ ...shared, stats }),

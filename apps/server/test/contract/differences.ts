@@ -131,7 +131,7 @@ export const differences: readonly Difference[] = [
       'TriggerResponse.*: added',
       'TriggerResponse.idempotency_hit: omitted when empty → always there',
       'BulkTriggerResponse.job_paused: added',
-      'BulkTriggerResult.payload_mismatch: added',
+      'BulkTriggerResult.*: added',
       'BatchOperation.kind: added',
       'BatchOperation.status: added',
       'DebugBundle.truncated: added',
@@ -220,10 +220,6 @@ export const differences: readonly Difference[] = [
       'SDKOutputRequest.schema: type any → object',
     ],
   },
-  {
-    because: 'Debounce and batches come with flow control.',
-    lines: ['postV1JobsByJobIDTrigger: never answers 202', 'TriggerResponse.batch: missing'],
-  },
 ];
 
 /** Operations that the reference does not have. */
@@ -237,6 +233,8 @@ export const additional: Readonly<Record<string, string>> = {
   getV1Projects: 'Platform §2',
   getV1ProjectsByProjectID: 'Platform §2',
   postV1RunsBulkReplayAll: 'Engine §5: replay by filter, as a bulk operation in the background',
+  getV1ProjectsByProjectIDQuotas: 'Engine §4.6: limits of a project can be read',
+  putV1ProjectsByProjectIDQuotas: 'Engine §4.6: and set, without SQL',
   postV1JobsByJobIDPause: 'Engine §1.1: one job can be held',
   postV1JobsByJobIDResume: 'Engine §1.1',
   getV1JobsByJobIDSchedule: 'Engine §11.2: what fires next, and what became of the last fires',

@@ -30,6 +30,7 @@ const newJob = (of: PopulatedProject) => ({
 
 const bodies: Readonly<Record<string, Sample['body'] & {}>> = {
   postV1Projects: () => ({ name: unique('Sample') }),
+  putV1ProjectsByProjectIDQuotas: () => ({ max_queued_runs: 100_000, timezone: 'Europe/Berlin' }),
   postV1ApiKeys: () => ({ name: unique('key'), scopes: ['runs:read'] }),
   postV1Jobs: newJob,
   postV1JobsBatch: (of) => ({ jobs: [newJob(of)] }),

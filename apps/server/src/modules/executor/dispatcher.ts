@@ -3,7 +3,7 @@
 
 import { isDatabaseError } from '../../platform/db/database.ts';
 import type { OutboundReply } from '../../platform/outbound/client.ts';
-import type { JobConfig, Jobs } from '../jobs/index.ts';
+import { delayIntoWindow, type JobConfig, type Jobs } from '../jobs/index.ts';
 import type { ClaimedRun, Completion, Settlement } from '../queue/index.ts';
 import { debugHeaders } from './debug-headers.ts';
 import { buildRequest, type DispatchRequest, type ResumeFacts } from './request.ts';
@@ -147,7 +147,7 @@ export function createDispatcher(deps: DispatcherDeps) {
       });
       return;
     }
-    await settling.settle(settlementOf(run, job, outcome, event, trace, version));
+    await settling.settle(settlementOf(run, job, outcome, event, trace, version, clock.now()));
   };
 
   return { execute };
@@ -184,6 +184,7 @@ function settlementOf(
   exchange: Readonly<Record<string, unknown>>,
   trace: unknown,
   version: Settlement['version'],
+  now_ms: number,
 ): Settlement {
   const decision = decideRetry(
     {
@@ -210,23 +211,25 @@ function settlementOf(
     trace,
     version,
   };
-  return decision.to === 'queued'
-    ? {
-        ...shared,
-        to: 'queued',
-        attempt: decision.attempt,
-        priority: decision.priority,
-        delay_ms: decision.delay_ms,
-        event: { ...event, retry_in_ms: decision.delay_ms },
-        level: 'warn',
-      }
-    : {
-        ...shared,
-        to: decision.to,
-        started_at: run.claimed_at,
-        event: decision.poison ? { ...event, poison: true } : event,
-        level: 'error',
-      };
+  if (decision.to === 'queued') {
+    const delay_ms = delayIntoWindow(job, decision.delay_ms, now_ms);
+    return {
+      ...shared,
+      to: 'queued',
+      attempt: decision.attempt,
+      priority: decision.priority,
+      delay_ms,
+      event: { ...event, retry_in_ms: delay_ms },
+      level: 'warn',
+    };
+  }
+  return {
+    ...shared,
+    to: decision.to,
+    started_at: run.claimed_at,
+    event: decision.poison ? { ...event, poison: true } : event,
+    level: 'error',
+  };
 }
 
 /** Timing breakdown in whole milliseconds; a part shorter than one counts as one. */

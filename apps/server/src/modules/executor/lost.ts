@@ -1,7 +1,7 @@
 // What becomes of an attempt whose worker or endpoint fell silent (engine-semantics §8.3): a crash is retried like
 // any other failure while attempts are left.
 
-import type { JobConfig, Jobs } from '../jobs/index.ts';
+import { delayIntoWindow, type JobConfig, type Jobs } from '../jobs/index.ts';
 import type { LostLease, Settlement } from '../queue/index.ts';
 import { isDatabaseError } from '../../platform/db/database.ts';
 import { decideRetry, policyOf } from './rules.ts';
@@ -10,6 +10,7 @@ import { decideRetry, policyOf } from './rules.ts';
 export async function lostSettlement(
   lease: LostLease,
   jobs: Pick<Jobs, 'executionConfig'>,
+  now_ms: number,
 ): Promise<Settlement> {
   let job: JobConfig;
   try {
@@ -56,15 +57,17 @@ export async function lostSettlement(
     version:
       job.version === lease.job_version ? undefined : ([job.version, job.version_id] as const),
   };
-  return decision.to === 'queued'
-    ? {
-        ...shared,
-        to: 'queued',
-        attempt: decision.attempt,
-        priority: decision.priority,
-        delay_ms: decision.delay_ms,
-        event: { ...event, retry_in_ms: decision.delay_ms },
-        level: 'warn',
-      }
-    : { ...shared, to: decision.to, started_at: lease.started_at, event, level: 'error' };
+  if (decision.to === 'queued') {
+    const delay_ms = delayIntoWindow(job, decision.delay_ms, now_ms);
+    return {
+      ...shared,
+      to: 'queued',
+      attempt: decision.attempt,
+      priority: decision.priority,
+      delay_ms,
+      event: { ...event, retry_in_ms: delay_ms },
+      level: 'warn',
+    };
+  }
+  return { ...shared, to: decision.to, started_at: lease.started_at, event, level: 'error' };
 }

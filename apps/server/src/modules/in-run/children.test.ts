@@ -239,3 +239,27 @@ test('a continuation is a new run of the same job, the current one goes on', asy
   });
   assert.equal(await t.status(run.id), 'executing');
 });
+
+test('a child that its job may not start yet is made all the same, delayed to its turn or to the window', async () => {
+  const parent = await t.running(await t.makeJob());
+  const rated = await t.makeJob({ rate_limit_max: 1, rate_limit_window_secs: 600 });
+  const waits: number[] = [];
+  for (let n = 0; n < 3; n++) {
+    const { status, body } = await parent.post('spawn', { job_slug: rated });
+    assert.equal(status, 201);
+    const { scheduled_at, created_at } = await t.read(body.id);
+    const wait_ms =
+      scheduled_at === undefined ? 0 : Date.parse(scheduled_at) - Date.parse(created_at);
+    waits.push(Math.round(wait_ms / 60_000));
+  }
+  assert.deepEqual(waits, [0, 10, 20]);
+
+  const opens = new Date(Date.now() + 3 * 3_600_000);
+  opens.setUTCSeconds(0, 0);
+  const cron = `${opens.getUTCMinutes()} ${opens.getUTCHours()} * * *`;
+  const windowed = await t.makeJob({ execution_window_cron: cron });
+  const child = await parent.post('spawn', { job_slug: windowed });
+  assert.equal(child.body.status, 'delayed');
+  const { scheduled_at } = await t.read(child.body.id);
+  assert.equal(Date.parse(scheduled_at), opens.getTime());
+});

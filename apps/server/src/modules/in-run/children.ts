@@ -2,6 +2,7 @@
 // so a cancel of the parent comes either before, and there is no child, or after, and finds it.
 
 import type { FailureCode } from '../../domain/failures.ts';
+import type { Clock } from '../../platform/clock.ts';
 import type { Database, Tx } from '../../platform/db/database.ts';
 import { Failure } from '../../platform/failure.ts';
 import type { Credentials } from '../../platform/http/access-control.ts';
@@ -18,7 +19,14 @@ import {
   type RunStatus,
   type WaitingVerbs,
 } from '../queue/index.ts';
-import { canonicalJson, runDetailLimits, runDetails, runMetadata, runView } from '../runs/index.ts';
+import {
+  canonicalJson,
+  deferred,
+  runDetailLimits,
+  runDetails,
+  runMetadata,
+  runView,
+} from '../runs/index.ts';
 import { limits } from './contract.ts';
 import { leaseLost, type Fence } from './fence.ts';
 import { detailsAt } from './rules.ts';
@@ -40,6 +48,7 @@ export interface ChildrenDeps {
   readonly waiting: Pick<WaitingVerbs, 'wait'>;
   readonly jobs: Pick<Jobs, 'findForTrigger' | 'checkPayload'>;
   readonly access: TargetAccess;
+  readonly clock: Pick<Clock, 'now'>;
   readonly max_payload_bytes: number;
 }
 
@@ -66,6 +75,7 @@ export function createChildren({
   waiting,
   jobs,
   access,
+  clock,
   max_payload_bytes,
 }: ChildrenDeps) {
   /** The caller is a run: for a project that is not its own it must show a key of that project. */
@@ -111,33 +121,33 @@ export function createChildren({
       );
   };
 
-  const enqueue = async (tx: Tx, run: NewRun) => {
-    const [created] = await queue.enqueueMany([run], tx);
+  const enqueue = async (tx: Tx, job: TriggerJob, run: NewRun) => {
+    const [created] = await queue.enqueueMany([await deferred(tx, job, run, clock.now())], tx);
     if (created?.outcome !== 'created') throw refusal('job_disabled');
     return created;
   };
 
-  const spawnChild = async (tx: Tx, run: NewRun, parent_id: string) => {
+  const spawnChild = async (tx: Tx, job: TriggerJob, run: NewRun, parent_id: string) => {
     if (!(await runDetails.maySpawn(tx, parent_id))) {
       throw refusal(
         'invalid_request',
         `the run has spawned ${runDetailLimits.children} runs, as many as it may`,
       );
     }
-    return enqueue(tx, run);
+    return enqueue(tx, job, run);
   };
 
   /**
    * The child, the wait for it and the parent's way into `waiting`, or none of them. The parent's lease is taken away
    * instead of being shared first, because raising a shared lock can deadlock.
    */
-  const spawnAndWait = (claim: RunClaim, run: NewRun, timeout_secs: number) =>
+  const spawnAndWait = (claim: RunClaim, job: TriggerJob, run: NewRun, timeout_secs: number) =>
     fence.attempt(claim, async () => {
       const lease = await fence.look(claim);
       if (lease.waiting) throw refusal('run_not_executing');
       return db.transaction(async (tx) => {
         await leases.serialize(tx, claim.run_id);
-        const child = await spawnChild(tx, run, claim.run_id);
+        const child = await spawnChild(tx, job, run, claim.run_id);
         const wait = {
           project_id: lease.project_id,
           run_id: lease.id,
@@ -181,8 +191,8 @@ export function createChildren({
         },
       };
       const child = request.await_completion
-        ? await spawnAndWait(claim, run, request.await_timeout_secs)
-        : await fence.write(claim, (tx) => spawnChild(tx, run, parent.id), 'alone');
+        ? await spawnAndWait(claim, job, run, request.await_timeout_secs)
+        : await fence.write(claim, (tx) => spawnChild(tx, job, run, parent.id), 'alone');
       return {
         id: child.id,
         job_id: job.id,
@@ -208,7 +218,7 @@ export function createChildren({
         const own = Object.entries(run.metadata).filter(
           ([key]) => !key.startsWith('_') || key.startsWith('_trace_'),
         );
-        const { id } = await enqueue(tx, {
+        const { id } = await enqueue(tx, job, {
           job_id: job.id,
           project_id,
           payload: given ?? canonicalJson(run.payload ?? {}),

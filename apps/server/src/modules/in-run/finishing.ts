@@ -1,11 +1,12 @@
 // The run ends its own attempt: completed, failed, or failed and to be tried again.
 
 import type { FailureCode } from '../../domain/failures.ts';
+import type { Clock } from '../../platform/clock.ts';
 import type { Database } from '../../platform/db/database.ts';
 import { Failure } from '../../platform/failure.ts';
 import { cancelWaitsOf } from '../events/index.ts';
 import { decideRetry, policyOf } from '../executor/index.ts';
-import type { Jobs } from '../jobs/index.ts';
+import { delayIntoWindow, type Jobs } from '../jobs/index.ts';
 import type { Lease, Queue, RunClaim, Settlement, WaitingVerbs } from '../queue/index.ts';
 import { runDetails, runView } from '../runs/index.ts';
 import { jsonBytes, limits } from './contract.ts';
@@ -18,6 +19,7 @@ export interface FinishingDeps {
   readonly queue: Pick<Queue, 'complete' | 'settle'>;
   readonly waiting: Pick<WaitingVerbs, 'end'>;
   readonly jobs: Pick<Jobs, 'executionConfig' | 'checkResult'>;
+  readonly clock: Pick<Clock, 'now'>;
   readonly max_result_bytes: number;
 }
 
@@ -33,6 +35,7 @@ export function createFinishing({
   queue,
   waiting,
   jobs,
+  clock,
   max_result_bytes,
 }: FinishingDeps) {
   const view = async ({ id: run_id, project_id }: Lease) => {
@@ -73,6 +76,7 @@ export function createFinishing({
   ): Promise<Settlement> => {
     const { id, created_at, claim_seq, started_at } = claimOf(lease);
     // The handler asks for a retry, so the class it names does not decide about it.
+    const config = await jobs.executionConfig(lease);
     const decision = decideRetry(
       {
         attempt: lease.attempt,
@@ -81,28 +85,30 @@ export function createFinishing({
         error_class: 'unknown',
         fingerprint: error,
       },
-      policyOf(lease, await jobs.executionConfig(lease)),
+      policyOf(lease, config),
       Math.random(),
     );
     const event = { attempt: lease.attempt, error_class };
     const common = { id, created_at, claim_seq, error, error_class, metadata: decision.metadata };
-    return decision.to === 'queued'
-      ? {
-          ...common,
-          to: 'queued',
-          attempt: decision.attempt,
-          priority: decision.priority,
-          delay_ms: decision.delay_ms,
-          event: { ...event, retry_in_ms: decision.delay_ms },
-          level: 'warn',
-        }
-      : {
-          ...common,
-          to: decision.to,
-          started_at,
-          event: decision.poison ? { ...event, poison: true } : event,
-          level: 'error',
-        };
+    if (decision.to === 'queued') {
+      const delay_ms = delayIntoWindow(config, decision.delay_ms, clock.now());
+      return {
+        ...common,
+        to: 'queued',
+        attempt: decision.attempt,
+        priority: decision.priority,
+        delay_ms,
+        event: { ...event, retry_in_ms: delay_ms },
+        level: 'warn',
+      };
+    }
+    return {
+      ...common,
+      to: decision.to,
+      started_at,
+      event: decision.poison ? { ...event, poison: true } : event,
+      level: 'error',
+    };
   };
 
   return {

@@ -61,8 +61,8 @@ export function createInRun({
 
   return {
     ...createEventLog({ db, fence, ...(max_events === undefined ? {} : { max_events }) }),
-    ...createFinishing({ db, fence, queue, waiting, jobs, max_result_bytes }),
-    ...createChildren({ db, fence, queue, waiting, jobs, access, max_payload_bytes }),
+    ...createFinishing({ db, fence, queue, waiting, jobs, clock, max_result_bytes }),
+    ...createChildren({ db, fence, queue, waiting, jobs, access, clock, max_payload_bytes }),
     heartbeat: heartbeats.beat,
     loops: [heartbeats.loop],
 

@@ -23,10 +23,8 @@ const maxLength = 256;
 /** What is wrong with the expression; undefined when it is in order. */
 export function cronProblem(text: string): string | undefined {
   if (text.length > maxLength) return `is longer than ${maxLength} characters`;
-  const parts = text.trim().split(/[ \t]+/);
-  if (parts.length !== fields.length || text.includes('\n')) {
-    return 'must have five fields: minute, hour, day of month, month, day of week';
-  }
+  const parts = partsOf(text);
+  if (!parts) return 'must have five fields: minute, hour, day of month, month, day of week';
   const values: ReadonlySet<number>[] = [];
   for (const [index, field] of fields.entries()) {
     const part = parts[index] ?? '';
@@ -40,6 +38,42 @@ export function cronProblem(text: string): string | undefined {
   const firstDay = Math.min(...days);
   const exists = [...inMonths].some((month) => firstDay <= (longestMonth[month - 1] ?? 0));
   return exists ? undefined : 'names a day that none of its months has';
+}
+
+/** What each field allows; Sunday is 0. */
+export interface CronFields {
+  readonly minutes: ReadonlySet<number>;
+  readonly hours: ReadonlySet<number>;
+  readonly days: ReadonlySet<number>;
+  readonly months: ReadonlySet<number>;
+  readonly weekdays: ReadonlySet<number>;
+  /** The field begins with a star: then the day has to match both, else either of the two. */
+  readonly any_day: boolean;
+  readonly any_weekday: boolean;
+}
+
+/** Undefined for what `cronProblem` refuses. */
+export function cronFields(text: string): CronFields | undefined {
+  const parts = partsOf(text);
+  if (!parts || cronProblem(text) !== undefined) return undefined;
+  const [minutes, hours, days, inMonths, weekdays] = fields.map(
+    (field, index) => parseField(parts[index] ?? '', field) ?? new Set<number>(),
+  );
+  if (!minutes || !hours || !days || !inMonths || !weekdays) return undefined;
+  return {
+    minutes,
+    hours,
+    days,
+    months: inMonths,
+    weekdays: new Set([...weekdays].map((day) => day % 7)),
+    any_day: parts[2]?.startsWith('*') ?? false,
+    any_weekday: parts[4]?.startsWith('*') ?? false,
+  };
+}
+
+function partsOf(text: string): readonly string[] | undefined {
+  const parts = text.trim().split(/[ \t]+/);
+  return parts.length !== fields.length || text.includes('\n') ? undefined : parts;
 }
 
 function parseField(text: string, field: Field): ReadonlySet<number> | undefined {
@@ -65,15 +99,4 @@ function valueOf(text: string | undefined, { min, names }: Field): number | unde
   if (/^\d+$/.test(text)) return Number(text);
   const index = names?.indexOf(text.toLowerCase()) ?? -1;
   return index < 0 ? undefined : index + min;
-}
-
-/** Whether it is the name of an IANA zone (no offset like +01:00, which knows no summer time). */
-export function isTimeZone(name: string): boolean {
-  if (!/^[A-Za-z][A-Za-z0-9_+/-]{1,63}$/.test(name)) return false;
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: name });
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -18,3 +18,4 @@ export { createBudgets, type Budgets } from './budgets/service.ts';
 export type { JobView } from './view.ts';
 export type { JobConfig, TriggerJob } from './types.ts';
 export type { HealthFacts, JobHistory, JobKey } from './history.ts';
+export { delayIntoWindow, nextAllowed, type ExecutionWindow } from './execution-window.ts';

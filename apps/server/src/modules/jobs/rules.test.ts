@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { cronProblem, isTimeZone } from './cron-expression.ts';
+import { isTimeZone } from '../../domain/time-zone.ts';
+import { cronProblem } from './cron-expression.ts';
 import { healthScore, resolveVersion, settingsProblems } from './rules.ts';
 import { changesOf, defaultSettings, type JobSettings } from './settings.ts';
 

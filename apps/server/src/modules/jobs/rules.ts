@@ -1,5 +1,6 @@
 // What a job may look like. Pure: the same rules for create, update, clone and batch, always on the whole job.
-import { cronProblem, isTimeZone } from './cron-expression.ts';
+import { isTimeZone } from '../../domain/time-zone.ts';
+import { cronProblem } from './cron-expression.ts';
 import type { JobSettings } from './settings.ts';
 
 export type ProblemCode = 'invalid_job' | 'invalid_schema' | 'invalid_url';

@@ -194,7 +194,8 @@ select n.ord::int as "ord!", j.id, j.project_id, j.slug, j.name, j.enabled, j.pa
        j.version, j.version_id, j.payload_schema, j.timeout_secs, j.run_ttl_secs, j.max_attempts, j.tags,
        j.default_run_metadata, j.environment_id, j.max_concurrency, j.max_concurrency_per_key, j.rate_limit_max,
        j.rate_limit_window_secs, j.dedup_window_secs, j.debounce_window_secs, j.batch_window_secs, j.batch_max_size,
-       j.execution_window_cron, j.timezone,
+       j.execution_window_cron, j.timezone, j.rate_limit_keys, q.timezone as "project_timezone?",
+       coalesce(q.max_queued_runs > 0, false) as "queue_limited!",
        coalesce(q.max_daily_cost_microusd > 0 and q.cost_breach_policy = 'reject', false)
          or coalesce(b.breach_policy = 'reject', false) as "refuses_over_budget!"
   from unnest(:project_ids::text[], :refs::text[]) with ordinality as n (project_id, ref, ord)
@@ -224,7 +225,10 @@ select j.id as job_id, j.project_id, j.slug, j.endpoint_signing_secret_enc,
        case when v.id is null then j.retry_delays_secs else v.retry_delays_secs end as "retry_delays_secs?",
        case when v.id is null then j.retry_priority_boost else v.retry_priority_boost end as "retry_priority_boost!",
        case when v.id is null then j.poison_pill_threshold else v.poison_pill_threshold end as "poison_pill_threshold?",
-       case when v.id is null then j.result_schema else v.result_schema end as "result_schema?"
+       case when v.id is null then j.result_schema else v.result_schema end as "result_schema?",
+       case when v.id is null then j.execution_window_cron else v.execution_window_cron end as "execution_window_cron?",
+       case when v.id is null then j.timezone else v.timezone end as "timezone?",
+       (select q.timezone from project_quotas q where q.project_id = j.project_id) as "project_timezone?"
   from jobs j
   left join job_versions v on v.job_id = j.id and v.version = :version and j.version <> :version
  where j.id = :job_id;

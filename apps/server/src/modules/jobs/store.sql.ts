@@ -1052,6 +1052,9 @@ export interface FindTriggerJobsRow {
   readonly batch_max_size: number;
   readonly execution_window_cron: string | null;
   readonly timezone: string | null;
+  readonly rate_limit_keys: unknown;
+  readonly project_timezone: string | null;
+  readonly queue_limited: boolean;
   readonly refuses_over_budget: boolean;
 }
 
@@ -1059,7 +1062,8 @@ const findTriggerJobsText = `select n.ord::int as "ord", j.id, j.project_id, j.s
        j.version, j.version_id, j.payload_schema, j.timeout_secs, j.run_ttl_secs, j.max_attempts, j.tags,
        j.default_run_metadata, j.environment_id, j.max_concurrency, j.max_concurrency_per_key, j.rate_limit_max,
        j.rate_limit_window_secs, j.dedup_window_secs, j.debounce_window_secs, j.batch_window_secs, j.batch_max_size,
-       j.execution_window_cron, j.timezone,
+       j.execution_window_cron, j.timezone, j.rate_limit_keys, q.timezone as "project_timezone",
+       coalesce(q.max_queued_runs > 0, false) as "queue_limited",
        coalesce(q.max_daily_cost_microusd > 0 and q.cost_breach_policy = 'reject', false)
          or coalesce(b.breach_policy = 'reject', false) as "refuses_over_budget"
   from unnest($1::text[], $2::text[]) with ordinality as n (project_id, ref, ord)
@@ -1080,7 +1084,7 @@ export function findTriggerJobs(db: Queryable, params: FindTriggerJobsParams): P
       params.project_ids,
       params.refs,
     ],
-    name: 'jobs_findTriggerJobs_1cc25a92',
+    name: 'jobs_findTriggerJobs_031ab95c',
   });
 }
 
@@ -1108,6 +1112,9 @@ export interface FindExecutionConfigRow {
   readonly retry_priority_boost: number;
   readonly poison_pill_threshold: number | null;
   readonly result_schema: unknown;
+  readonly execution_window_cron: string | null;
+  readonly timezone: string | null;
+  readonly project_timezone: string | null;
 }
 
 const findExecutionConfigText = `select j.id as job_id, j.project_id, j.slug, j.endpoint_signing_secret_enc,
@@ -1125,7 +1132,10 @@ const findExecutionConfigText = `select j.id as job_id, j.project_id, j.slug, j.
        case when v.id is null then j.retry_delays_secs else v.retry_delays_secs end as "retry_delays_secs",
        case when v.id is null then j.retry_priority_boost else v.retry_priority_boost end as "retry_priority_boost",
        case when v.id is null then j.poison_pill_threshold else v.poison_pill_threshold end as "poison_pill_threshold",
-       case when v.id is null then j.result_schema else v.result_schema end as "result_schema"
+       case when v.id is null then j.result_schema else v.result_schema end as "result_schema",
+       case when v.id is null then j.execution_window_cron else v.execution_window_cron end as "execution_window_cron",
+       case when v.id is null then j.timezone else v.timezone end as "timezone",
+       (select q.timezone from project_quotas q where q.project_id = j.project_id) as "project_timezone"
   from jobs j
   left join job_versions v on v.job_id = j.id and v.version = $1 and j.version <> $1
  where j.id = $2`;
@@ -1138,6 +1148,6 @@ export function findExecutionConfig(db: Queryable, params: FindExecutionConfigPa
       params.version,
       params.job_id,
     ],
-    name: 'jobs_findExecutionConfig_3255856e',
+    name: 'jobs_findExecutionConfig_7f7ce123',
   });
 }

@@ -1,8 +1,9 @@
 // What other modules get to see of a job.
 import type { JsonColumns } from '../../platform/db/json-columns.ts';
+import type { ExecutionWindow } from './execution-window.ts';
 
 /** The live job as the trigger path needs it. `paused` is true when the job or its group is paused. */
-export interface TriggerJob {
+export interface TriggerJob extends ExecutionWindow {
   readonly id: string;
   readonly project_id: string;
   readonly slug: string;
@@ -26,14 +27,15 @@ export interface TriggerJob {
   readonly debounce_window_secs: number;
   readonly batch_window_secs: number;
   readonly batch_max_size: number;
-  readonly execution_window_cron: string | null;
-  readonly timezone: string | null;
+  readonly rate_limit_keys: unknown;
+  /** The project limits how many runs may wait. */
+  readonly queue_limited: boolean;
   /** A daily budget concerns the job whose word is to refuse what it cannot pay for. */
   readonly refuses_over_budget: boolean;
 }
 
 /** Everything the executor needs to dispatch one run and to settle it. Immutable; shared between runs. */
-export interface JobConfig {
+export interface JobConfig extends ExecutionWindow {
   readonly job_id: string;
   readonly project_id: string;
   readonly slug: string;

@@ -1,4 +1,5 @@
-// Limits shared by all processes through PostgreSQL: the API's rate limits.
+// Limits shared by all processes through PostgreSQL: rate limits of the API and of jobs.
 
 export { createRateWindows } from './rate-windows.ts';
 export type { RateWindows } from './rate-windows.ts';
+export { bucketsOf, jobRates, type RatedJob } from './job-rates.ts';

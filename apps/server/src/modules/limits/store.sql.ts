@@ -43,3 +43,74 @@ export function deleteOldWindows(db: Queryable): Promise<number> {
     values: [],
   });
 }
+
+export interface TakeTokensParams {
+  readonly buckets: readonly (string | null)[];
+  readonly most: readonly (number | null)[];
+  readonly window_secs: readonly (number | null)[];
+  readonly amount: number;
+  readonly mode: string;
+}
+
+export interface TakeTokensRow {
+  readonly taken: number;
+  readonly wait_secs: number;
+}
+
+const takeTokensText = `select t.taken as "taken", t.wait_secs as "wait_secs"
+  from strait_take_tokens($1::text[], $2::float8[], $3::float8[], $4::int, $5::text) t`;
+
+/** :mode is `all`, `some` or `reserve`; see the function. */
+export function takeTokens(db: Queryable, params: TakeTokensParams): Promise<TakeTokensRow> {
+  return one<TakeTokensRow>(db, {
+    text: takeTokensText,
+    values: [
+      params.buckets,
+      params.most,
+      params.window_secs,
+      params.amount,
+      params.mode,
+    ],
+    name: 'limits_takeTokens_13dd1366',
+  });
+}
+
+export interface LookAtTokensParams {
+  readonly amount: number;
+  readonly buckets: readonly (string | null)[];
+  readonly most: readonly (number | null)[];
+  readonly window_secs: readonly (number | null)[];
+}
+
+export interface LookAtTokensRow {
+  readonly wait_secs: number;
+}
+
+const lookAtTokensText = `select coalesce(max(greatest(0, (x.level + $1::int - x.most) * x.secs / x.most)), 0)::float8 as "wait_secs"
+  from (select b.most, b.secs,
+               coalesce(greatest(0, l.level - greatest(0, extract(epoch from strait_now() - l.at)) * b.most / b.secs), 0) as level
+          from unnest($2::text[], $3::float8[], $4::float8[]) as b (bucket, most, secs)
+          left join rate_limit_levels l on l.bucket = b.bucket) x
+ where x.level + $1::int > x.most + 1e-6`;
+
+/** Seconds until so many would fit; charges nothing. */
+export function lookAtTokens(db: Queryable, params: LookAtTokensParams): Promise<LookAtTokensRow> {
+  return one<LookAtTokensRow>(db, {
+    text: lookAtTokensText,
+    values: [
+      params.amount,
+      params.buckets,
+      params.most,
+      params.window_secs,
+    ],
+  });
+}
+
+const deleteEmptyLevelsText = `delete from rate_limit_levels where empty_at < strait_now()`;
+
+export function deleteEmptyLevels(db: Queryable): Promise<number> {
+  return count(db, {
+    text: deleteEmptyLevelsText,
+    values: [],
+  });
+}

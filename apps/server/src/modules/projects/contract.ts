@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { operation } from '../../domain/api.ts';
+import { isTimeZone } from '../../domain/time-zone.ts';
 import { omitEmpty } from '../../platform/http/json-reply.ts';
 import { pageQuery, pageSchema } from '../../platform/http/pagination.ts';
 
@@ -67,5 +68,75 @@ export const getProject = operation({
   project: 'none',
   params: z.object({ projectID: z.string() }),
   replies: { 200: Project },
+  failures: ['project_not_found'],
+});
+
+const most = (maximum: number) => z.int().min(0).max(maximum).nullable().optional();
+const MICROUSD = 1_000_000_000_000_000;
+const quotaFields = {
+  max_queued_runs: most(100_000_000).describe('Runs that wait to start (queued, delayed, held)'),
+  max_executing_runs: most(1_000_000).describe('Runs in flight; more of them wait'),
+  max_jobs: most(1_000_000),
+  max_active_event_triggers: most(100_000_000).describe('Runs that wait for an event'),
+  max_cost_per_run_microusd: most(MICROUSD),
+  max_daily_cost_microusd: most(MICROUSD),
+  rate_limit_requests: most(10_000_000).describe('Requests of keys without a limit of their own'),
+  rate_limit_window_secs: most(86_400),
+  timezone: z
+    .string()
+    .refine((zone) => zone === '' || isTimeZone(zone), 'is not the name of an IANA time zone')
+    .nullable()
+    .optional()
+    .describe('Where days begin, and of execution windows of jobs without a zone; default UTC'),
+};
+
+export const ProjectQuotas = z
+  .object({
+    project_id: z.string(),
+    max_queued_runs: z.int().nullable(),
+    max_executing_runs: z.int().nullable(),
+    max_jobs: z.int().nullable(),
+    max_active_event_triggers: z.int().nullable(),
+    max_cost_per_run_microusd: z.int().nullable(),
+    max_daily_cost_microusd: z.int().nullable(),
+    rate_limit_requests: z.int().nullable(),
+    rate_limit_window_secs: z.int().nullable(),
+    timezone: z.string().nullable(),
+    updated_at: omitEmpty(z.iso.datetime()),
+  })
+  .meta({ id: 'ProjectQuotas' });
+
+const PutProjectQuotasRequest = z.strictObject(quotaFields).meta({ id: 'PutProjectQuotasRequest' });
+export type QuotaInput = z.output<typeof PutProjectQuotasRequest>;
+
+export const getProjectQuotas = operation({
+  id: 'getV1ProjectsByProjectIDQuotas',
+  sdk: 'projects.getQuotas',
+  method: 'GET',
+  path: '/v1/projects/:projectID/quotas',
+  summary: 'What a project may use; null is no limit',
+  tags,
+  permission: 'jobs:read',
+  project: 'none',
+  params: z.object({ projectID: z.string() }),
+  replies: { 200: ProjectQuotas },
+  failures: ['project_not_found'],
+});
+
+export const putProjectQuotas = operation({
+  id: 'putV1ProjectsByProjectIDQuotas',
+  sdk: 'projects.putQuotas',
+  method: 'PUT',
+  path: '/v1/projects/:projectID/quotas',
+  summary: 'Set what a project may use',
+  description:
+    'Replaces all of them: what is left out, null or 0 is no limit. Counts from the commit on, for what is queued and ' +
+    'what runs; attempts that run already finish.',
+  tags,
+  permission: 'projects:manage',
+  project: 'none',
+  params: z.object({ projectID: z.string() }),
+  body: PutProjectQuotasRequest,
+  replies: { 200: ProjectQuotas },
   failures: ['project_not_found'],
 });

@@ -2,5 +2,6 @@
 
 export { createProjects } from './service.ts';
 export type { Projects } from './service.ts';
+export type { QuotasReaction } from './quotas.ts';
 export { projectRoutes } from './routes.ts';
 export { saveCostQuota } from './cost-quota.ts';

@@ -4,12 +4,17 @@ import type { Database, Tx } from '../../platform/db/database.ts';
 import { Failure } from '../../platform/failure.ts';
 import type { Cursor } from '../../platform/http/pagination.ts';
 import { page } from '../../platform/http/pagination.ts';
+import type { AuditSource } from '../audit/index.ts';
+import type { QuotaInput } from './contract.ts';
+import { createQuotas, type QuotasReaction } from './quotas.ts';
 import * as store from './store.sql.ts';
 
 export interface ProjectsDeps {
   readonly db: Database;
   /** Runs in the transaction that makes a project known, once per project. */
   readonly onCreated: (tx: Tx, project_id: string) => Promise<void>;
+  /** Runs in the transaction that changed limits somebody keeps count of. */
+  readonly onQuotasChanged: QuotasReaction;
 }
 
 export type Projects = ReturnType<typeof createProjects>;
@@ -17,7 +22,8 @@ export type Projects = ReturnType<typeof createProjects>;
 /** Every installation has this one: whoever starts with a single project need not register it. */
 const first = { id: 'default', org_id: null, name: 'Default' } as const;
 
-export function createProjects({ db, onCreated }: ProjectsDeps) {
+export function createProjects({ db, onCreated, onQuotasChanged }: ProjectsDeps) {
+  const quotas = createQuotas({ db, onChanged: onQuotasChanged });
   /** Undefined: the id is taken. */
   const insert = (project: {
     readonly id: string | null;
@@ -29,6 +35,14 @@ export function createProjects({ db, onCreated }: ProjectsDeps) {
       if (row) await onCreated(tx, row.id);
       return row;
     });
+
+  /** @throws project_not_found, also for projects that are not the caller's */
+  async function get(caller: Caller, id: string) {
+    const only = visibleProject(caller);
+    const row = only === null || only === id ? await store.findProject(db, { id }) : undefined;
+    if (!row) throw new Failure<FailureCode>('project_not_found');
+    return row;
+  }
 
   return {
     /** @throws project_exists */
@@ -64,12 +78,14 @@ export function createProjects({ db, onCreated }: ProjectsDeps) {
       return page(rows, limit);
     },
 
-    async get(caller: Caller, id: string) {
-      const only = visibleProject(caller);
-      const row = only === null || only === id ? await store.findProject(db, { id }) : undefined;
-      if (!row) throw new Failure<FailureCode>('project_not_found');
-      return row;
-    },
+    get,
+
+    /** @throws project_not_found */
+    getQuotas: async (caller: Caller, id: string) => quotas.get((await get(caller, id)).id),
+
+    /** @throws project_not_found */
+    putQuotas: async (caller: Caller, id: string, by: AuditSource, input: QuotaInput) =>
+      quotas.put((await get(caller, id)).id, by, input),
   };
 }
 

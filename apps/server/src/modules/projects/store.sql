@@ -28,3 +28,28 @@ values (:project_id, :max_daily_cost_microusd?, :max_cost_per_run_microusd?, :br
 on conflict (project_id) do update
    set max_daily_cost_microusd = excluded.max_daily_cost_microusd, max_cost_per_run_microusd = excluded.max_cost_per_run_microusd,
        cost_breach_policy = excluded.cost_breach_policy, timezone = coalesce(excluded.timezone, q.timezone), updated_at = strait_now();
+
+-- name: findQuotas :maybe
+select project_id, max_queued_runs, max_executing_runs, max_jobs, max_active_event_triggers, max_cost_per_run_microusd,
+       max_daily_cost_microusd, rate_limit_requests, rate_limit_window_secs, timezone, updated_at
+  from project_quotas where project_id = :project_id;
+
+-- name: lockQuotas :maybe
+-- Whoever changes limits waits for whoever is changing them.
+select project_id, max_queued_runs, max_executing_runs, max_jobs, max_active_event_triggers, max_cost_per_run_microusd,
+       max_daily_cost_microusd, rate_limit_requests, rate_limit_window_secs, timezone, updated_at
+  from project_quotas where project_id = :project_id for no key update;
+
+-- name: saveQuotas :one
+insert into project_quotas as q (project_id, max_queued_runs, max_executing_runs, max_jobs, max_active_event_triggers,
+       max_cost_per_run_microusd, max_daily_cost_microusd, rate_limit_requests, rate_limit_window_secs, timezone)
+values (:project_id, :max_queued_runs?, :max_executing_runs?, :max_jobs?, :max_active_event_triggers?,
+       :max_cost_per_run_microusd?, :max_daily_cost_microusd?, :rate_limit_requests?, :rate_limit_window_secs?, :timezone?)
+on conflict (project_id) do update
+   set (max_queued_runs, max_executing_runs, max_jobs, max_active_event_triggers, max_cost_per_run_microusd,
+        max_daily_cost_microusd, rate_limit_requests, rate_limit_window_secs, timezone, updated_at) =
+       (excluded.max_queued_runs, excluded.max_executing_runs, excluded.max_jobs, excluded.max_active_event_triggers,
+        excluded.max_cost_per_run_microusd, excluded.max_daily_cost_microusd, excluded.rate_limit_requests,
+        excluded.rate_limit_window_secs, excluded.timezone, strait_now())
+returning project_id, max_queued_runs, max_executing_runs, max_jobs, max_active_event_triggers, max_cost_per_run_microusd,
+          max_daily_cost_microusd, rate_limit_requests, rate_limit_window_secs, timezone, updated_at;

@@ -1,5 +1,5 @@
 // Generated from store.sql by `npm run generate`. Do not edit.
-import { count, many, maybe, type Queryable } from '../../platform/db/query.ts';
+import { count, many, maybe, one, type Queryable } from '../../platform/db/query.ts';
 
 export interface InsertProjectParams {
   readonly id: string | null;
@@ -110,6 +110,123 @@ export function saveCostQuota(db: Queryable, params: SaveCostQuotaParams): Promi
       params.max_daily_cost_microusd,
       params.max_cost_per_run_microusd,
       params.breach_policy,
+      params.timezone,
+    ],
+  });
+}
+
+export interface FindQuotasParams {
+  readonly project_id: string;
+}
+
+export interface FindQuotasRow {
+  readonly project_id: string;
+  readonly max_queued_runs: number | null;
+  readonly max_executing_runs: number | null;
+  readonly max_jobs: number | null;
+  readonly max_active_event_triggers: number | null;
+  readonly max_cost_per_run_microusd: number | null;
+  readonly max_daily_cost_microusd: number | null;
+  readonly rate_limit_requests: number | null;
+  readonly rate_limit_window_secs: number | null;
+  readonly timezone: string | null;
+  readonly updated_at: string;
+}
+
+const findQuotasText = `select project_id, max_queued_runs, max_executing_runs, max_jobs, max_active_event_triggers, max_cost_per_run_microusd,
+       max_daily_cost_microusd, rate_limit_requests, rate_limit_window_secs, timezone, updated_at
+  from project_quotas where project_id = $1`;
+
+export function findQuotas(db: Queryable, params: FindQuotasParams): Promise<FindQuotasRow | undefined> {
+  return maybe<FindQuotasRow>(db, {
+    text: findQuotasText,
+    values: [params.project_id],
+  });
+}
+
+export interface LockQuotasParams {
+  readonly project_id: string;
+}
+
+export interface LockQuotasRow {
+  readonly project_id: string;
+  readonly max_queued_runs: number | null;
+  readonly max_executing_runs: number | null;
+  readonly max_jobs: number | null;
+  readonly max_active_event_triggers: number | null;
+  readonly max_cost_per_run_microusd: number | null;
+  readonly max_daily_cost_microusd: number | null;
+  readonly rate_limit_requests: number | null;
+  readonly rate_limit_window_secs: number | null;
+  readonly timezone: string | null;
+  readonly updated_at: string;
+}
+
+const lockQuotasText = `select project_id, max_queued_runs, max_executing_runs, max_jobs, max_active_event_triggers, max_cost_per_run_microusd,
+       max_daily_cost_microusd, rate_limit_requests, rate_limit_window_secs, timezone, updated_at
+  from project_quotas where project_id = $1 for no key update`;
+
+/** Whoever changes limits waits for whoever is changing them. */
+export function lockQuotas(db: Queryable, params: LockQuotasParams): Promise<LockQuotasRow | undefined> {
+  return maybe<LockQuotasRow>(db, {
+    text: lockQuotasText,
+    values: [params.project_id],
+  });
+}
+
+export interface SaveQuotasParams {
+  readonly project_id: string;
+  readonly max_queued_runs: number | null;
+  readonly max_executing_runs: number | null;
+  readonly max_jobs: number | null;
+  readonly max_active_event_triggers: number | null;
+  readonly max_cost_per_run_microusd: number | null;
+  readonly max_daily_cost_microusd: number | null;
+  readonly rate_limit_requests: number | null;
+  readonly rate_limit_window_secs: number | null;
+  readonly timezone: string | null;
+}
+
+export interface SaveQuotasRow {
+  readonly project_id: string;
+  readonly max_queued_runs: number | null;
+  readonly max_executing_runs: number | null;
+  readonly max_jobs: number | null;
+  readonly max_active_event_triggers: number | null;
+  readonly max_cost_per_run_microusd: number | null;
+  readonly max_daily_cost_microusd: number | null;
+  readonly rate_limit_requests: number | null;
+  readonly rate_limit_window_secs: number | null;
+  readonly timezone: string | null;
+  readonly updated_at: string;
+}
+
+const saveQuotasText = `insert into project_quotas as q (project_id, max_queued_runs, max_executing_runs, max_jobs, max_active_event_triggers,
+       max_cost_per_run_microusd, max_daily_cost_microusd, rate_limit_requests, rate_limit_window_secs, timezone)
+values ($1, $2, $3, $4, $5,
+       $6, $7, $8, $9, $10)
+on conflict (project_id) do update
+   set (max_queued_runs, max_executing_runs, max_jobs, max_active_event_triggers, max_cost_per_run_microusd,
+        max_daily_cost_microusd, rate_limit_requests, rate_limit_window_secs, timezone, updated_at) =
+       (excluded.max_queued_runs, excluded.max_executing_runs, excluded.max_jobs, excluded.max_active_event_triggers,
+        excluded.max_cost_per_run_microusd, excluded.max_daily_cost_microusd, excluded.rate_limit_requests,
+        excluded.rate_limit_window_secs, excluded.timezone, strait_now())
+returning project_id, max_queued_runs, max_executing_runs, max_jobs, max_active_event_triggers, max_cost_per_run_microusd,
+          max_daily_cost_microusd, rate_limit_requests, rate_limit_window_secs, timezone, updated_at`;
+
+export function saveQuotas(db: Queryable, params: SaveQuotasParams): Promise<SaveQuotasRow> {
+  return one<SaveQuotasRow>(db, {
+    text: saveQuotasText,
+    values: [
+      params.project_id,
+      params.max_queued_runs,
+      params.max_executing_runs,
+      params.max_jobs,
+      params.max_active_event_triggers,
+      params.max_cost_per_run_microusd,
+      params.max_daily_cost_microusd,
+      params.rate_limit_requests,
+      params.rate_limit_window_secs,
       params.timezone,
     ],
   });

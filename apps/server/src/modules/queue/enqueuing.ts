@@ -16,6 +16,12 @@ const APART = 3;
 /** Undefined: no run was created, because the job is gone or disabled or the idempotency key is taken. */
 type Inserted = Enqueued | undefined;
 
+export type Held = Extract<Enqueued, { outcome: 'held' }>;
+
+/** How `keyHolders` names what a run asks for. */
+export const holderKey = ({ job_id, idempotency_key }: NewRun): string =>
+  `${job_id} ${idempotency_key}`;
+
 interface EnqueuingDeps {
   readonly db: Queryable;
   readonly settings: QueueSettings;
@@ -43,31 +49,37 @@ export function createEnqueuing({ db, settings }: EnqueuingDeps) {
     return answers;
   };
 
+  /** The runs that hold these keys; runs without a key, or with one nobody holds, are not in the answer. */
+  const keyHolders = async (
+    target: Queryable,
+    runs: readonly NewRun[],
+  ): Promise<Map<string, Held>> => {
+    const keyed = runs.filter((run) => run.idempotency_key !== undefined);
+    if (keyed.length === 0) return new Map();
+    const found = await store.findKeyHolders(target, {
+      job_ids: keyed.map((run) => run.job_id),
+      idempotency_keys: keyed.map((run) => run.idempotency_key ?? ''),
+    });
+    return new Map(
+      found.map(({ job_id, idempotency_key, run_id: id, status, created_at, payload_hash }) => [
+        `${job_id} ${idempotency_key}`,
+        { outcome: 'held', id, status, created_at, payload_hash },
+      ]),
+    );
+  };
+
   /** Says of every run that was not created whether its key is taken: a new statement, so the winner is visible. */
   const explain = async (
     target: Queryable,
     runs: readonly NewRun[],
     inserted: readonly (Inserted | Error)[],
   ): Promise<(Enqueued | Error)[]> => {
-    const losers = runs.filter(
-      (run, index) => !inserted[index] && run.idempotency_key !== undefined,
-    );
-    const holders =
-      losers.length === 0
-        ? []
-        : await store.findKeyHolders(target, {
-            job_ids: losers.map((run) => run.job_id),
-            idempotency_keys: losers.map((run) => run.idempotency_key ?? ''),
-          });
-    const byKey = new Map(
-      holders.map((holder) => [`${holder.job_id} ${holder.idempotency_key}`, holder]),
+    const holders = await keyHolders(
+      target,
+      runs.filter((_, index) => !inserted[index]),
     );
     return runs.map((run, index) => {
-      const holder = byKey.get(`${run.job_id} ${run.idempotency_key}`);
-      if (inserted[index]) return inserted[index];
-      if (!holder || run.idempotency_key === undefined) return { outcome: 'refused' };
-      const { run_id: id, status, created_at, payload_hash } = holder;
-      return { outcome: 'held', id, status, created_at, payload_hash };
+      return inserted[index] ?? holders.get(holderKey(run)) ?? { outcome: 'refused' };
     });
   };
 
@@ -112,6 +124,8 @@ export function createEnqueuing({ db, settings }: EnqueuingDeps) {
   };
 
   return {
+    keyHolders,
+
     /** For single runs, batched. */
     shared: createBatcher<NewRun, Enqueued>({
       flush,

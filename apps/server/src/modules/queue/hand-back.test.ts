@@ -127,7 +127,7 @@ function reaper() {
       db: hot,
       queue: on.queue,
       settings,
-      settlementOf: (lease) => lostSettlement(lease, modules.jobs),
+      settlementOf: (lease) => lostSettlement(lease, modules.jobs, Date.now()),
     }),
   };
 }

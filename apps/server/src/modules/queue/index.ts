@@ -24,6 +24,8 @@ export {
   type Ending,
   type Endings,
 } from './endings/endings.ts';
+export { intake, type SamePayload } from './intake/intake.ts';
+export { buffers, type BatchKey } from './buffers/buffers.ts';
 export { createWaitingVerbs, type WaitingVerbs } from './waiting/verbs.ts';
 export {
   createEndpointAdmission,

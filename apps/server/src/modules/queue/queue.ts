@@ -3,7 +3,7 @@
 // the neighbours `operator` (people), `waiting` (suspension) and `upkeep` (time and lost workers).
 
 import type { Queryable } from '../../platform/db/query.ts';
-import { createEnqueuing } from './enqueuing.ts';
+import { createEnqueuing, holderKey } from './enqueuing.ts';
 import { runTimes } from './run-id.ts';
 import * as leaseStore from './lease/store.sql.ts';
 import * as limitStore from './limits/store.sql.ts';
@@ -145,6 +145,12 @@ export function createQueue({ db, beats = db, settings }: QueueDependencies) {
     /** Creates all runs in one statement, on the caller's transaction when one is given. */
     enqueueMany: (runs: readonly NewRun[], target: Queryable = db): Promise<Enqueued[]> =>
       enqueuing.all(target, runs),
+
+    /** The runs that hold the idempotency keys of these, for those whose key is held. */
+    keyHolders: async (runs: readonly NewRun[], target: Queryable = db) => {
+      const holders = await enqueuing.keyHolders(target, runs);
+      return runs.map((run) => holders.get(holderKey(run)));
+    },
 
     /** Takes up to `limit` startable runs after `cursor` (a project id); the leases are durable on return. */
     claim: (input: { worker_id: number; limit: number; cursor: string }): Promise<ClaimedRun[]> =>

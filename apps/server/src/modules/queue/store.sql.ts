@@ -37,7 +37,8 @@ const enqueueRunsText = `with input as materialized (
            or q.max_daily_cost_microusd > 0 or b.job_id is not null or j.paused or coalesce(g.paused, false)
            or coalesce(a.closed, false) as limited,
          case when j.has_dependencies then strait_matching(n.idempotency_key, coalesce(n.extra ->> 'triggered_by', ''),
-           j.default_run_metadata || coalesce(n.extra -> 'metadata', '{}')) end as matching
+           j.default_run_metadata || coalesce(n.extra -> 'metadata', '{}')) end as matching,
+         q.max_queued_runs > 0 as counted, j.dedup_window_secs > 0 as remembered
     from unnest($2::text[], $3::text[], $4::text[], $5::int[],
                 $6::text[], $7::text[], $8::jsonb[])
          with ordinality as n(job_id, project_id, payload, priority, idempotency_key, payload_hash, extra, ord)
@@ -66,6 +67,18 @@ const enqueueRunsText = `with input as materialized (
          greatest(strait_now(), scheduled_at)
            + coalesce(make_interval(secs => ttl_secs), case when status = 'waiting' then strait_dependency_wait() end) as expires_at
     from judged order by ord
+), room_locks as materialized (
+  select project_id from queued_room where project_id = any (array(select project_id from accepted where counted)) order by project_id for no key update
+), charged as (
+  update queued_room r set room = r.room - a.n
+    from (select project_id, count(*)::int as n from accepted where counted group by project_id) a
+   where r.project_id = a.project_id and r.project_id = any (array(select project_id from room_locks))
+), noted as (
+  insert into recent_payloads as p (job_id, payload_hash, run_id, created_at)
+  select distinct on (job_id, hash) job_id, hash, id, strait_id_time(id)
+    from (select a.job_id, a.id, a.ord, encode(sha256(convert_to(a.payload_value::text, 'UTF8')), 'hex') as hash from accepted a where a.remembered) h
+   order by job_id, hash, ord desc
+  on conflict (job_id, payload_hash) do update set run_id = excluded.run_id, created_at = excluded.created_at
 ), runs as (
   insert into job_runs (id, created_at, job_id, project_id, status, payload, priority, triggered_by, scheduled_at, expires_at,
          tags, metadata, idempotency_key, concurrency_key, job_version, job_version_id, created_by, parent_run_id,
@@ -118,7 +131,9 @@ select i.ord::int as "ord", i.id as "id", strait_id_time(i.id) as "created_at", 
  * The key share on the job (which the foreign key takes anyway) makes a deletion under way exact: whoever waited for it
  * looks at the job again. What a limit of the job, of its key or of the project concerns, a pause or a closed endpoint, waits
  * in run_parked for its slots; nobody waits for a lane here. A run of a job with dependencies that are not met goes to `waiting`; it is
- * judged again once it is visible (`unchecked`), so an end that was not visible here is not missed.
+ * judged again once it is visible (`unchecked`), so an end that was not visible here is not missed. Every new run takes room
+ * from a project that counts what is queued, and is noted where payloads are compared, whoever makes it; whether it may come
+ * in was asked before.
  */
 export function enqueueRuns(db: Queryable, params: EnqueueRunsParams): Promise<EnqueueRunsRow[]> {
   return many<EnqueueRunsRow>(db, {
@@ -134,7 +149,7 @@ export function enqueueRuns(db: Queryable, params: EnqueueRunsParams): Promise<E
       params.extras.map((item) => (item === null ? null : JSON.stringify(item))),
       params.aging_ms,
     ],
-    name: 'queue_enqueueRuns_137bce27',
+    name: 'queue_enqueueRuns_3635935d',
   });
 }
 

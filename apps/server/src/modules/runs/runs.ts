@@ -5,7 +5,8 @@ import type { Database } from '../../platform/db/database.ts';
 import type { Listener } from '../../platform/db/listen.ts';
 import type { ProjectScope } from '../access/index.ts';
 import type { JobView } from '../jobs/index.ts';
-import type { OperatorVerbs, Queue } from '../queue/index.ts';
+import { jobRates } from '../limits/index.ts';
+import { intake, type OperatorVerbs, type Queue } from '../queue/index.ts';
 import { createBackground } from './actions/background.ts';
 import { createBulkRunActions } from './actions/bulk.ts';
 import { actionRoutes } from './actions/routes.ts';
@@ -18,7 +19,9 @@ import { liveRoutes } from './live/routes.ts';
 import { createRunLive } from './live/run-live.ts';
 import { readRoutes } from './reads/routes.ts';
 import { createRunReads } from './reads/service.ts';
+import { createAdmission } from './trigger/admission.ts';
 import { createBulkTriggers } from './trigger/bulk.ts';
+import { createFiring } from './trigger/firing.ts';
 import { triggerRoutes } from './trigger/routes.ts';
 import { createTriggers, type TriggerJobs, type TriggerSettings } from './trigger/trigger.ts';
 
@@ -32,7 +35,7 @@ export interface RunsDependencies {
   /** The queue's pool: bulk triggers insert with its planner settings. Default: `db`. */
   readonly hot?: Database;
   readonly listener: Pick<Listener, 'on'>;
-  readonly queue: Pick<Queue, 'enqueue' | 'enqueueMany'>;
+  readonly queue: Pick<Queue, 'enqueue' | 'enqueueMany' | 'keyHolders'>;
   readonly operator: OperatorVerbs;
   /** modules/jobs; `get` is the API's view of a job, shown by dry runs. */
   readonly jobs: TriggerJobs &
@@ -52,11 +55,17 @@ export type Runs = ReturnType<typeof createRuns>;
 export function createRuns(deps: RunsDependencies) {
   const { db, hot, listener, jobs, onLiveError } = deps;
   const batches = createBatches({ db });
+  const own = hot ?? db;
+  const { max_payload_bytes } = deps.settings;
+  const { queue, clock } = deps;
+  const admitting = createAdmission({ hot: own, queue, clock, max_payload_bytes });
+  const firing = createFiring({ hot: own, queue, jobs, admission: admitting, clock });
   const triggers = createTriggers({
     ...deps,
+    admission: admitting,
     describeJob: (project, job_id) => jobs.get(project, job_id),
   });
-  const bulkTriggers = createBulkTriggers({ ...deps, db: hot ?? db, batches });
+  const bulkTriggers = createBulkTriggers({ ...deps, db: own, batches, admission: admitting });
   const reads = createRunReads({ db, jobs });
   const actions = createRunActions(deps);
   const background = createBackground({
@@ -74,7 +83,11 @@ export function createRuns(deps: RunsDependencies) {
     ...liveRoutes(live),
     ...pricingRoutes(createPricing({ db })),
   ];
-  const removeOldBatches = () => batches.removeOld(hot ?? db, deps.settings.batch_retention_secs);
+  const removeOldBatches = () => batches.removeOld(own, deps.settings.batch_retention_secs);
+  const tidyAdmission = async () => {
+    await jobRates.trim(own);
+    return intake.tidy(own);
+  };
   return {
     triggers,
     bulkTriggers,
@@ -86,6 +99,8 @@ export function createRuns(deps: RunsDependencies) {
     routes,
     background,
     removeOldBatches,
+    firing,
+    tidyAdmission,
   };
 }
 

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { operation } from '../../access/index.ts';
 import { omitEmpty } from '../../../platform/http/json-reply.ts';
 import { pageQuery, pageSchema } from '../../../platform/http/pagination.ts';
-import { isTimeZone } from '../cron-expression.ts';
+import { isTimeZone } from '../../../domain/time-zone.ts';
 
 /** A billion dollars: sums of it stay exact in a JSON number. */
 const MOST_MICROUSD = 1_000_000_000_000_000;

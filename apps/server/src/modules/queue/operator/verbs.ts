@@ -2,6 +2,7 @@
 // why a run was refused.
 
 import type { Queryable } from '../../../platform/db/query.ts';
+import { intake } from '../intake/intake.ts';
 import type { QueueSettings } from '../queue.ts';
 import { runTimes } from '../run-id.ts';
 import * as store from './store.sql.ts';
@@ -109,15 +110,16 @@ export function createOperatorVerbs(
     replayDeadLetters: async (
       tx: Queryable,
       input: { project_id: string; run_ids: readonly string[]; actor_id: string },
-    ): Promise<string[]> =>
-      (
-        await store.replayDeadLetters(tx, {
-          ...input,
-          ...runTimes(input.run_ids),
-          aging_ms,
-          default_ttl_secs,
-        })
-      ).map((row) => row.id),
+    ): Promise<string[]> => {
+      const replayed = await store.replayDeadLetters(tx, {
+        ...input,
+        ...runTimes(input.run_ids),
+        aging_ms,
+        default_ttl_secs,
+      });
+      await intake.forgetRoom(tx, input.project_id);
+      return replayed.map((row) => row.id);
+    },
 
     /** executing or waiting → queued with the next attempt; the running request is aborted. False: refused. */
     restart: async (

@@ -16,9 +16,19 @@ type Queue = Parameters<typeof createBackground>[0]['queue'];
 function worker(queue: Queue = on.queue) {
   const { db, hot, modules } = on.app.composition;
   const errors: unknown[] = [];
-  const { operator } = modules;
+  const { operator, jobs } = modules;
+  const { clock } = modules.engineNeeds;
   const onError = (error: unknown): void => void errors.push(error);
-  const background = createBackground({ db, hot, operator, queue, onError, max_chunk: 3 });
+  const background = createBackground({
+    db,
+    hot,
+    operator,
+    queue,
+    jobs,
+    clock,
+    onError,
+    max_chunk: 3,
+  });
   return { ...background, errors };
 }
 

@@ -44,9 +44,11 @@ export function createBackground({
   hot,
   operator,
   queue,
+  jobs,
+  clock,
   onError,
   max_chunk = CHUNK.cancel,
-}: Pick<RunActionDependencies, 'operator' | 'queue'> & {
+}: Pick<RunActionDependencies, 'operator' | 'queue' | 'jobs' | 'clock'> & {
   readonly db: Database;
   /** The queue's pool. */
   readonly hot: Database;
@@ -54,7 +56,7 @@ export function createBackground({
   /** Runs per transaction, at most. */
   readonly max_chunk?: number;
 }) {
-  const chunks = createChunks({ operator, queue });
+  const chunks = createChunks({ operator, queue, jobs, clock });
 
   const nextRuns = (tx: Tx, operation: batches.LockBackgroundRow, limit: number) => {
     const filters = operation.filter as BackgroundFilters;

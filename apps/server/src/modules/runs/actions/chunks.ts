@@ -33,7 +33,9 @@ export interface CancelAllFilters {
 export function createChunks({
   operator,
   queue,
-}: Pick<RunActionDependencies, 'operator' | 'queue'>) {
+  jobs,
+  clock,
+}: Pick<RunActionDependencies, 'operator' | 'queue' | 'jobs' | 'clock'>) {
   return {
     /** Cancels those of the runs that have not started. */
     cancel: async (
@@ -75,7 +77,7 @@ export function createChunks({
           ? []
           : await enqueueReplays(
               tx,
-              queue,
+              { queue, jobs, clock },
               chosen.map((run) => replayOf(project, run, source.actor_id)),
             );
       const replays = new Map(chosen.map((run, index) => [run.id, made[index]]));

@@ -1,5 +1,6 @@
 // Running something again as a new run: what the new one takes over and what it does not.
 
+import type { Clock } from '../../../platform/clock.ts';
 import type { Tx } from '../../../platform/db/database.ts';
 import type { ProjectScope } from '../../access/index.ts';
 import {
@@ -10,6 +11,8 @@ import {
   type NewRun,
   type Queue,
 } from '../../queue/index.ts';
+import { deferred } from '../trigger/starts.ts';
+import type { TriggerJobs } from '../trigger/trigger.ts';
 import * as store from './store.sql.ts';
 
 /** A completed run has nothing to repeat, a dead letter is replayed as itself. */
@@ -40,11 +43,24 @@ export const replaySources = (
 ): Promise<ReplaySource[]> =>
   store.listReplaySources(tx, { ...project, run_ids, ...runTimes(run_ids) });
 
-export const enqueueReplays = (
+export interface ReplayDeps {
+  readonly queue: Pick<Queue, 'enqueueMany'>;
+  readonly jobs: Pick<TriggerJobs, 'findForTrigger'>;
+  readonly clock: Clock;
+}
+
+export async function enqueueReplays(
   tx: Tx,
-  queue: Pick<Queue, 'enqueueMany'>,
+  { queue, jobs, clock }: ReplayDeps,
   runs: readonly NewRun[],
-): Promise<Enqueued[]> => queue.enqueueMany(runs, tx);
+): Promise<Enqueued[]> {
+  const allowed: NewRun[] = [];
+  for (const run of runs) {
+    const job = await jobs.findForTrigger(run.project_id, run.job_id);
+    allowed.push(job?.enabled ? await deferred(tx, job, run, clock.now()) : run);
+  }
+  return queue.enqueueMany(allowed, tx);
+}
 
 /** Neither the idempotency key nor a parent: whoever waited for the original has its answer. */
 export function replayOf(

@@ -11,6 +11,7 @@ import { isRunId, type OperatorVerbs, type Queue } from '../../queue/index.ts';
 import { findRun } from '../reads/store.sql.ts';
 import { preparePayload, refusal } from '../trigger/prepare.ts';
 import { scheduleProblem } from '../trigger/rules.ts';
+import { startOf } from '../trigger/starts.ts';
 import type { TriggerJobs } from '../trigger/trigger.ts';
 import { runView, type JobRun } from '../views.ts';
 import {
@@ -174,22 +175,20 @@ export function createRunActions({
       target: RunTarget,
       input: { scheduled_at: string; payload?: unknown },
     ): Promise<JobRun> => {
-      const { scheduled_at, payload } = input;
-      const problem = scheduleProblem(scheduled_at, clock.now());
+      const { scheduled_at: wanted, payload } = input;
+      const problem = scheduleProblem(wanted, clock.now());
       if (problem !== undefined)
         throw refusal('invalid_schedule', [{ path: 'body.scheduled_at', message: problem }]);
-      let payload_json: string | null = null;
-      if (payload !== undefined) {
-        const { project_id } = target.project;
-        const { job_id } = await db.tenant(project_id, (tx) => requireStanding(tx, target));
-        const job = await jobs.findForTrigger(project_id, job_id);
-        if (!job) throw new Failure('job_not_found');
-        payload_json = preparePayload(payload, 'body', {
-          job,
-          jobs,
-          max_payload_bytes: settings.max_payload_bytes,
-        }).payload;
-      }
+      const { project_id } = target.project;
+      const { job_id } = await db.tenant(project_id, (tx) => requireStanding(tx, target));
+      const job = await jobs.findForTrigger(project_id, job_id);
+      if (!job) throw new Failure('job_not_found');
+      const scheduled_at = startOf(job, wanted, clock.now()) ?? wanted;
+      const { max_payload_bytes } = settings;
+      const payload_json =
+        payload === undefined
+          ? null
+          : preparePayload(payload, 'body', { job, jobs, max_payload_bytes }).payload;
       return act(target, {
         action: 'run.rescheduled',
         details: { scheduled_at, payload_changed: payload !== undefined },
@@ -247,7 +246,7 @@ export function createRunActions({
         const [original] = await replaySources(tx, project, [run_id]);
         if (!original) throw new Failure('run_not_found');
         const resume = checkpoint && { ...checkpoint, sequence: from_checkpoint ?? 0 };
-        const [made] = await enqueueReplays(tx, queue, [
+        const [made] = await enqueueReplays(tx, { queue, jobs, clock }, [
           replayOf(project, original, source.actor_id, resume),
         ]);
         if (made?.outcome !== 'created') throw new Failure('job_disabled');

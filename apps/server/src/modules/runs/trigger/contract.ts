@@ -69,9 +69,19 @@ export const TriggerResponse = z
       'The idempotency key belongs to a run with another payload',
     ),
     job_paused: omitEmpty(z.boolean()).describe('The run is held until the job is resumed'),
+    dedup_hit: omitEmpty(z.boolean()).describe('The run had the same payload a moment ago'),
+    batch: omitEmpty(z.boolean()).describe('The trigger filled a batch; this is its run'),
   })
   .meta({ id: 'TriggerResponse' });
 export type TriggerResponse = z.input<typeof TriggerResponse>;
+
+export const TriggerAccepted = z
+  .union([
+    z.object({ debounced: z.literal(true), fire_at: z.iso.datetime() }),
+    z.object({ buffered: z.literal(true) }),
+  ])
+  .meta({ id: 'TriggerAccepted' });
+export type TriggerAccepted = z.input<typeof TriggerAccepted>;
 
 export const DryRunValidationResult = z
   .object({
@@ -101,7 +111,7 @@ export const triggerJob = operation({
     tracestate: z.string().optional(),
   }),
   body: TriggerRequest,
-  replies: { 200: DryRunValidationResult, 201: TriggerResponse },
+  replies: { 200: DryRunValidationResult, 201: TriggerResponse, 202: TriggerAccepted },
   failures: [
     'job_not_found',
     'job_disabled',
@@ -109,6 +119,8 @@ export const triggerJob = operation({
     'invalid_schedule',
     'payload_too_large',
     'daily_cost_exceeded',
+    'queue_quota_exceeded',
+    'job_rate_limited',
   ],
 });
 
@@ -119,6 +131,7 @@ export const BulkTriggerResult = z
     run_token: z.string().meta({ description: 'Empty on an idempotency hit' }),
     idempotency_hit: z.boolean(),
     payload_mismatch: omitEmpty(z.boolean()),
+    dedup_hit: omitEmpty(z.boolean()),
   })
   .meta({ id: 'BulkTriggerResult' });
 export type BulkTriggerResult = z.input<typeof BulkTriggerResult>;
@@ -158,5 +171,7 @@ export const bulkTriggerJob = operation({
     'invalid_schedule',
     'payload_too_large',
     'daily_cost_exceeded',
+    'queue_quota_exceeded',
+    'job_rate_limited',
   ],
 });

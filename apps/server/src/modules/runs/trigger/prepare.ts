@@ -7,6 +7,7 @@ import type { TriggerJob } from '../../jobs/index.ts';
 import type { NewRun } from '../../queue/index.ts';
 import { canonicalJson, payloadHash } from './canonical-json.ts';
 import type { TriggerItem } from './contract.ts';
+import { startOf } from './starts.ts';
 import { reservedKeys, runMetadata, scheduleProblem } from './rules.ts';
 
 export interface PayloadCheck {
@@ -23,7 +24,12 @@ export interface PrepareContext {
   readonly traceparent?: string | undefined;
   readonly tracestate?: string | undefined;
   readonly batch_id?: string | undefined;
+  /** Single triggers may become part of a debounced or batched run. */
+  readonly may_wait_in_buffer?: boolean;
 }
+
+export const isBuffered = (job: TriggerJob): boolean =>
+  job.debounce_window_secs > 0 || job.batch_window_secs > 0;
 
 export interface PreparedRun {
   readonly run: NewRun & { readonly payload_hash: string };
@@ -39,9 +45,14 @@ export function prepareRun(item: TriggerItem, path: string, context: PrepareCont
   if (problem !== undefined) {
     throw refusal('invalid_schedule', [{ path: `${path}.scheduled_at`, message: problem }]);
   }
+  if (item.scheduled_at !== undefined && context.may_wait_in_buffer && isBuffered(job)) {
+    const message = 'cannot be combined with the debounce or batch window of the job';
+    throw refusal('invalid_schedule', [{ path: `${path}.scheduled_at`, message }]);
+  }
   const { payload, hash, parsed } = preparePayload(item.payload, path, context);
+  const scheduled_at = startOf(job, item.scheduled_at, now_ms);
   return {
-    scheduled_at: item.scheduled_at,
+    scheduled_at,
     run: {
       job_id: job.id,
       project_id: job.project_id,
@@ -53,7 +64,7 @@ export function prepareRun(item: TriggerItem, path: string, context: PrepareCont
       extra: {
         created_by: context.created_by,
         batch_id: context.batch_id,
-        scheduled_at: item.scheduled_at,
+        scheduled_at,
         ttl_secs: item.ttl_secs,
         tags: item.tags,
         concurrency_key: item.concurrency_key || undefined,

@@ -18,7 +18,8 @@ export const triggerRoutes = (triggers: Triggers, bulk: BulkTriggers) => [
       tracestate,
     };
     if (dry_run) return reply(200, await triggers.dryRun(project, input));
-    return reply(201, await triggers.trigger(project, input));
+    const answer = await triggers.trigger(project, input);
+    return 'id' in answer ? reply(201, answer) : reply(202, answer);
   }),
   bind(bulkTriggerJob, ({ project, caller }, { params, body }) =>
     bulk.triggerMany(project, {

@@ -6,9 +6,16 @@ import type { Database } from '../../../platform/db/database.ts';
 import { Failure } from '../../../platform/failure.ts';
 import type { ProjectScope } from '../../access/index.ts';
 import type { JobView, TriggerJob } from '../../jobs/index.ts';
-import type { Enqueued, NewRun, Queue, RunStatus } from '../../queue/index.ts';
+import type { Queue, RunStatus } from '../../queue/index.ts';
+import { isControlled, type Admission, type Admitted, type BufferKeys } from './admission.ts';
+import type {
+  DryRunValidationResult,
+  TriggerAccepted,
+  TriggerItem,
+  TriggerResponse,
+} from './contract.ts';
+import { foresee } from './foresee.ts';
 import { createPaidTriggers } from './paid.ts';
-import type { DryRunValidationResult, TriggerItem, TriggerResponse } from './contract.ts';
 import { prepareRun, type PayloadCheck, type PreparedRun } from './prepare.ts';
 import { timeToLive, tokenExpiry } from './rules.ts';
 import * as store from './store.sql.ts';
@@ -35,17 +42,23 @@ export interface TriggerDependencies {
   readonly hot?: Database;
   /** How many budgets a refusal made reach their limit. Default: nobody counts. */
   readonly onBudgetEvents?: ((events: number) => void) | undefined;
-  readonly queue: Pick<Queue, 'enqueue' | 'enqueueMany'>;
+  readonly queue: Pick<Queue, 'enqueue' | 'enqueueMany' | 'keyHolders'>;
   readonly jobs: TriggerJobs;
   /** The API's view of a job, for dry runs. */
   readonly describeJob: (project: ProjectScope, job_id: string) => Promise<JobView>;
   readonly clock: Clock;
   readonly settings: TriggerSettings;
+  readonly admission: Admission;
 }
+
+const keysOf = ({ debounce_key = '', batch_key = '' }: Partial<BufferKeys>): BufferKeys => ({
+  debounce_key,
+  batch_key,
+});
 
 export interface TriggerInput {
   readonly job: string;
-  readonly item: TriggerItem;
+  readonly item: TriggerItem & Partial<BufferKeys>;
   readonly created_by: string;
   readonly traceparent?: string | undefined;
   readonly tracestate?: string | undefined;
@@ -57,7 +70,7 @@ const KEY_LOOKS = 3;
 export type Triggers = ReturnType<typeof createTriggers>;
 
 export function createTriggers(deps: TriggerDependencies) {
-  const { db, queue, jobs, describeJob, clock, settings } = deps;
+  const { db, queue, jobs, describeJob, clock, settings, admission } = deps;
   const paid = createPaidTriggers(deps);
 
   const requireJob = async (project: ProjectScope, id_or_slug: string): Promise<TriggerJob> => {
@@ -75,16 +88,21 @@ export function createTriggers(deps: TriggerDependencies) {
       created_by: input.created_by,
       traceparent: input.traceparent,
       tracestate: input.tracestate,
+      may_wait_in_buffer: true,
     });
 
   /** Creates the run or finds who holds its key. A disabled job still answers for a key it knows. */
   async function enqueue(
-    run: NewRun,
-    { enabled, refuses_over_budget }: TriggerJob,
-  ): Promise<Exclude<Enqueued, { outcome: 'refused' }>> {
-    if (!enabled && run.idempotency_key === undefined) throw new Failure('job_disabled');
+    job: TriggerJob,
+    { run }: PreparedRun,
+    keys: BufferKeys,
+  ): Promise<Exclude<Admitted, { outcome: 'refused' }>> {
+    if (!job.enabled && run.idempotency_key === undefined) throw new Failure('job_disabled');
+    const controlled = isControlled(job);
     for (let look = 0; look < KEY_LOOKS; look++) {
-      const enqueued = await (refuses_over_budget ? paid.enqueue(run) : queue.enqueue(run));
+      const enqueued = controlled
+        ? await paid.told(admission.admit(job, run, keys))
+        : await (job.refuses_over_budget ? paid.enqueue(run) : queue.enqueue(run));
       if (enqueued.outcome !== 'refused') return enqueued;
       if (run.idempotency_key === undefined) break;
       if (!(await jobs.findForTrigger(run.project_id, run.job_id))?.enabled) break;
@@ -96,14 +114,30 @@ export function createTriggers(deps: TriggerDependencies) {
   }
 
   return {
-    /** @throws job_not_found, job_disabled, invalid_payload, invalid_schedule, payload_too_large, daily_cost_exceeded */
-    trigger: async (project: ProjectScope, input: TriggerInput): Promise<TriggerResponse> => {
+    /**
+     * @throws job_not_found, job_disabled, invalid_payload, invalid_schedule, payload_too_large, queue_quota_exceeded,
+     * job_rate_limited, daily_cost_exceeded
+     */
+    trigger: async (
+      project: ProjectScope,
+      input: TriggerInput,
+    ): Promise<TriggerResponse | TriggerAccepted> => {
       const job = await requireJob(project, input.job);
       const now_ms = clock.now();
-      const { run, scheduled_at } = prepare(job, input, now_ms);
-      const enqueued = await enqueue(run, job);
+      const prepared = prepare(job, input, now_ms);
+      const { run, scheduled_at } = prepared;
+      const enqueued = await enqueue(job, prepared, keysOf(input.item));
+      if (enqueued.outcome === 'debounced') return { debounced: true, fire_at: enqueued.fire_at };
+      if (enqueued.outcome === 'buffered') return { buffered: true };
       const { id } = enqueued;
       const status = enqueued.status as RunStatus;
+      if (enqueued.outcome === 'batch') {
+        return { id, status, idempotency_hit: false, batch: true, job_paused: job.paused };
+      }
+      if (enqueued.outcome === 'duplicate') {
+        const { payload_hash } = run;
+        return { id, status, payload_hash, idempotency_hit: false, dedup_hit: true };
+      }
       if (enqueued.outcome === 'held') {
         const payload_mismatch =
           enqueued.payload_hash !== null && enqueued.payload_hash !== run.payload_hash;
@@ -140,6 +174,9 @@ export function createTriggers(deps: TriggerDependencies) {
             );
       if (!holder && !job.enabled) throw new Failure('job_disabled');
       if (!holder && job.refuses_over_budget && scheduled_at === undefined) await paid.look(run);
+      const foreseen = holder
+        ? []
+        : await db.tenant(project.project_id, (tx) => foresee(tx, job, run, keysOf(input.item)));
 
       const start_ms = Math.max(now_ms, scheduled_at === undefined ? 0 : Date.parse(scheduled_at));
       const ttl_secs = timeToLive(input.item.ttl_secs, job.run_ttl_secs, settings.default_ttl_secs);
@@ -166,6 +203,7 @@ export function createTriggers(deps: TriggerDependencies) {
           ...(holder && holder.payload_hash !== null && holder.payload_hash !== run.payload_hash
             ? ['that run has another payload']
             : []),
+          ...foreseen,
           ...(job.paused ? ['the job is paused: the run would be held'] : []),
           ...(expires_at === null
             ? ['no time to live is set: the run waits for ever, expires_at is that of its token']

@@ -1,0 +1,92 @@
+// How many runs of a job may come into being per time: its own limit, and named ones that jobs of a project share. Leaky
+// buckets in PostgreSQL: a full burst at once, then evenly. Always on the transaction that creates the runs, so that a
+// run that does not come into being is not counted.
+
+import type { Queryable } from '../../platform/db/query.ts';
+import * as store from './store.sql.ts';
+
+export interface RatedJob {
+  readonly id: string;
+  readonly project_id: string;
+  readonly rate_limit_max: number | null;
+  readonly rate_limit_window_secs: number | null;
+  /** `{name, max, window_secs}`, as jobs keep them. */
+  readonly rate_limit_keys: unknown;
+}
+
+interface Bucket {
+  readonly bucket: string;
+  readonly most: number;
+  readonly window_secs: number;
+}
+
+/** Where a run of this job is counted. */
+export function bucketsOf(job: RatedJob): Bucket[] {
+  const named = job.rate_limit_keys as readonly {
+    readonly name: string;
+    readonly max: number;
+    readonly window_secs: number;
+  }[];
+  const own =
+    (job.rate_limit_max ?? 0) > 0 && (job.rate_limit_window_secs ?? 0) > 0
+      ? [
+          {
+            bucket: `job:${job.id}`,
+            most: job.rate_limit_max ?? 0,
+            window_secs: job.rate_limit_window_secs ?? 0,
+          },
+        ]
+      : [];
+  return [
+    ...own,
+    ...named.map(({ name, max, window_secs }) => ({
+      bucket: `key:${job.project_id}:${name}`,
+      most: max,
+      window_secs,
+    })),
+  ];
+}
+
+const columns = (buckets: readonly Bucket[], amount: number) => ({
+  buckets: buckets.map(({ bucket }) => bucket),
+  most: buckets.map(({ most }) => most),
+  window_secs: buckets.map(({ window_secs }) => window_secs),
+  amount,
+});
+
+export const jobRates = {
+  /** Seconds until so many runs fit; 0: they do and are counted. A negative amount gives back. */
+  async take(tx: Queryable, job: RatedJob, amount: number): Promise<number> {
+    const buckets = bucketsOf(job);
+    if (buckets.length === 0 || amount === 0) return 0;
+    const { taken, wait_secs } = await store.takeTokens(tx, {
+      ...columns(buckets, amount),
+      mode: 'all',
+    });
+    return taken === amount ? 0 : wait_secs;
+  },
+
+  /** Counts as many of these runs as fit; how many, and the seconds until one more does. */
+  async takeSome(tx: Queryable, job: RatedJob, amount: number) {
+    const buckets = bucketsOf(job);
+    if (buckets.length === 0 || amount === 0) return { taken: amount, wait_secs: 0 };
+    return store.takeTokens(tx, { ...columns(buckets, amount), mode: 'some' });
+  },
+
+  /** Counts one run in any case; seconds until its turn. */
+  async reserve(tx: Queryable, job: RatedJob): Promise<number> {
+    const buckets = bucketsOf(job);
+    if (buckets.length === 0) return 0;
+    return (await store.takeTokens(tx, { ...columns(buckets, 1), mode: 'reserve' })).wait_secs;
+  },
+
+  /** What `take` would answer; counts nothing. */
+  async look(db: Queryable, job: RatedJob, amount: number): Promise<number> {
+    const buckets = bucketsOf(job);
+    if (buckets.length === 0) return 0;
+    return (await store.lookAtTokens(db, columns(buckets, amount))).wait_secs;
+  },
+
+  /** Forgets buckets that are empty; returns how many. */
+  trim: (db: Queryable): Promise<number> => store.deleteEmptyLevels(db),
+};
