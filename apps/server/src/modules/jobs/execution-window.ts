@@ -87,9 +87,12 @@ export function nextAllowed(window: ExecutionWindow, from_ms: number): number {
   return from_ms;
 }
 
+/** The database counts the delay from its own now, which is known to a few ms only: never before the window opens. */
+const CLOCK_MARGIN_MS = 1_000;
+
 /** A delay that ends inside the window. */
-export const delayIntoWindow = (
-  window: ExecutionWindow,
-  delay_ms: number,
-  now_ms: number,
-): number => nextAllowed(window, now_ms + delay_ms) - now_ms;
+export function delayIntoWindow(window: ExecutionWindow, delay_ms: number, now_ms: number): number {
+  const wanted_ms = now_ms + delay_ms;
+  const at_ms = nextAllowed(window, wanted_ms);
+  return at_ms === wanted_ms ? delay_ms : at_ms - now_ms + CLOCK_MARGIN_MS;
+}
