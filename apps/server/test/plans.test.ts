@@ -8,7 +8,6 @@ import { createQueue, runTime } from '../src/modules/queue/index.ts';
 import * as intake from '../src/modules/queue/intake/store.sql.ts';
 import * as lease from '../src/modules/queue/lease/store.sql.ts';
 import * as retention from '../src/modules/queue/retention/store.sql.ts';
-import * as queueStore from '../src/modules/queue/store.sql.ts';
 import * as upkeep from '../src/modules/queue/upkeep/store.sql.ts';
 import * as reads from '../src/modules/runs/reads/store.sql.ts';
 import { createDatabase, type Database } from '../src/platform/db/database.ts';
@@ -145,7 +144,7 @@ describe('hot statements on large tables', () => {
 
   it('find the holder of an idempotency key', async () => {
     const keys = { job_ids: [job_id], idempotency_keys: [held_key] };
-    const [plan] = await plansOf((db) => queueStore.findKeyHolders(db, keys));
+    const [plan] = await plansOf((db) => intake.findKeyHolders(db, keys));
     assertIndexed(plan, ['job_run_idempotency_pkey', 'job_runs.*_pkey']);
     assert.equal(leavesRead(plan).length, 1);
   });

@@ -190,6 +190,7 @@ export function createModules(deps: ModulesDeps) {
     endings,
     queue,
     jobs,
+    clock,
     max_payload_bytes: config.http.max_request_body_bytes,
     onError,
   });
@@ -217,6 +218,7 @@ export function createModules(deps: ModulesDeps) {
   const scheduler = createScheduler({
     db: hot,
     queue,
+    jobs,
     operator,
     settings: { misfire_grace_ms: runSettings.cron_misfire_grace_ms },
     onFires: countFires,

@@ -5,6 +5,7 @@ import { isDatabaseUnavailable } from '../../platform/db/database.ts';
 import type { Queryable } from '../../platform/db/query.ts';
 import { createBatcher } from './batcher.ts';
 import type { Enqueued, NewRun, QueueSettings } from './queue.ts';
+import * as intakeStore from './intake/store.sql.ts';
 import * as store from './store.sql.ts';
 
 const MAX_ROWS = 500;
@@ -56,7 +57,7 @@ export function createEnqueuing({ db, settings }: EnqueuingDeps) {
   ): Promise<Map<string, Held>> => {
     const keyed = runs.filter((run) => run.idempotency_key !== undefined);
     if (keyed.length === 0) return new Map();
-    const found = await store.findKeyHolders(target, {
+    const found = await intakeStore.findKeyHolders(target, {
       job_ids: keyed.map((run) => run.job_id),
       idempotency_keys: keyed.map((run) => run.idempotency_key ?? ''),
     });

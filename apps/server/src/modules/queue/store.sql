@@ -112,15 +112,6 @@ select i.ord::int as "ord!", i.id as "id!", strait_id_time(i.id) as "created_at!
        (select count(*) from woken)::int as "woken!"
   from accepted i;
 
--- name: findKeyHolders :many prepared
--- across projects: reads by (job, key) pairs of a batch whose jobs were checked against their projects.
--- The run that holds an idempotency key, for inputs of enqueueRuns that got no row.
-select i.job_id, i.idempotency_key, i.run_id, i.payload_hash, r.status, r.created_at
-  from unnest(:job_ids::text[], :idempotency_keys::text[]) as n(job_id, idempotency_key)
-  join job_run_idempotency i on i.job_id = n.job_id and i.idempotency_key = n.idempotency_key
-  join job_runs r on r.id = i.run_id and r.created_at = strait_id_time(i.run_id)
- where i.expires_at is null or i.expires_at > strait_now();
-
 -- name: claimRuns :many prepared
 -- across projects: workers serve every project, fairly.
 -- Takes up to :limit startable runs, round-robin over the projects after :cursor (wrapping once), best

@@ -153,41 +153,6 @@ export function enqueueRuns(db: Queryable, params: EnqueueRunsParams): Promise<E
   });
 }
 
-export interface FindKeyHoldersParams {
-  readonly job_ids: readonly (string | null)[];
-  readonly idempotency_keys: readonly (string | null)[];
-}
-
-export interface FindKeyHoldersRow {
-  readonly job_id: string;
-  readonly idempotency_key: string;
-  readonly run_id: string;
-  readonly payload_hash: string | null;
-  readonly status: string;
-  readonly created_at: string;
-}
-
-const findKeyHoldersText = `select i.job_id, i.idempotency_key, i.run_id, i.payload_hash, r.status, r.created_at
-  from unnest($1::text[], $2::text[]) as n(job_id, idempotency_key)
-  join job_run_idempotency i on i.job_id = n.job_id and i.idempotency_key = n.idempotency_key
-  join job_runs r on r.id = i.run_id and r.created_at = strait_id_time(i.run_id)
- where i.expires_at is null or i.expires_at > strait_now()`;
-
-/**
- * across projects: reads by (job, key) pairs of a batch whose jobs were checked against their projects.
- * The run that holds an idempotency key, for inputs of enqueueRuns that got no row.
- */
-export function findKeyHolders(db: Queryable, params: FindKeyHoldersParams): Promise<FindKeyHoldersRow[]> {
-  return many<FindKeyHoldersRow>(db, {
-    text: findKeyHoldersText,
-    values: [
-      params.job_ids,
-      params.idempotency_keys,
-    ],
-    name: 'queue_findKeyHolders_502ae7f4',
-  });
-}
-
 export interface ClaimRunsParams {
   readonly cursor: string;
   readonly limit: number;

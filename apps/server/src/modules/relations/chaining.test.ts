@@ -147,6 +147,7 @@ describe('chaining', () => {
       db: hot,
       endings: modules.endings,
       jobs: modules.jobs,
+      clock: modules.engineNeeds.clock,
       max_payload_bytes: 1_000_000,
       onError: (error) => errors.push(error),
       queue: {
@@ -179,6 +180,7 @@ describe('chaining', () => {
       db: hot,
       endings: modules.endings,
       jobs: modules.jobs,
+      clock: modules.engineNeeds.clock,
       max_payload_bytes: 1_000_000,
       onError: () => {},
       queue: {

@@ -1,10 +1,11 @@
 // Starts what follows the end of a run. The end and what it starts are one transaction: a crash before its commit leaves
 // the end where it was, and nothing started.
 
+import type { Clock } from '../../platform/clock.ts';
 import type { Database, Tx } from '../../platform/db/database.ts';
 import type { Jobs } from '../jobs/index.ts';
 import type { Ending, Endings, NewRun, Queue } from '../queue/index.ts';
-import { canonicalJson, payloadHash, runMetadata } from '../runs/index.ts';
+import { canonicalJson, deferAll, payloadHash, runMetadata } from '../runs/index.ts';
 import { chainKey, chainKind, failurePayload, mapPayload, MAX_LINEAGE_DEPTH } from './rules.ts';
 
 export interface ChainingDeps {
@@ -13,6 +14,7 @@ export interface ChainingDeps {
   readonly endings: Endings;
   readonly queue: Pick<Queue, 'enqueueMany'>;
   readonly jobs: Pick<Jobs, 'findForTrigger' | 'checkPayload'>;
+  readonly clock: Clock;
   readonly max_payload_bytes: number;
   readonly onError: (error: unknown, what: string) => void;
 }
@@ -25,7 +27,7 @@ const BATCH = 100;
 type Next = { readonly run: NewRun } | { readonly dropped: string } | undefined;
 
 export function createChaining(deps: ChainingDeps) {
-  const { db, endings, queue, jobs, max_payload_bytes } = deps;
+  const { db, endings, queue, jobs, clock, max_payload_bytes } = deps;
 
   /** The run that follows this end, or why there is none although there should be. */
   const nextOf = async (ending: Ending): Promise<Next> => {
@@ -83,10 +85,13 @@ export function createChaining(deps: ChainingDeps) {
       else if (next) await drop(ending, next.dropped);
     }
     if (runs.length === 0) return;
-    const made = await queue.enqueueMany(
-      runs.map(({ run }) => run),
+    const allowed = await deferAll(
       tx,
+      jobs,
+      runs.map(({ run }) => run),
+      clock.now(),
     );
+    const made = await queue.enqueueMany(allowed, tx);
     for (const [index, { ending }] of runs.entries())
       if (made[index]?.outcome === 'refused') await drop(ending, 'the job is gone or disabled');
   };

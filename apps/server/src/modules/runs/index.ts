@@ -13,7 +13,7 @@ export type { Triggers, TriggerJobs } from './trigger/trigger.ts';
 export type { BulkTriggers } from './trigger/bulk.ts';
 export { canonicalJson, payloadHash } from './trigger/canonical-json.ts';
 export { runMetadata, scheduleProblem } from './trigger/rules.ts';
-export { deferred } from './trigger/starts.ts';
+export { deferAll, deferred } from './trigger/starts.ts';
 export { Metadata, Tags } from './trigger/contract.ts';
 export type { RunReads } from './reads/service.ts';
 export type { BulkRunActions } from './actions/bulk.ts';

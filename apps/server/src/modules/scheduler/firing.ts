@@ -3,7 +3,7 @@
 
 import { isDatabaseUnavailable, type Database, type Tx } from '../../platform/db/database.ts';
 import { recordAudit } from '../audit/index.ts';
-import { nextFire } from '../jobs/index.ts';
+import { nextFire, type Jobs } from '../jobs/index.ts';
 import {
   busyJobs,
   cancelOthers,
@@ -11,7 +11,7 @@ import {
   type OperatorVerbs,
   type Queue,
 } from '../queue/index.ts';
-import { payloadHash } from '../runs/index.ts';
+import { deferAll, payloadHash } from '../runs/index.ts';
 import { decide } from './rules.ts';
 import { instant, nextOf } from './schedules.ts';
 import * as store from './store.sql.ts';
@@ -33,6 +33,7 @@ export interface Scheduling {
   readonly db: Database;
   readonly queue: Pick<Queue, 'enqueueMany'>;
   readonly operator: Pick<OperatorVerbs, 'cancel'>;
+  readonly jobs: Pick<Jobs, 'findForTrigger'>;
   readonly settings: { readonly misfire_grace_ms: number };
   readonly onFires?: (outcome: Outcome, fires: number) => void;
   /** A schedule that could not fire although the database is there; it is tried again later. */
@@ -59,7 +60,8 @@ interface Taken {
 
 export type Scheduler = ReturnType<typeof createScheduler>;
 
-export function createScheduler({ db, queue, operator, settings, onFires, onTrouble }: Scheduling) {
+export function createScheduler(deps: Scheduling) {
+  const { db, queue, operator, jobs, settings, onFires, onTrouble } = deps;
   /** Schedules that are left alone, and until when. */
   const troubled = new Map<string, number>();
 
@@ -115,25 +117,24 @@ export function createScheduler({ db, queue, operator, settings, onFires, onTrou
     return fires.filter(({ job_id, at_ms }) => mine.has(`${job_id} ${at_ms}`));
   };
 
-  const makeRuns = async (tx: Tx, fires: readonly Fire[]): Promise<void> => {
+  /** Windows and rate limits of jobs move a run; an instant is never refused by them. */
+  const makeRuns = async (tx: Tx, fires: readonly Fire[], now_ms: number): Promise<void> => {
     if (fires.length === 0) return;
     const payload_hash = payloadHash(PAYLOAD);
-    const answers = await queue.enqueueMany(
-      fires.map(({ job_id, project_id, at_ms }) => ({
-        job_id,
-        project_id,
-        payload: PAYLOAD,
-        payload_hash,
-        priority: 0,
-        idempotency_key: fireKey(job_id, at_ms),
-        extra: {
-          triggered_by: 'cron',
-          created_by: ACTOR,
-          metadata: { _cron_fire_time: instant(at_ms) },
-        },
-      })),
-      tx,
-    );
+    const wanted = fires.map(({ job_id, project_id, at_ms }) => ({
+      job_id,
+      project_id,
+      payload: PAYLOAD,
+      payload_hash,
+      priority: 0,
+      idempotency_key: fireKey(job_id, at_ms),
+      extra: {
+        triggered_by: 'cron',
+        created_by: ACTOR,
+        metadata: { _cron_fire_time: instant(at_ms) },
+      },
+    }));
+    const answers = await queue.enqueueMany(await deferAll(tx, jobs, wanted, now_ms), tx);
     for (const [index, fire] of fires.entries()) {
       const answer = answers[index] as Enqueued;
       fire.outcome = answer.outcome;
@@ -173,7 +174,7 @@ export function createScheduler({ db, queue, operator, settings, onFires, onTrou
         judged.flatMap((one) => one.fires),
       );
       const due = mine.filter(({ outcome }) => outcome === 'created');
-      await makeRuns(tx, due);
+      await makeRuns(tx, due, Date.parse(taken[0]?.now ?? ''));
       const last = new Map(
         due.filter(({ run_id }) => run_id !== null).map((fire) => [fire.job_id, fire]),
       );

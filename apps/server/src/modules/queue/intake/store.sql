@@ -1,4 +1,4 @@
--- Whether one more run may wait, and whether it is the same as one that came just before.
+-- Whether one more run may wait, and whether it is the same as one that came before.
 
 -- name: lockRoom :maybe
 -- Triggers of a project with max_queued_runs pass one after the other.
@@ -75,3 +75,12 @@ delete from recent_payloads p
  where p.ctid = any (array(select o.ctid from recent_payloads o join jobs j on j.id = o.job_id
                             where o.created_at < strait_now() - make_interval(secs => coalesce(j.dedup_window_secs, 0))
                             limit :limit::int for update of o skip locked));
+
+-- name: findKeyHolders :many prepared
+-- across projects: reads by (job, key) pairs of a batch whose jobs were checked against their projects.
+-- The run that holds an idempotency key, for inputs of enqueueRuns that got no row.
+select i.job_id, i.idempotency_key, i.run_id, i.payload_hash, r.status, r.created_at
+  from unnest(:job_ids::text[], :idempotency_keys::text[]) as n(job_id, idempotency_key)
+  join job_run_idempotency i on i.job_id = n.job_id and i.idempotency_key = n.idempotency_key
+  join job_runs r on r.id = i.run_id and r.created_at = strait_id_time(i.run_id)
+ where i.expires_at is null or i.expires_at > strait_now();

@@ -70,6 +70,32 @@ const sampled = (answers: readonly { status: number }[]) =>
     [201, 429].map((status) => [status, answers.filter((one) => one.status === status).length]),
   );
 
+test('a budget that refuses is as exact where rate limits, dedup and room in the queue are asked as well', async () => {
+  const on = await budgeted('reject');
+  const quotas = { max_queued_runs: 1_000, max_daily_cost_microusd: COST * 5 };
+  const headers = app.internal;
+  const url = `/v1/projects/${on.project_id}/quotas`;
+  assert.equal((await app.call('PUT', url, { headers, body: quotas })).status, 200);
+  const limits = { rate_limit_max: 1_000, rate_limit_window_secs: 60, dedup_window_secs: 60 };
+  assert.equal((await on.call('PATCH', '/v1/jobs/spends', limits)).status, 200);
+  const triggered = await Promise.all(
+    Array.from({ length: 20 }, (_, n) =>
+      on.call('POST', '/v1/jobs/spends/trigger', { payload: { n } }),
+    ),
+  );
+  assert.deepEqual(sampled(triggered), { 201: 5, 429: 15 });
+  for (const { status, body } of triggered)
+    if (status === 429) assert.equal(body.code, 'daily_cost_exceeded');
+  const items = [{ payload: { n: 'a' } }, { payload: { n: 'b' } }];
+  const set = await on.call('POST', '/v1/jobs/spends/trigger/bulk', { items });
+  assert.equal(set.body.code, 'daily_cost_exceeded');
+  await until('all accepted runs to end', async () => (await on.states())['completed'] === 5);
+  // What was refused was taken from nobody: it is no duplicate.
+  await app.call('PUT', url, { headers, body: { max_queued_runs: 1_000 } });
+  const later = await on.call('POST', '/v1/jobs/spends/trigger/bulk', { items });
+  assert.equal(later.body.created, 2, JSON.stringify(later.body));
+});
+
 test('200 triggers at once against a budget for 50 that refuses: 50 are accepted and dispatched, never a cent too much', async () => {
   const on = await budgeted('reject');
   const watch = watchBudgets(app.db, on.project_id);

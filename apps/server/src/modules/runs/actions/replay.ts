@@ -11,7 +11,7 @@ import {
   type NewRun,
   type Queue,
 } from '../../queue/index.ts';
-import { deferred } from '../trigger/starts.ts';
+import { deferAll } from '../trigger/starts.ts';
 import type { TriggerJobs } from '../trigger/trigger.ts';
 import * as store from './store.sql.ts';
 
@@ -54,12 +54,7 @@ export async function enqueueReplays(
   { queue, jobs, clock }: ReplayDeps,
   runs: readonly NewRun[],
 ): Promise<Enqueued[]> {
-  const allowed: NewRun[] = [];
-  for (const run of runs) {
-    const job = await jobs.findForTrigger(run.project_id, run.job_id);
-    allowed.push(job?.enabled ? await deferred(tx, job, run, clock.now()) : run);
-  }
-  return queue.enqueueMany(allowed, tx);
+  return queue.enqueueMany(await deferAll(tx, jobs, runs, clock.now()), tx);
 }
 
 /** Neither the idempotency key nor a parent: whoever waited for the original has its answer. */

@@ -5,6 +5,7 @@ import type { Tx } from '../../../platform/db/database.ts';
 import { nextAllowed, type ExecutionWindow, type TriggerJob } from '../../jobs/index.ts';
 import { jobRates } from '../../limits/index.ts';
 import type { NewRun } from '../../queue/index.ts';
+import type { TriggerJobs } from './trigger.ts';
 
 /** `wanted`, or the later instant it has to be; undefined: at once. */
 export function startOf(
@@ -33,4 +34,22 @@ export async function deferred(
   const wanted = run.extra?.scheduled_at;
   const scheduled_at = startOf(job, wanted, now_ms, wait_secs);
   return scheduled_at === wanted ? run : { ...run, extra: { ...run.extra, scheduled_at } };
+}
+
+/** The same for runs of any jobs, in order. What has no job, or a disabled one, is left to the insert, which refuses it. */
+export async function deferAll(
+  tx: Tx,
+  jobs: Pick<TriggerJobs, 'findForTrigger'>,
+  runs: readonly NewRun[],
+  now_ms: number,
+): Promise<NewRun[]> {
+  const found = await Promise.all(
+    runs.map(({ project_id, job_id }) => jobs.findForTrigger(project_id, job_id)),
+  );
+  const allowed: NewRun[] = [];
+  for (const [index, run] of runs.entries()) {
+    const job = found[index];
+    allowed.push(job?.enabled ? await deferred(tx, job, run, now_ms) : run);
+  }
+  return allowed;
 }

@@ -85,6 +85,20 @@ describe('execution windows', () => {
     await call('POST', '/v1/runs/bulk-cancel-all', { status: 'delayed' });
   });
 
+  it('move runs that follow another one', async () => {
+    const { cron, opens } = opensIn(5);
+    const follower = await makeJob('follower', { execution_window_cron: cron });
+    const first = await makeJob('first', { on_complete_trigger_job: follower });
+    await call('POST', `/v1/jobs/${first}/trigger`, {});
+    const followers = async () => (await call('GET', `/v1/runs?status=delayed`)).body.data ?? [];
+    const [run] = await until('the run that follows', async () => {
+      const runs = await followers();
+      return runs.length > 0 && runs;
+    });
+    assert.deepEqual(await startOf(run.id), ['delayed', opens]);
+    await call('DELETE', `/v1/runs/${run.id}`);
+  });
+
   it('let a run inside start at once, and are in the zone of the project when the job has none', async () => {
     const open = await makeJob('open', { execution_window_cron: '* * * * *' });
     const run = await call('POST', `/v1/jobs/${open}/trigger`, {});
