@@ -35,10 +35,16 @@ if (files.length === 0) {
 }
 
 const home = mkdtempSync(path.join(tmpdir(), 'strait-test-'));
-// Nothing in this server has to survive a crash; the scenarios that crash PostgreSQL bring their own.
+// Nothing in this server has to survive a crash; the scenarios that crash PostgreSQL bring their own. Files of a share run
+// in one process, which opens what their outermost hooks open before it closes anything.
 const server = await startLocalPostgres({
   home,
-  settings: { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' },
+  settings: {
+    fsync: 'off',
+    synchronous_commit: 'off',
+    full_page_writes: 'off',
+    max_connections: '600',
+  },
 });
 
 let failed = violations.length > 0;

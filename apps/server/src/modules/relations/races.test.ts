@@ -85,21 +85,24 @@ describe('runs that wait for other jobs', () => {
     const started: string[] = [];
     const body = () =>
       random() < 0.3 ? {} : { payload: { dependency_key: any(['a', 'b', 'c']) } };
-    for (let step = 0; step < 80; step++) {
-      const what = random();
-      if (what < 0.45) started.push(await on.run(any([second, fourth]), body()));
-      else if (what < 0.8)
-        await on.end(any([first, third]), any(['completed', 'failed', 'dead_letter']), body());
-      else if (what < 0.9 && started.length > 0)
-        await on.call('DELETE', `/v1/runs/${any(started)}`);
-      else {
-        const { body: list } = await on.call('GET', `/v1/jobs/${second}/dependencies`);
-        const [one] = list.data;
-        if (one) await on.call('DELETE', `/v1/jobs/${second}/dependencies/${one.id}`);
-        else await on.depend(second, any([first, third]), any(['any', 'completed', 'failed']));
+    try {
+      for (let step = 0; step < 80; step++) {
+        const what = random();
+        if (what < 0.45) started.push(await on.run(any([second, fourth]), body()));
+        else if (what < 0.8)
+          await on.end(any([first, third]), any(['completed', 'failed', 'dead_letter']), body());
+        else if (what < 0.9 && started.length > 0)
+          await on.call('DELETE', `/v1/runs/${any(started)}`);
+        else {
+          const { body: list } = await on.call('GET', `/v1/jobs/${second}/dependencies`);
+          const [one] = list.data;
+          if (one) await on.call('DELETE', `/v1/jobs/${second}/dependencies/${one.id}`);
+          else await on.depend(second, any([first, third]), any(['any', 'completed', 'failed']));
+        }
       }
+    } finally {
+      busy = false;
     }
-    busy = false;
     await follower;
     await on.settle();
     const left = await on.app.sql(
@@ -141,16 +144,19 @@ describe('runs that wait for other jobs', () => {
       }
     })();
     const downs: string[] = [];
-    for (const [index, idempotency_key] of keys.entries()) {
-      const claim = byId.get(ups[index] ?? '');
-      assert.ok(claim);
-      const [, down] = await Promise.all([
-        on.queue.complete([{ ...claim, started_at: claim.claimed_at }]),
-        on.run(second, { idempotency_key }),
-      ]);
-      downs.push(down);
+    try {
+      for (const [index, idempotency_key] of keys.entries()) {
+        const claim = byId.get(ups[index] ?? '');
+        assert.ok(claim);
+        const [, down] = await Promise.all([
+          on.queue.complete([{ ...claim, started_at: claim.claimed_at }]),
+          on.run(second, { idempotency_key }),
+        ]);
+        downs.push(down);
+      }
+    } finally {
+      racing = false;
     }
-    racing = false;
     await follower;
     await on.settle();
     const stuck = await on.app.sql<{ id: string }>(
