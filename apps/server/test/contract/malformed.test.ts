@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { failures } from '../../src/domain/failures.ts';
 import { checkQueue } from '../../src/modules/queue/index.ts';
+import { promoteAll } from '../promote.ts';
 import * as upkeep from '../../src/modules/queue/upkeep/store.sql.ts';
 import type { OperationSpec } from '../../src/platform/http/define-api.ts';
 import { testApp, type TestApp } from '../app.ts';
@@ -90,6 +91,7 @@ describe('malformed requests', () => {
         left -= count;
       }
       await upkeep.moveDue(app.db, { limit: 10_000 });
+      await promoteAll(app);
       for (const { check, subject } of await checkQueue(app.db)) {
         broken.push(`${operation.id} broke the queue: ${check} ${subject}`);
       }
@@ -211,10 +213,7 @@ describe('malformed requests', () => {
 
   /** The project with everything in the state its name says, after requests that were not malformed enough. */
   async function refreshed(): Promise<PopulatedProject> {
-    await app.sql(
-      'update jobs set enabled = true, paused = false, payload_schema = null, result_schema = null where id = $1',
-      project.job_id,
-    );
+    await resetJob(app, project);
     const states = await app.sql<{ id: string; status: string }>(
       'select id, status from job_runs where id = any ($1)',
       Object.values(project.runs),
@@ -255,6 +254,22 @@ describe('malformed requests', () => {
     return made.body.id;
   }
 });
+
+/** Whatever requests made of its settings: a trigger makes a run that can be claimed. */
+async function resetJob(app: TestApp, { project_id, job_id }: PopulatedProject): Promise<void> {
+  await app.sql(
+    `update jobs set enabled = true, paused = false, payload_schema = null, result_schema = null, has_dependencies = false,
+            batch_window_secs = 0, debounce_window_secs = 0, dedup_window_secs = null, execution_window_cron = null,
+            rate_limit_max = null, rate_limit_window_secs = null, rate_limit_keys = '[]',
+            max_concurrency = null, max_concurrency_per_key = null
+      where id = $1`,
+    job_id,
+  );
+  await app.sql('update job_groups set paused = false where project_id = $1', project_id);
+  await app.sql('delete from job_dependencies where job_id = $1', job_id);
+  await app.sql('delete from job_budgets where job_id = $1', job_id);
+  await app.sql('delete from project_quotas where project_id = $1', project_id);
+}
 
 /** What a claim does, for one run of our choice. */
 async function lease(app: TestApp, run_id: string): Promise<number> {

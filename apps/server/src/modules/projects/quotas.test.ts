@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { promoteAll } from '../../../test/promote.ts';
 import { runActions } from '../../../test/run-actions.ts';
 
 let on: Awaited<ReturnType<typeof runActions>>;
@@ -19,17 +20,8 @@ async function set(body: object) {
   return answer;
 }
 
-/** Promotes every tree until nothing moves, as the promoter does. */
-async function promote(): Promise<void> {
-  const { limits } = on.app.composition.modules.engineNeeds;
-  const roots = await on.app.sql<{ root_lane_id: number }>(
-    'select distinct root_lane_id from run_parked where root_lane_id <> 0',
-  );
-  for (const { root_lane_id } of roots) while ((await limits.promote(root_lane_id)).more);
-}
-
 async function standing(): Promise<[ready: number, leased: number, waiting: number]> {
-  await promote();
+  await promoteAll(on.app);
   const [row] = await on.app.sql<{ ready: number; leased: number; waiting: number }>(
     `select (select count(*)::int from run_queue) as ready, (select count(*)::int from run_parked) as waiting,
             (select count(*)::int from run_active) as leased`,
