@@ -218,7 +218,6 @@ export function createModules(deps: ModulesDeps) {
   const scheduler = createScheduler({
     db: hot,
     queue,
-    jobs,
     operator,
     settings: { misfire_grace_ms: runSettings.cron_misfire_grace_ms },
     onFires: countFires,

@@ -19,3 +19,4 @@ export type { JobView } from './view.ts';
 export type { JobConfig, TriggerJob } from './types.ts';
 export type { HealthFacts, JobHistory, JobKey } from './history.ts';
 export { delayIntoWindow, nextAllowed, type ExecutionWindow } from './execution-window.ts';
+export { findTriggerJobs } from './live-settings.ts';

@@ -2,6 +2,7 @@
 // of one version.
 import type { FailureCode } from '../../domain/failures.ts';
 import type { Database } from '../../platform/db/database.ts';
+import type { Queryable } from '../../platform/db/query.ts';
 import { Failure } from '../../platform/failure.ts';
 import { createLru } from './lru.ts';
 import { isUuid, resolveVersion, type VersionedRun } from './rules.ts';
@@ -12,26 +13,39 @@ import type { JobConfig, TriggerJob } from './types.ts';
 const maxConfigs = 10_000;
 const maxLookupsPerStatement = 500;
 
+interface JobKey {
+  readonly project_id: string;
+  /** Id or slug. */
+  readonly ref: string;
+}
+
+/** Live jobs by id or slug, in order. For whoever holds a transaction: a second connection could be waited for in a circle. */
+export async function findTriggerJobs(
+  db: Queryable,
+  keys: readonly JobKey[],
+): Promise<(TriggerJob | undefined)[]> {
+  const rows = await store.findTriggerJobs(db, {
+    project_ids: keys.map(({ project_id }) => project_id),
+    refs: keys.map(({ ref }) => ref),
+  });
+  const byPosition = new Map(rows.map(({ ord, ...job }) => [ord, job]));
+  return keys.map((_key, index) => byPosition.get(index + 1));
+}
+
 /**
  * Live jobs by id or slug, never cached. Look-ups that arrive in the same turn of the event loop share one
  * statement, and those for the same job one answer.
  */
 export function createTriggerLookup(db: Database) {
-  interface Waiting {
-    readonly project_id: string;
-    readonly ref: string;
+  interface Waiting extends JobKey {
     readonly answer: PromiseWithResolvers<TriggerJob | undefined>;
   }
   let waiting = new Map<string, Waiting>();
 
   async function ask(batch: readonly Waiting[]): Promise<void> {
     try {
-      const rows = await store.findTriggerJobs(db, {
-        project_ids: batch.map(({ project_id }) => project_id),
-        refs: batch.map(({ ref }) => ref),
-      });
-      const byPosition = new Map(rows.map(({ ord, ...job }) => [ord, job]));
-      for (const [index, { answer }] of batch.entries()) answer.resolve(byPosition.get(index + 1));
+      const jobs = await findTriggerJobs(db, batch);
+      for (const [index, { answer }] of batch.entries()) answer.resolve(jobs[index]);
     } catch (error) {
       for (const { answer } of batch) answer.reject(error);
     }

@@ -80,6 +80,16 @@ export const jobRates = {
     return (await store.takeTokens(tx, { ...columns(buckets, 1), mode: 'reserve' })).wait_secs;
   },
 
+  /**
+   * For whoever counts runs of several jobs in one transaction: their buckets are locked at once, in one order, so that two
+   * of them do not wait for each other.
+   */
+  async hold(tx: Queryable, jobs: readonly RatedJob[]): Promise<void> {
+    const buckets = new Map(jobs.flatMap(bucketsOf).map((bucket) => [bucket.bucket, bucket]));
+    if (buckets.size === 0) return;
+    await store.takeTokens(tx, { ...columns([...buckets.values()], 0), mode: 'reserve' });
+  },
+
   /** What `take` would answer; counts nothing. */
   async look(db: Queryable, job: RatedJob, amount: number): Promise<number> {
     const buckets = bucketsOf(job);

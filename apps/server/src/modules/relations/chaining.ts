@@ -87,7 +87,6 @@ export function createChaining(deps: ChainingDeps) {
     if (runs.length === 0) return;
     const allowed = await deferAll(
       tx,
-      jobs,
       runs.map(({ run }) => run),
       clock.now(),
     );

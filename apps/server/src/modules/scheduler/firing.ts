@@ -3,7 +3,7 @@
 
 import { isDatabaseUnavailable, type Database, type Tx } from '../../platform/db/database.ts';
 import { recordAudit } from '../audit/index.ts';
-import { nextFire, type Jobs } from '../jobs/index.ts';
+import { nextFire } from '../jobs/index.ts';
 import {
   busyJobs,
   cancelOthers,
@@ -33,7 +33,6 @@ export interface Scheduling {
   readonly db: Database;
   readonly queue: Pick<Queue, 'enqueueMany'>;
   readonly operator: Pick<OperatorVerbs, 'cancel'>;
-  readonly jobs: Pick<Jobs, 'findForTrigger'>;
   readonly settings: { readonly misfire_grace_ms: number };
   readonly onFires?: (outcome: Outcome, fires: number) => void;
   /** A schedule that could not fire although the database is there; it is tried again later. */
@@ -61,7 +60,7 @@ interface Taken {
 export type Scheduler = ReturnType<typeof createScheduler>;
 
 export function createScheduler(deps: Scheduling) {
-  const { db, queue, operator, jobs, settings, onFires, onTrouble } = deps;
+  const { db, queue, operator, settings, onFires, onTrouble } = deps;
   /** Schedules that are left alone, and until when. */
   const troubled = new Map<string, number>();
 
@@ -134,7 +133,7 @@ export function createScheduler(deps: Scheduling) {
         metadata: { _cron_fire_time: instant(at_ms) },
       },
     }));
-    const answers = await queue.enqueueMany(await deferAll(tx, jobs, wanted, now_ms), tx);
+    const answers = await queue.enqueueMany(await deferAll(tx, wanted, now_ms), tx);
     for (const [index, fire] of fires.entries()) {
       const answer = answers[index] as Enqueued;
       fire.outcome = answer.outcome;

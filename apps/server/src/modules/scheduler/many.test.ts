@@ -6,7 +6,6 @@ import { createDatabase, type Database } from '../../platform/db/database.ts';
 import type { Queryable, StatementCall } from '../../platform/db/query.ts';
 import { shiftClock, testDatabase, type TestDatabase } from '../../../test/database.ts';
 import { busyJobs, cancelOthers, createOperatorVerbs, createQueue } from '../queue/index.ts';
-import { createTriggerLookup } from '../jobs/live-settings.ts';
 import { createScheduler } from './index.ts';
 import * as store from './store.sql.ts';
 
@@ -131,7 +130,6 @@ it('three schedulers share what is due at once; each fires once, and all move on
       db,
       queue: createQueue({ db, settings }),
       operator: createOperatorVerbs(settings),
-      jobs: { findForTrigger: createTriggerLookup(db) },
       settings: { misfire_grace_ms: 3_600_000 },
       onFires: (_outcome, fires) => (counts[index] = (counts[index] ?? 0) + fires),
       onTrouble: assert.fail,

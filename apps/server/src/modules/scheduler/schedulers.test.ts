@@ -4,7 +4,6 @@ import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import { createDatabase } from '../../platform/db/database.ts';
 import { createListener } from '../../platform/db/listen.ts';
-import { createTriggerLookup } from '../jobs/live-settings.ts';
 import { createOperatorVerbs, createQueue } from '../queue/index.ts';
 import { testApp, type TestApp, type TestProject } from '../../../test/app.ts';
 import { shiftClock } from '../../../test/database.ts';
@@ -47,7 +46,6 @@ async function startScheduler(name: string, tears = false) {
       },
     },
     operator: createOperatorVerbs(queueSettings),
-    jobs: { findForTrigger: createTriggerLookup(db) },
     settings: { misfire_grace_ms: 5 * MINUTE },
     onTrouble: () => {},
   });

@@ -65,6 +65,11 @@ export const intake = {
     return Math.min(wanted, Math.max(0, most - queued));
   },
 
+  /** For whoever locks something else before its runs charge the room: triggers lock the room first. */
+  async hold(tx: Tx, project_id: string): Promise<void> {
+    if (!(await store.lockRoom(tx, { project_id }))) await store.openRoom(tx, { project_id });
+  },
+
   /** In the transaction that changes the limit, or queues runs without asking. */
   forgetRoom: async (tx: Queryable, project_id: string): Promise<void> =>
     void (await store.forgetRoom(tx, { project_id })),

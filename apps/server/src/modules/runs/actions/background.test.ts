@@ -16,7 +16,7 @@ type Queue = Parameters<typeof createBackground>[0]['queue'];
 function worker(queue: Queue = on.queue) {
   const { db, hot, modules } = on.app.composition;
   const errors: unknown[] = [];
-  const { operator, jobs } = modules;
+  const { operator } = modules;
   const { clock } = modules.engineNeeds;
   const onError = (error: unknown): void => void errors.push(error);
   const background = createBackground({
@@ -24,7 +24,6 @@ function worker(queue: Queue = on.queue) {
     hot,
     operator,
     queue,
-    jobs,
     clock,
     onError,
     max_chunk: 3,

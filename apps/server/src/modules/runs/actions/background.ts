@@ -44,11 +44,10 @@ export function createBackground({
   hot,
   operator,
   queue,
-  jobs,
   clock,
   onError,
   max_chunk = CHUNK.cancel,
-}: Pick<RunActionDependencies, 'operator' | 'queue' | 'jobs' | 'clock'> & {
+}: Pick<RunActionDependencies, 'operator' | 'queue' | 'clock'> & {
   readonly db: Database;
   /** The queue's pool. */
   readonly hot: Database;
@@ -56,7 +55,7 @@ export function createBackground({
   /** Runs per transaction, at most. */
   readonly max_chunk?: number;
 }) {
-  const chunks = createChunks({ operator, queue, jobs, clock });
+  const chunks = createChunks({ operator, queue, clock });
 
   const nextRuns = (tx: Tx, operation: batches.LockBackgroundRow, limit: number) => {
     const filters = operation.filter as BackgroundFilters;

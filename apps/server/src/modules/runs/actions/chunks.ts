@@ -33,9 +33,8 @@ export interface CancelAllFilters {
 export function createChunks({
   operator,
   queue,
-  jobs,
   clock,
-}: Pick<RunActionDependencies, 'operator' | 'queue' | 'jobs' | 'clock'>) {
+}: Pick<RunActionDependencies, 'operator' | 'queue' | 'clock'>) {
   return {
     /** Cancels those of the runs that have not started. */
     cancel: async (
@@ -77,7 +76,7 @@ export function createChunks({
           ? []
           : await enqueueReplays(
               tx,
-              { queue, jobs, clock },
+              { queue, clock },
               chosen.map((run) => replayOf(project, run, source.actor_id)),
             );
       const replays = new Map(chosen.map((run, index) => [run.id, made[index]]));

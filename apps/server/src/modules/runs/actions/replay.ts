@@ -12,7 +12,6 @@ import {
   type Queue,
 } from '../../queue/index.ts';
 import { deferAll } from '../trigger/starts.ts';
-import type { TriggerJobs } from '../trigger/trigger.ts';
 import * as store from './store.sql.ts';
 
 /** A completed run has nothing to repeat, a dead letter is replayed as itself. */
@@ -45,16 +44,15 @@ export const replaySources = (
 
 export interface ReplayDeps {
   readonly queue: Pick<Queue, 'enqueueMany'>;
-  readonly jobs: Pick<TriggerJobs, 'findForTrigger'>;
   readonly clock: Clock;
 }
 
 export async function enqueueReplays(
   tx: Tx,
-  { queue, jobs, clock }: ReplayDeps,
+  { queue, clock }: ReplayDeps,
   runs: readonly NewRun[],
 ): Promise<Enqueued[]> {
-  return queue.enqueueMany(await deferAll(tx, jobs, runs, clock.now()), tx);
+  return queue.enqueueMany(await deferAll(tx, runs, clock.now()), tx);
 }
 
 /** Neither the idempotency key nor a parent: whoever waited for the original has its answer. */

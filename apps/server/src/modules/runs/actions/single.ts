@@ -246,7 +246,7 @@ export function createRunActions({
         const [original] = await replaySources(tx, project, [run_id]);
         if (!original) throw new Failure('run_not_found');
         const resume = checkpoint && { ...checkpoint, sequence: from_checkpoint ?? 0 };
-        const [made] = await enqueueReplays(tx, { queue, jobs, clock }, [
+        const [made] = await enqueueReplays(tx, { queue, clock }, [
           replayOf(project, original, source.actor_id, resume),
         ]);
         if (made?.outcome !== 'created') throw new Failure('job_disabled');

@@ -2,10 +2,14 @@
 // more when nobody is there to be refused.
 
 import type { Tx } from '../../../platform/db/database.ts';
-import { nextAllowed, type ExecutionWindow, type TriggerJob } from '../../jobs/index.ts';
-import { jobRates } from '../../limits/index.ts';
-import type { NewRun } from '../../queue/index.ts';
-import type { TriggerJobs } from './trigger.ts';
+import {
+  findTriggerJobs,
+  nextAllowed,
+  type ExecutionWindow,
+  type TriggerJob,
+} from '../../jobs/index.ts';
+import { bucketsOf, jobRates } from '../../limits/index.ts';
+import { intake, type NewRun } from '../../queue/index.ts';
 
 /** `wanted`, or the later instant it has to be; undefined: at once. */
 export function startOf(
@@ -30,22 +34,29 @@ export async function deferred(
   run: NewRun,
   now_ms: number,
 ): Promise<NewRun> {
+  await holdRooms(tx, [job]);
   const wait_secs = await jobRates.reserve(tx, job);
   const wanted = run.extra?.scheduled_at;
   const scheduled_at = startOf(job, wanted, now_ms, wait_secs);
   return scheduled_at === wanted ? run : { ...run, extra: { ...run.extra, scheduled_at } };
 }
 
+/** Rooms are locked before rates, as triggers do. */
+async function holdRooms(tx: Tx, jobs: readonly TriggerJob[]): Promise<void> {
+  const rated = jobs.filter((job) => job.queue_limited && bucketsOf(job).length > 0);
+  for (const project_id of [...new Set(rated.map((job) => job.project_id))].toSorted())
+    await intake.hold(tx, project_id);
+}
+
 /** The same for runs of any jobs, in order. What has no job, or a disabled one, is left to the insert, which refuses it. */
-export async function deferAll(
-  tx: Tx,
-  jobs: Pick<TriggerJobs, 'findForTrigger'>,
-  runs: readonly NewRun[],
-  now_ms: number,
-): Promise<NewRun[]> {
-  const found = await Promise.all(
-    runs.map(({ project_id, job_id }) => jobs.findForTrigger(project_id, job_id)),
+export async function deferAll(tx: Tx, runs: readonly NewRun[], now_ms: number): Promise<NewRun[]> {
+  const found = await findTriggerJobs(
+    tx,
+    runs.map(({ project_id, job_id }) => ({ project_id, ref: job_id })),
   );
+  const enabled = found.flatMap((job) => (job?.enabled ? [job] : []));
+  await holdRooms(tx, enabled);
+  await jobRates.hold(tx, enabled);
   const allowed: NewRun[] = [];
   for (const [index, run] of runs.entries()) {
     const job = found[index];
