@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { promoteAll } from '../../../../test/promote.ts';
 import { runActions } from '../../../../test/run-actions.ts';
 import { createLimits } from './limits.ts';
 
@@ -11,14 +12,6 @@ before(async () => {
   limits = createLimits({ db: on.app.composition.hot });
 });
 after(() => on.close());
-
-/** Promotes every tree until nothing moves, as the promoter does. */
-async function promote(): Promise<void> {
-  const roots = await on.app.sql<{ root_lane_id: number }>(
-    'select distinct root_lane_id from run_parked where root_lane_id <> 0',
-  );
-  for (const { root_lane_id } of roots) while ((await limits.promote(root_lane_id)).more);
-}
 
 /** How many of the job's runs are ready, leased and waiting. */
 async function standing(job: string): Promise<[ready: number, leased: number, waiting: number]> {
@@ -75,24 +68,24 @@ describe('limits on runs in flight', () => {
     const job = await on.makeJob({ max_concurrency: 2 });
     await trigger(job, 6);
     assert.deepEqual(await standing(job), [0, 0, 6], 'nothing starts without its slot');
-    await promote();
+    await promoteAll(on.app);
     assert.deepEqual(await standing(job), [2, 0, 4]);
     const [first, second] = await claim();
     assert.ok(first && second);
     assert.deepEqual(await slots(job), [[2, 2]]);
-    await promote();
+    await promoteAll(on.app);
     assert.deepEqual(await standing(job), [0, 2, 4], 'a lease is a slot');
 
     await on.queue.complete([first]);
-    await promote();
+    await promoteAll(on.app);
     assert.deepEqual(await standing(job), [1, 1, 3]);
     await on.queue.settle([{ ...second, to: 'queued', attempt: 2, delay_ms: 60_000, error: 'e' }]);
-    await promote();
+    await promoteAll(on.app);
     assert.deepEqual(await standing(job), [2, 0, 2], 'a retry waits without a slot');
     const [third] = await claim(1);
     assert.ok(third);
     await on.call('DELETE', `/v1/runs/${third.id}`);
-    await promote();
+    await promoteAll(on.app);
     assert.deepEqual(await standing(job), [2, 0, 1], 'a canceled attempt frees its slot');
     const [fourth] = await claim(1);
     assert.ok(fourth);
@@ -107,7 +100,7 @@ describe('limits on runs in flight', () => {
     await trigger(job, 3, { concurrency_key: 'a' });
     await trigger(job, 3, { concurrency_key: 'b' });
     await trigger(job, 1);
-    await promote();
+    await promoteAll(on.app);
     assert.deepEqual(await standing(job), [3, 0, 4]);
     const keys = await on.app.sql(
       `select r.concurrency_key as key, count(*)::int as runs from run_queue q join job_runs r on r.id = q.run_id
@@ -130,7 +123,7 @@ describe('limits on runs in flight', () => {
     const patch = async (max_concurrency: number) => {
       const { status, body } = await on.call('PATCH', `/v1/jobs/${job}`, { max_concurrency });
       assert.equal(status, 200, JSON.stringify(body));
-      await promote();
+      await promoteAll(on.app);
     };
     await patch(3);
     assert.deepEqual(await standing(job), [2, 1, 3]);
@@ -156,7 +149,7 @@ describe('limits on runs in flight', () => {
       ['park', 'park'],
     );
     await on.queue.park(claimed);
-    await promote();
+    await promoteAll(on.app);
     assert.deepEqual(await standing(job), [1, 0, 1]);
     await cancelAll();
   });
@@ -164,7 +157,7 @@ describe('limits on runs in flight', () => {
   it('pausing holds what was promoted already, once, and resuming lets it go', async () => {
     const job = await on.makeJob({ max_concurrency: 1 });
     await trigger(job, 2);
-    await promote();
+    await promoteAll(on.app);
     await on.call('POST', `/v1/jobs/${job}/pause`);
     const claimed = await claim();
     assert.deepEqual(
@@ -172,11 +165,11 @@ describe('limits on runs in flight', () => {
       ['park'],
     );
     await on.queue.park(claimed);
-    await promote();
+    await promoteAll(on.app);
     assert.deepEqual(await standing(job), [0, 0, 2]);
     assert.deepEqual(await slots(job), [[0, 1]]);
     await on.call('POST', `/v1/jobs/${job}/resume`);
-    await promote();
+    await promoteAll(on.app);
     assert.deepEqual(await standing(job), [1, 0, 1]);
     await cancelAll();
   });
@@ -184,7 +177,7 @@ describe('limits on runs in flight', () => {
   it('a wrong count is found and mended', async () => {
     const job = await on.makeJob({ max_concurrency: 2 });
     await trigger(job, 2);
-    await promote();
+    await promoteAll(on.app);
     await on.app.sql(
       `update lanes set in_flight = in_flight + 1 where job_id = (select id from jobs where slug = $1)`,
       job,
