@@ -24,6 +24,9 @@ interface Gate {
 const rateTo = (peer: ProductName, testCase: string) => (results: Results) =>
   median(results.ratios(testCase, 'strait', peer));
 
+const cpuTo = (testCase: string, baseline: string) => (results: Results) =>
+  median(results.caseRatios(testCase, baseline, 'strait', 'pg_cpu_us'));
+
 const GATES: readonly Gate[] = [
   ...(['graphile-worker', 'pg-boss'] as const).flatMap((peer): Gate[] => [
     {
@@ -101,6 +104,32 @@ const GATES: readonly Gate[] = [
     at: 'most',
     unit: 'µs',
     value: (results) => results.figure('drain-noop', 'strait', 'pg_cpu_us'),
+  },
+  ...(['job', 'key', 'project'] as const).flatMap((kind): Gate[] => [
+    {
+      gate: 'limits',
+      text: `PostgreSQL CPU of a run, limit of its ${kind} free / none`,
+      limit: 1.15,
+      at: 'most',
+      unit: 'x',
+      value: cpuTo(`limit ${kind}, free`, 'limit none'),
+    },
+    {
+      gate: 'limits',
+      text: `the same, limit of its ${kind} saturated / none, 50 at a time`,
+      limit: 1.5,
+      at: 'most',
+      unit: 'x',
+      value: cpuTo(`limit ${kind}, saturated`, 'limit none, 50 at a time'),
+    },
+  ]),
+  {
+    gate: 'limits',
+    text: 'drain of one project / of a project per run',
+    limit: 1.5,
+    at: 'most',
+    unit: 'x',
+    value: (results) => median(results.caseRatios('one project', 'a project per run', 'strait')),
   },
   {
     gate: '§4',

@@ -13,6 +13,7 @@ export interface Sizes {
   readonly latency_ms: number;
   readonly cold_start: number;
   readonly limits: number;
+  readonly tenants: number;
   readonly mark_lag_ms: number;
   readonly backlog: Backlog;
 }
@@ -26,6 +27,7 @@ const FULL: Sizes = {
   latency_ms: 10_000,
   cold_start: 10_000,
   limits: 20_000,
+  tenants: 10_000,
   mark_lag_ms: 10_000,
   backlog: { ready: 1_000_000, finished: 1_000_000, delayed: 10_000, blocked: 100_000 },
 };
@@ -40,6 +42,7 @@ const QUICK: Sizes = {
   latency_ms: 2000,
   cold_start: 5000,
   limits: 3_000,
+  tenants: 3_000,
   mark_lag_ms: 2000,
   backlog: { ready: 50_000, finished: 50_000, delayed: 2000, blocked: 20_000 },
 };

@@ -44,8 +44,12 @@ export interface Session {
 }
 
 export type Task =
-  /** `onStart` is the whole handler: no I/O. It gets the payload's `n`. */
-  | { readonly kind: 'noop'; readonly onStart: (n: number) => void }
+  /** `onStart` is the whole handler: no I/O. It gets the payload's `n`. `concurrency` narrows the worker, where asked. */
+  | {
+      readonly kind: 'noop';
+      readonly onStart: (n: number) => void;
+      readonly concurrency?: number | undefined;
+    }
   /** Each job is one POST to the target, at most `connections` at a time. */
   | { readonly kind: 'http'; readonly url: string; readonly connections: number };
 
@@ -73,6 +77,8 @@ export interface LimitSettings {
 export interface QueueProbe {
   /** Sets the limits of the job and the project, and the keys of what is enqueued from here on. */
   limit(settings: LimitSettings): Promise<void>;
+  /** What is enqueued from here on belongs to as many projects, in turn; 1 is the project of the bench. */
+  spread(projects: number): Promise<void>;
   /** Adds these runs, in states the product's own statements could have left behind. */
   fill(backlog: Backlog): Promise<void>;
   /** Claims up to `batch` runs with the product's own claim statement; resolves with how many it got. */

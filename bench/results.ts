@@ -19,8 +19,8 @@ export interface Results {
   figure(testCase: string, product: ProductName, field: string): number;
   /** `field` of one product over that of the other, per round that both finished. */
   ratios(testCase: string, product: ProductName, peer: ProductName, field?: string): number[];
-  /** Rate of one case over that of another, same product, per round. */
-  caseRatios(testCase: string, other: string, product: ProductName): number[];
+  /** A figure (default: the rate) of one case over that of another, same product, per round. */
+  caseRatios(testCase: string, other: string, product: ProductName, field?: string): number[];
 }
 
 export function valueOf(figures: Figures | undefined, field: string): number {
@@ -58,7 +58,7 @@ export function createResults(): Results {
     figure: (testCase, product, field) => median([...byRound(testCase, product, field).values()]),
     ratios: (testCase, product, peer, field = 'rate') =>
       divide(byRound(testCase, product, field), byRound(testCase, peer, field)),
-    caseRatios: (testCase, other, product) =>
-      divide(byRound(testCase, product, 'rate'), byRound(other, product, 'rate')),
+    caseRatios: (testCase, other, product, field = 'rate') =>
+      divide(byRound(testCase, product, field), byRound(other, product, field)),
   };
 }

@@ -1,7 +1,7 @@
 // What the bench reads and writes in Strait's tables behind its back: the job, backlogs, and how far
 // `job_runs.status` lags the lease.
 import { hostname } from 'node:os';
-import type { Queue } from '../../apps/server/src/modules/queue/index.ts';
+import { createLimits, type Queue } from '../../apps/server/src/modules/queue/index.ts';
 import type { Database } from '../../apps/server/src/platform/db/database.ts';
 import type { Backlog, QueueProbe } from '../product.ts';
 
@@ -9,6 +9,9 @@ export const PROJECT = 'bench';
 export const JOB = '01900000-0000-7000-8000-000000000000';
 /** Backlogs are spread over this many more projects with a job each, so that the fair pick has a choice. */
 const NEIGHBOURS = 8;
+
+/** Project, and job, of tenant `n`. */
+export const spreadName = (n: number): string => `spread-${n}`;
 
 const ROWS_PER_INSERT = 250_000;
 
@@ -45,10 +48,12 @@ export function straitProbe({
   queue,
   db,
   onKeys,
+  onProjects,
 }: {
   queue: Queue;
   db: Database;
   onKeys: (keys: number) => void;
+  onProjects: (projects: number) => void;
 }): QueueProbe {
   let worker_id: number | undefined;
   let cursor = '';
@@ -66,9 +71,25 @@ export function straitProbe({
                on conflict (project_id) do update set max_executing_runs = excluded.max_executing_runs`,
         values: [PROJECT, project],
       });
+      await db.transaction((tx) =>
+        createLimits({ db }).changed(tx, { project_id: PROJECT, job_id: JOB }),
+      );
       // What the case before left behind is not this one's cost.
       for (const table of ['run_queue', 'run_parked', 'run_active', 'lanes'])
         await db.query({ text: `vacuum analyze ${table}`, values: [] });
+    },
+
+    async spread(projects) {
+      if (projects > 1)
+        await db.query({
+          text: `with made as (insert into projects (id, name) select 'spread-' || n, 'Spread' from generate_series(0, $2::int - 1) n
+                               on conflict do nothing)
+                 insert into jobs (id, project_id, name, slug, endpoint_url)
+                 select 'spread-' || n, 'spread-' || n, 'Spread', 'spread', $1 from generate_series(0, $2::int - 1) n
+                 on conflict do nothing`,
+          values: ['http://127.0.0.1:9/', projects],
+        });
+      onProjects(projects);
     },
 
     async claim(limit) {

@@ -16,8 +16,8 @@ import { migrate } from '../../apps/server/src/platform/db/migrate.ts';
 import { createLog } from '../../apps/server/src/platform/telemetry/log.ts';
 import { createLoopMetrics } from '../../apps/server/src/platform/services/loop-metrics.ts';
 import { createMetrics } from '../../apps/server/src/platform/telemetry/metrics.ts';
-import { payloadOf, type Payload, type Product, type Purpose } from '../product.ts';
-import { JOB, PROJECT, setUp, straitProbe, unfinished } from './strait-tables.ts';
+import { payloadOf, type Payload, type Product, type Purpose, type Task } from '../product.ts';
+import { JOB, PROJECT, setUp, spreadName, straitProbe, unfinished } from './strait-tables.ts';
 
 const MIGRATIONS = path.join(import.meta.dirname, '../../apps/server/migrations');
 
@@ -87,9 +87,10 @@ export const product: Product = {
     await setUp(db, target_url);
 
     let keys = 0;
+    let projects = 1;
     const newRun = (n: number) => ({
-      job_id: JOB,
-      project_id: PROJECT,
+      job_id: projects === 1 ? JOB : spreadName(n % projects),
+      project_id: projects === 1 ? PROJECT : spreadName(n % projects),
       payload: JSON.stringify(payloadOf(n)),
       priority: 0,
       extra: keys === 0 ? undefined : { concurrency_key: `key ${n % keys}` },
@@ -122,7 +123,7 @@ export const product: Product = {
         const working =
           task.kind === 'http'
             ? worker
-            : noopWorker({ config, queue: modules.queue, listener }, task.onStart);
+            : noopWorker({ config, queue: modules.queue, listener }, task);
         const used = [...services, working];
         for (const service of used) await service.start();
         return {
@@ -148,6 +149,9 @@ export const product: Product = {
         onKeys: (count) => {
           keys = count;
         },
+        onProjects: (count) => {
+          projects = count;
+        },
       }),
     };
   },
@@ -160,9 +164,9 @@ function noopWorker(
     queue,
     listener,
   }: { config: Config; queue: Queue; listener: ReturnType<typeof createListener> },
-  onStart: (n: number) => void,
+  { onStart, concurrency = config.worker.concurrency }: Extract<Task, { kind: 'noop' }>,
 ) {
-  const { worker: settings } = config;
+  const settings = { ...config.worker, concurrency };
   const onError = (error: unknown, what: string) => console.error(`strait: ${what}:`, error);
   const settling = createSettling({
     queue,

@@ -2,7 +2,8 @@
 import { drainHttpSuite, drainNoopSuite } from './drain.ts';
 import { enqueueBulk, enqueueSingle } from './enqueue.ts';
 import { latency } from './latency.ts';
-import { claimCost, coldStart, limitCost, markLag } from './strait-only.ts';
+import { limitCost, tenants } from './limits.ts';
+import { claimCost, coldStart, markLag } from './strait-only.ts';
 import type { Suite } from './suite.ts';
 
 export const SUITES: readonly Suite[] = [
@@ -13,6 +14,7 @@ export const SUITES: readonly Suite[] = [
   latency,
   coldStart,
   limitCost,
+  tenants,
   markLag,
   claimCost,
 ];

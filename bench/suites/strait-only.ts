@@ -1,8 +1,7 @@
 // Suites that look inside Strait's queue: what a claim costs behind a backlog, how a database
 // without statistics does, and how far `job_runs.status` lags the lease.
 import { median, quantile } from '../measure.ts';
-import type { Figures } from '../measure.ts';
-import type { LimitSettings, QueueProbe, Session } from '../product.ts';
+import type { QueueProbe, Session } from '../product.ts';
 import {
   CONNECTIONS,
   drainNoop,
@@ -13,7 +12,7 @@ import {
   warmUp,
 } from './suite.ts';
 
-const probeOf = (session: Session): QueueProbe => {
+export const probeOf = (session: Session): QueueProbe => {
   if (session.probe === undefined) throw new Error('this product cannot be looked into');
   return session.probe;
 };
@@ -137,40 +136,5 @@ export const markLag: Suite = {
       max_ms: Math.max(...values),
     };
     return { 'mark lag': { ...figures, extra } };
-  },
-};
-
-const NONE: LimitSettings = { job: null, per_key: null, keys: 0, project: null };
-const FREE = 1_000_000;
-/** A handler that is over at once needs little room to be held up by it. */
-const SATURATED = 50;
-
-/** What each kind of limit costs while it lets everything through, and while it holds almost everything back. */
-export const limitCost: Suite = {
-  name: 'limits',
-  compares: false,
-  repeats: true,
-  async run(context) {
-    const { product, place, meter, sizes } = context;
-    const session = await product.open(place, 'drain-noop');
-    const probe = probeOf(session);
-    await warmUp(context, session, 'noop');
-    const cases: Record<string, Figures> = {};
-    for (const [name, settings] of Object.entries({
-      'limit none': NONE,
-      'limit job, free': { ...NONE, job: FREE },
-      'limit key, free': { ...NONE, per_key: FREE, keys: 200 },
-      'limit project, free': { ...NONE, project: FREE },
-      'limit job, saturated': { ...NONE, job: SATURATED },
-      'limit key, saturated': { ...NONE, per_key: 1, keys: SATURATED },
-      'limit project, saturated': { ...NONE, project: SATURATED },
-    })) {
-      await probe.limit(settings);
-      await enqueueAll(session, sizes.limits);
-      await meter.analyze();
-      cases[name] = await drainNoop(context, session, sizes.limits);
-    }
-    await session.close();
-    return cases;
   },
 };

@@ -51,6 +51,7 @@ export async function drainNoop(
   { meter }: Context,
   session: Session,
   count: number,
+  concurrency?: number,
 ): Promise<Figures> {
   const seen = new Uint8Array(count);
   let started = 0;
@@ -64,7 +65,7 @@ export async function drainNoop(
   };
 
   const watch = await meter.start();
-  const worker = await session.work({ kind: 'noop', onStart });
+  const worker = await session.work({ kind: 'noop', onStart, concurrency });
   const readyAt = performance.now();
   await allStarted;
   await untilFinished(session);

@@ -12,6 +12,8 @@ export interface ClaimingDeps {
     readonly claimers: number;
   };
   readonly claim: (limit: number, cursor: string) => Promise<readonly ClaimedRun[]>;
+  /** Whether anything is in the queue, also what others are claiming just now. */
+  readonly anyReady: () => Promise<boolean>;
   readonly begin: (run: ClaimedRun) => void;
   /** Gives back, or ends, what may not start. Never rejects. */
   readonly refuse: (runs: readonly ClaimedRun[]) => Promise<void>;
@@ -22,6 +24,9 @@ export interface ClaimingDeps {
 
 /** While nearly full, wait this long for more room, so that claims stay batches. */
 const GATHER_MS = 4;
+/** Others were claiming all that this process looked at: again after this long, doubled each time up to the longest. */
+const CROWDED_MS = 4;
+const CROWDED_MAX_MS = 256;
 /** Payloads that one claim should bring at most. */
 const CLAIM_BYTES = 16 * 1024 * 1024;
 
@@ -38,6 +43,9 @@ export function createClaiming(deps: ClaimingDeps) {
   let wakes = 0;
   let stopped = false;
   let gathering: NodeJS.Timeout | undefined;
+  /** Waiting for others to be through with what they claim. */
+  let crowded = false;
+  let crowded_ms = CROWDED_MS;
   let idle: (() => void)[] = [];
   /** Average bytes of the payloads of late: large ones come in smaller portions. */
   let payload_bytes = 0;
@@ -47,22 +55,39 @@ export function createClaiming(deps: ClaimingDeps) {
 
   const pump = (): void => {
     while (!stopped && hungry && inFlight < (full ? settings.claimers : 1)) {
-      if (attempts.free() < portion && attempts.size() > 0) return gather();
+      if (attempts.free() < portion && attempts.size() > 0) {
+        if (attempts.free() > 0) claimAfter(GATHER_MS);
+        return;
+      }
+      if (crowded) return;
       const limit = attempts.reserve(batch());
       if (limit === 0) return;
       void claimOnce(limit);
     }
   };
 
-  /** Less room than a portion: claim what there is after a moment, unless more room comes first. */
-  const gather = (): void => {
-    if (gathering || attempts.free() <= 0) return;
-    gathering = setTimeout(() => {
+  /** Less room than a portion, or too many others: claim what there is after a moment, unless more room comes first. */
+  const claimAfter = (ms: number): void => {
+    gathering ??= setTimeout(() => {
       gathering = undefined;
+      crowded = false;
       if (stopped || !hungry || inFlight >= settings.claimers) return;
       const limit = attempts.reserve(batch());
       if (limit > 0) void claimOnce(limit);
-    }, GATHER_MS);
+    }, ms);
+  };
+
+  /**
+   * An empty claim is the end of the work, unless all it came by was being claimed by others: with few runs in each of many
+   * projects, claims that start at the same project lock each other's whole choice.
+   */
+  const nothingFound = async (): Promise<void> => {
+    const seen = wakes;
+    const some = await deps.anyReady();
+    crowded = some && wakes === seen;
+    if (some) claimAfter(crowded_ms);
+    else if (wakes === seen) hungry = false;
+    crowded_ms = some ? Math.min(2 * crowded_ms, CROWDED_MAX_MS) : CROWDED_MS;
   };
 
   const claimOnce = async (limit: number): Promise<void> => {
@@ -71,8 +96,8 @@ export function createClaiming(deps: ClaimingDeps) {
     try {
       const runs = await deps.claim(limit, cursor);
       full = runs.length >= limit;
-      // An empty claim is the end of the work, unless somebody announced more meanwhile.
-      if (runs.length === 0 && wakes === seen) hungry = false;
+      if (runs.length > 0) crowded_ms = CROWDED_MS;
+      else if (wakes === seen) await nothingFound();
       cursor = runs[0]?.last_project_id ?? '';
       if (runs.length > 0) payload_bytes = averagePayload(runs);
       // Leases are durable, but nobody here will work on them any more.
@@ -102,6 +127,7 @@ export function createClaiming(deps: ClaimingDeps) {
     wake: (): void => {
       wakes += 1;
       hungry = true;
+      crowded = false;
       pump();
     },
     /** An attempt ended. */

@@ -25,13 +25,18 @@ const claimed = (attempt: number, claim_seq: number) => ({
   job_id: 'j',
 });
 
-function scripted(parts: { claim: () => Promise<unknown>; execute: WorkerDeps['execute'] }) {
+function scripted(parts: {
+  claim: () => Promise<unknown>;
+  anyReady?: () => boolean;
+  execute: WorkerDeps['execute'];
+}) {
   const log: string[] = [];
   const handlers = new Map<string, (payload: string) => void>();
   const queue = {
     registerWorker: async () => 7,
     removeWorker: async () => void log.push('signed off'),
     claim: parts.claim,
+    anyReady: async () => parts.anyReady?.() ?? false,
     leases: async () => [],
     beat: async () => true,
     mark: async () => new Set(),
@@ -62,6 +67,19 @@ function scripted(parts: { claim: () => Promise<unknown>; execute: WorkerDeps['e
 }
 
 describe('a worker', () => {
+  it('looks again when others were claiming all that it came by', async (t) => {
+    const started = Promise.withResolvers<void>();
+    const claims = [[], [], [claimed(1, 1)]];
+    const { worker } = scripted({
+      claim: async () => claims.shift() ?? [],
+      anyReady: () => claims.length > 0,
+      execute: async () => started.resolve(),
+    });
+    t.after(() => worker.stop(AbortSignal.timeout(1000)));
+    await worker.start();
+    await started.promise;
+  });
+
   it('gives back what a claim brings after the stop, before it signs off', async () => {
     const answer = Promise.withResolvers<unknown>();
     const { worker, log } = scripted({

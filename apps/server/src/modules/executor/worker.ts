@@ -95,6 +95,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     attempts,
     settings,
     claim: (limit, cursor) => queue.claim({ worker_id: worker_id ?? 0, limit, cursor }),
+    anyReady: () => queue.anyReady(),
     begin,
     refuse,
     giveBack: async (runs) =>

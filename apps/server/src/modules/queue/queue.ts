@@ -7,6 +7,7 @@ import { createEnqueuing, holderKey } from './enqueuing.ts';
 import { runTimes } from './run-id.ts';
 import * as leaseStore from './lease/store.sql.ts';
 import * as limitStore from './limits/store.sql.ts';
+import * as upkeepStore from './upkeep/store.sql.ts';
 import * as workers from './workers/store.sql.ts';
 import * as store from './store.sql.ts';
 
@@ -155,6 +156,8 @@ export function createQueue({ db, beats = db, settings }: QueueDependencies) {
     /** Takes up to `limit` startable runs after `cursor` (a project id); the leases are durable on return. */
     claim: (input: { worker_id: number; limit: number; cursor: string }): Promise<ClaimedRun[]> =>
       store.claimRuns(db, input),
+    /** Whether anything is in the queue, also what somebody is claiming just now. */
+    anyReady: async (): Promise<boolean> => (await store.anyReady(db)).some,
 
     /** Ids of the runs that really were completed by these claims. */
     complete: async (batch: readonly Completion[]): Promise<Set<string>> => {
@@ -195,7 +198,7 @@ export function createQueue({ db, beats = db, settings }: QueueDependencies) {
       batch: readonly (Claim & Pick<Completion, 'version'> & { readonly started_at: string })[],
     ): Promise<Set<string>> =>
       ids(
-        await store.markExecuting(db, {
+        await upkeepStore.markExecuting(db, {
           ...range(batch),
           claims_json: claimsOf(batch),
           starts_json: byId(batch, (run) => run.started_at),

@@ -67,7 +67,11 @@ describe('limits on runs in flight', () => {
   it('a job runs as many at a time as it may, and the next when one ends, however it ends', async () => {
     const job = await on.makeJob({ max_concurrency: 2 });
     await trigger(job, 6);
-    assert.deepEqual(await standing(job), [0, 0, 6], 'nothing starts without its slot');
+    assert.deepEqual(
+      await standing(job),
+      [2, 0, 4],
+      'what finds room starts at once, the rest waits',
+    );
     await promoteAll(on.app);
     assert.deepEqual(await standing(job), [2, 0, 4]);
     const [first, second] = await claim();
@@ -93,6 +97,31 @@ describe('limits on runs in flight', () => {
     assert.deepEqual(await standing(job), [1, 0, 2], 'given back, it queues for a slot again');
     await cancelAll();
     assert.deepEqual(await slots(job), [[0, 2]]);
+  });
+
+  it('what comes together starts together or waits, and nobody waits for a lane', async () => {
+    const job = await on.makeJob({ max_concurrency: 3 });
+    const runs = (n: number) => Array.from({ length: n }, () => ({ payload: {} }));
+    const bulk = (n: number) => on.call('POST', `/v1/jobs/${job}/trigger/bulk`, { items: runs(n) });
+    assert.equal((await bulk(2)).status, 201);
+    assert.deepEqual(await standing(job), [2, 0, 0]);
+    assert.deepEqual(await slots(job), [[2, 3]]);
+    assert.equal((await bulk(2)).status, 201);
+    assert.deepEqual(await standing(job), [2, 0, 2], 'two do not fit into one');
+    assert.equal((await bulk(1)).status, 201);
+    assert.deepEqual(await standing(job), [2, 0, 3], 'one would, but others wait for that slot');
+    await promoteAll(on.app);
+    assert.deepEqual(await standing(job), [3, 0, 2]);
+    await cancelAll();
+
+    await on.app.db.transaction(async (tx) => {
+      await tx.query({ text: 'select from lanes for no key update', values: [] });
+      assert.equal((await bulk(1)).status, 201);
+    });
+    assert.deepEqual(await standing(job), [0, 0, 1], 'somebody held the lanes');
+    await promoteAll(on.app);
+    assert.deepEqual(await standing(job), [1, 0, 0]);
+    await cancelAll();
   });
 
   it('keys of a job have limits of their own, and the job one above them', async () => {

@@ -100,7 +100,7 @@ const pauseOne = ({ project_id, jobs }: Case, random: Random, paused: boolean) =
 async function step(of: Case, random: Random): Promise<void> {
   const dice = random.below(20);
   if (dice < 5) return promote(of);
-  if (dice < 10) return claim(of, 1 + random.below(4));
+  if (dice < 9) return claim(of, 1 + random.below(4));
   if (dice < 11) return void (await enqueue(of, random));
   if (dice < 12) return void (await pauseOne(of, random, random.below(2) === 0));
   const run = of.held.splice(random.below(Math.max(of.held.length, 1)), 1)[0];
@@ -138,10 +138,7 @@ const overLimit = ({ project_id }: Case) =>
       group by 1, 2, 3, 4, 5, r.concurrency_key, r.job_id
      having count(s.lane_id) <> l.in_flight
          or count(s.lane_id) > coalesce(case when r.concurrency_key is not null then r.key_cap
-                                             when r.job_id is not null then r.job_cap else r.project_cap end, 1000000)`.replace(
-      'group by 1, 2, 3, 4, 5',
-      'group by 1, 2, 3, 4, 5, r.concurrency_key, r.job_id',
-    ),
+                                             when r.job_id is not null then r.job_cap else r.project_cap end, 1000000)`,
     project_id,
   );
 

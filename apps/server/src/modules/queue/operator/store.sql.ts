@@ -54,13 +54,11 @@ before as materialized (
    where job_id = any (array(select id from jobs where followed and id = any (array(select job_id from done))))
   returning run_id
 ), slots as materialized (
-  select above.lane_id, count(*)::int as n
-    from (select lane_id from q union all select lane_id from a) x join lanes l on l.lane_id = x.lane_id
-         cross join lateral (select distinct v as lane_id from unnest(array[l.lane_id, l.parent_lane_id, l.root_lane_id]) v where v is not null) above
-   where x.lane_id is not null
+  select l.counted_lane_id as lane_id, count(*)::int as n
+    from (select lane_id from q union all select lane_id from a) x join lane_levels l on l.lane_id = x.lane_id
    group by 1
 ), lane_locks as materialized (
-  select lane_id from lanes where lane_id = any (array(select lane_id from slots)) order by lane_id for no key update
+  select lane_id from lanes where lane_id = any (array(select lane_id from slots)) order by parent_lane_id is not null, lane_id for no key update
 ), lowered as (
   update lanes l set in_flight = l.in_flight - slots.n
     from slots where l.lane_id = slots.lane_id and l.lane_id = any (array(select lane_id from lane_locks))
@@ -233,13 +231,11 @@ done as (
          jsonb_build_object('from', case when exists (select from w) then 'waiting' else 'executing' end,
                             'to', 'queued', 'attempt', attempt, 'by', $6::text) from done
 ), slots as materialized (
-  select above.lane_id, count(*)::int as n
-    from a x join lanes l on l.lane_id = x.lane_id
-         cross join lateral (select distinct v as lane_id from unnest(array[l.lane_id, l.parent_lane_id, l.root_lane_id]) v where v is not null) above
-   where x.lane_id is not null
+  select l.counted_lane_id as lane_id, count(*)::int as n
+    from a x join lane_levels l on l.lane_id = x.lane_id
    group by 1
 ), lane_locks as materialized (
-  select lane_id from lanes where lane_id = any (array(select lane_id from slots)) order by lane_id for no key update
+  select lane_id from lanes where lane_id = any (array(select lane_id from slots)) order by parent_lane_id is not null, lane_id for no key update
 ), lowered as (
   update lanes l set in_flight = l.in_flight - slots.n
     from slots where l.lane_id = slots.lane_id and l.lane_id = any (array(select lane_id from lane_locks))
@@ -327,13 +323,11 @@ done as (
   select id, 'state_change', 'info', 'rescheduled',
          jsonb_build_object('to', status, 'attempt', attempt, 'scheduled_at', scheduled_at, 'by', $6::text) from done
 ), slots as materialized (
-  select above.lane_id, count(*)::int as n
-    from q x join lanes l on l.lane_id = x.lane_id
-         cross join lateral (select distinct v as lane_id from unnest(array[l.lane_id, l.parent_lane_id, l.root_lane_id]) v where v is not null) above
-   where x.lane_id is not null
+  select l.counted_lane_id as lane_id, count(*)::int as n
+    from q x join lane_levels l on l.lane_id = x.lane_id
    group by 1
 ), lane_locks as materialized (
-  select lane_id from lanes where lane_id = any (array(select lane_id from slots)) order by lane_id for no key update
+  select lane_id from lanes where lane_id = any (array(select lane_id from slots)) order by parent_lane_id is not null, lane_id for no key update
 ), lowered as (
   update lanes l set in_flight = l.in_flight - slots.n
     from slots where l.lane_id = slots.lane_id and l.lane_id = any (array(select lane_id from lane_locks))
@@ -390,13 +384,11 @@ held as (
   insert into run_events (run_id, type, level, message, data)
   select run_id, 'log', 'info', 'held by an operator', jsonb_build_object('by', $3::text) from held
 ), slots as materialized (
-  select above.lane_id, count(*)::int as n
-    from q x join lanes l on l.lane_id = x.lane_id
-         cross join lateral (select distinct v as lane_id from unnest(array[l.lane_id, l.parent_lane_id, l.root_lane_id]) v where v is not null) above
-   where x.lane_id is not null
+  select l.counted_lane_id as lane_id, count(*)::int as n
+    from q x join lane_levels l on l.lane_id = x.lane_id
    group by 1
 ), lane_locks as materialized (
-  select lane_id from lanes where lane_id = any (array(select lane_id from slots)) order by lane_id for no key update
+  select lane_id from lanes where lane_id = any (array(select lane_id from slots)) order by parent_lane_id is not null, lane_id for no key update
 ), lowered as (
   update lanes l set in_flight = l.in_flight - slots.n
     from slots where l.lane_id = slots.lane_id and l.lane_id = any (array(select lane_id from lane_locks))

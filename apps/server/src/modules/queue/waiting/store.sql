@@ -25,13 +25,11 @@ with gone as (
   select id, 'state_change', 'info', 'waiting',
          jsonb_build_object('from', 'executing', 'to', 'waiting', 'attempt', attempt, 'event_key', :event_key::text), strait_now() from done
 ), slots as materialized (
-  select above.lane_id, count(*)::int as n
-    from gone x join lanes l on l.lane_id = x.lane_id
-         cross join lateral (select distinct v as lane_id from unnest(array[l.lane_id, l.parent_lane_id, l.root_lane_id]) v where v is not null) above
-   where x.lane_id is not null
+  select l.counted_lane_id as lane_id, count(*)::int as n
+    from gone x join lane_levels l on l.lane_id = x.lane_id
    group by 1
 ), lane_locks as materialized (
-  select lane_id from lanes where lane_id = any (array(select lane_id from slots)) order by lane_id for no key update
+  select lane_id from lanes where lane_id = any (array(select lane_id from slots)) order by parent_lane_id is not null, lane_id for no key update
 ), lowered as (
   update lanes l set in_flight = l.in_flight - slots.n
     from slots where l.lane_id = slots.lane_id and l.lane_id = any (array(select lane_id from lane_locks))
