@@ -6,7 +6,13 @@ import { apiKeyRoutes } from '../modules/access/index.ts';
 import { eventRoutes } from '../modules/events/index.ts';
 import { endpointRoutes } from '../modules/executor/index.ts';
 import { inRunRoutes } from '../modules/in-run/index.ts';
-import { budgetRoutes, dependencyRoutes, groupRoutes, jobRoutes } from '../modules/jobs/index.ts';
+import {
+  budgetRoutes,
+  dependencyRoutes,
+  groupRoutes,
+  jobRoutes,
+  keyLimitRoutes,
+} from '../modules/jobs/index.ts';
 import { projectRoutes } from '../modules/projects/index.ts';
 import { relationRoutes } from '../modules/relations/index.ts';
 import { runRoutes } from '../modules/runs/index.ts';
@@ -23,6 +29,7 @@ export const bindingsOf = (modules: Modules): readonly Binding<AnyCaller, Projec
   ...groupRoutes(modules.groups),
   ...dependencyRoutes(modules.dependencies),
   ...budgetRoutes(modules.budgets),
+  ...keyLimitRoutes(modules.keyLimits),
   ...runRoutes(modules.runs),
   ...relationRoutes(modules.dependencyReads),
   ...endpointRoutes(modules.endpoints),

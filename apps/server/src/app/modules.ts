@@ -19,6 +19,7 @@ import { createEndpointReads } from '../modules/executor/index.ts';
 import { createInRun } from '../modules/in-run/index.ts';
 import {
   createBudgets,
+  createKeyLimits,
   createDependencies,
   createGroups,
   createJobs,
@@ -146,6 +147,10 @@ export function createModules(deps: ModulesDeps) {
     books: createMoneyReads({ db }),
     onLimitsChanged: (tx, scope) => limits.changed(tx, scope),
   });
+  const keyLimits = createKeyLimits({
+    db,
+    onLimitsChanged: (tx, scope) => limits.changed(tx, scope),
+  });
   const queue = createQueue({ db: hot, beats, settings: queueSettings });
   const retention = createRetention({
     db: hot,
@@ -249,6 +254,7 @@ export function createModules(deps: ModulesDeps) {
     groups,
     dependencies,
     budgets,
+    keyLimits,
     queue,
     endings,
     waiting,

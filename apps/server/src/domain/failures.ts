@@ -55,6 +55,7 @@ export const failures = {
   invalid_schema: refuse(400, 'the JSON Schema is not valid'),
   invalid_url: refuse(400, 'the URL is not allowed'),
   job_not_found: refuse(404, 'job not found'),
+  key_limit_not_found: refuse(404, 'the concurrency key has no limits of its own'),
   job_version_not_found: refuse(404, 'job version not found'),
   schedule_not_found: refuse(404, 'the job has no cron expression'),
   job_group_not_found: refuse(404, 'job group not found'),

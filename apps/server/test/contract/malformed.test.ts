@@ -261,13 +261,14 @@ async function resetJob(app: TestApp, { project_id, job_id }: PopulatedProject):
     `update jobs set enabled = true, paused = false, payload_schema = null, result_schema = null, has_dependencies = false,
             batch_window_secs = 0, debounce_window_secs = 0, dedup_window_secs = null, execution_window_cron = null,
             rate_limit_max = null, rate_limit_window_secs = null, rate_limit_keys = '[]',
-            max_concurrency = null, max_concurrency_per_key = null
+            max_concurrency = null, max_concurrency_per_key = null, has_key_limits = false
       where id = $1`,
     job_id,
   );
   await app.sql('update job_groups set paused = false where project_id = $1', project_id);
   await app.sql('delete from job_dependencies where job_id = $1', job_id);
   await app.sql('delete from job_budgets where job_id = $1', job_id);
+  await app.sql('delete from job_key_limits where job_id = $1', job_id);
   await app.sql('delete from project_quotas where project_id = $1', project_id);
 }
 

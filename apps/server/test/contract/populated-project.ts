@@ -34,6 +34,8 @@ export interface PopulatedProject {
   readonly dependency_id: string;
   /** Nobody depends on it. */
   readonly free_job_id: string;
+  /** The free job has a limit for it. */
+  readonly concurrency_key: string;
   /** The waiting run waits for it. */
   readonly event_key: string;
   /** Of an event that has come: its stream ends at once. */
@@ -97,6 +99,15 @@ async function populateProject(
     depends_on_job_id: job_id,
     condition: 'any',
   });
+  const concurrency_key = `key-${marker}`;
+  // Not by a call: that would make lanes, and every run of the project would wait for its slot.
+  await app.sql(
+    `with made as (insert into job_key_limits (job_id, project_id, concurrency_key, weight) values ($1, $2, $3, 2))
+     update jobs set has_key_limits = true where id = $1`,
+    free['id'],
+    project_id,
+    concurrency_key,
+  );
   const trigger = async (more: Row = {}) =>
     String(
       (
@@ -160,6 +171,7 @@ async function populateProject(
       dependent_id: String(dependent['id']),
       dependency_id: String(dependency['id']),
       free_job_id: String(free['id']),
+      concurrency_key,
       event_key,
       received_key,
       state_key,

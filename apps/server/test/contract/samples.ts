@@ -48,6 +48,7 @@ const bodies: Readonly<Record<string, Sample['body'] & {}>> = {
     max_cost_per_run_microusd: 1_000_000_000,
   }),
   putV1JobsByJobIDBudget: () => ({ cost_estimate_microusd: 1_000 }),
+  putV1JobsByJobIDConcurrencyKeysByConcurrencyKey: () => ({ min_concurrency: 1, weight: 5 }),
   putV1Pricing: () => ({
     prices: [
       { provider: unique('p'), model: 'm', input_cost_microusd: 1, output_cost_microusd: 2 },
@@ -81,6 +82,9 @@ const bodies: Readonly<Record<string, Sample['body'] & {}>> = {
 const others: Readonly<Record<string, Omit<Sample, 'body'>>> = {
   postV1JobsByJobIDDependencies: { params: (of) => ({ jobID: of.dependent_id }) },
   deleteV1JobsByJobIDDependenciesByDepID: { params: (of) => ({ jobID: of.dependent_id }) },
+  deleteV1JobsByJobIDConcurrencyKeysByConcurrencyKey: {
+    params: (of) => ({ jobID: of.free_job_id }),
+  },
   deleteV1RunsByRunID: { run: 'queued' },
   deleteV1RunsByRunIDIdempotencyKey: { run: 'completed' },
   getV1RunsByRunIDStream: { run: 'completed', headers: { 'last-event-id': '0' } },
@@ -116,6 +120,7 @@ const parameters: Readonly<Record<string, (of: PopulatedProject, run: RunName) =
   batchID: (of) => of.batch_id,
   groupID: (of) => of.group_id,
   depID: (of) => of.dependency_id,
+  concurrencyKey: (of) => of.concurrency_key,
   runID: (of, run) => of.runs[run],
   eventKey: (of) => of.event_key,
   key: (of) => of.state_key,

@@ -160,7 +160,9 @@ describe('every operation keeps strangers out', () => {
       ? runNames.map((run) => pathOf(operation, theirs, { run }))
       : [pathOf(operation, theirs)];
     if (names.includes('jobID')) paths.push(pathOf(operation, theirs, { jobID: theirs.job_slug }));
-    if (names.length > 1) paths.push(pathOf(operation, theirs, { [names[0] ?? '']: mine.job_id }));
+    // A concurrency key is a word of whoever uses it, not an id.
+    if (names.length > 1 && !names.includes('concurrencyKey'))
+      paths.push(pathOf(operation, theirs, { [names[0] ?? '']: mine.job_id }));
     return paths;
   }
 

@@ -15,6 +15,8 @@ export { createDependencies, dependencyView, type Dependencies } from './depende
 export { dependencyRoutes } from './dependencies/routes.ts';
 export { budgetRoutes } from './budgets/routes.ts';
 export { createBudgets, type Budgets } from './budgets/service.ts';
+export { keyLimitRoutes } from './key-limits/routes.ts';
+export { createKeyLimits, type KeyLimits } from './key-limits/service.ts';
 export type { JobView } from './view.ts';
 export type { JobConfig, TriggerJob } from './types.ts';
 export type { HealthFacts, JobHistory, JobKey } from './history.ts';

@@ -88,6 +88,7 @@ export interface InsertJobsRow {
   readonly endpoint: string | null;
   readonly followed: boolean;
   readonly has_dependencies: boolean;
+  readonly has_key_limits: boolean;
 }
 
 const insertJobsText = `insert into jobs (id, project_id, version_id, created_by, updated_by,
@@ -232,6 +233,7 @@ export interface FindJobRow {
   readonly endpoint: string | null;
   readonly followed: boolean;
   readonly has_dependencies: boolean;
+  readonly has_key_limits: boolean;
 }
 
 const findJobText = `select j.* from jobs j where j.project_id = $1 and (j.id = $2 or j.slug = $2) and j.deleting_at is null
@@ -315,6 +317,7 @@ export interface LockJobRow {
   readonly endpoint: string | null;
   readonly followed: boolean;
   readonly has_dependencies: boolean;
+  readonly has_key_limits: boolean;
 }
 
 const lockJobText = `select j.* from jobs j where j.project_id = $1 and (j.id = $2 or j.slug = $2) and j.deleting_at is null
@@ -433,6 +436,7 @@ export interface ListJobsRow {
   readonly endpoint: string | null;
   readonly followed: boolean;
   readonly has_dependencies: boolean;
+  readonly has_key_limits: boolean;
 }
 
 const listJobsText = `select j.* from jobs j
@@ -531,6 +535,7 @@ export interface UpdateJobRow {
   readonly endpoint: string | null;
   readonly followed: boolean;
   readonly has_dependencies: boolean;
+  readonly has_key_limits: boolean;
 }
 
 const updateJobText = `with old as materialized (
@@ -677,6 +682,7 @@ export interface SetJobPausedRow {
   readonly endpoint: string | null;
   readonly followed: boolean;
   readonly has_dependencies: boolean;
+  readonly has_key_limits: boolean;
 }
 
 const setJobPausedText = `update jobs j set paused = $1, updated_by = $2::text, updated_at = strait_now()

@@ -34,7 +34,7 @@ const enqueueRunsText = `with input as materialized (
          (n.extra ->> 'scheduled_at')::timestamptz as scheduled_at,
          coalesce(nullif((n.extra ->> 'ttl_secs')::int, 0), nullif(j.run_ttl_secs, 0), nullif($1::int, 0)) as ttl_secs,
          j.max_concurrency > 0 or (j.max_concurrency_per_key > 0 and n.extra ->> 'concurrency_key' <> '') or q.max_executing_runs > 0
-           or q.max_daily_cost_microusd > 0 or b.job_id is not null or j.paused or coalesce(g.paused, false)
+           or q.max_daily_cost_microusd > 0 or b.job_id is not null or j.has_key_limits or j.paused or coalesce(g.paused, false)
            or coalesce(a.closed, false) as limited,
          case when j.has_dependencies then strait_matching(n.idempotency_key, coalesce(n.extra ->> 'triggered_by', ''),
            j.default_run_metadata || coalesce(n.extra -> 'metadata', '{}')) end as matching,
@@ -161,7 +161,7 @@ export function enqueueRuns(db: Queryable, params: EnqueueRunsParams): Promise<E
       params.extras.map((item) => (item === null ? null : JSON.stringify(item))),
       params.aging_ms,
     ],
-    name: 'queue_enqueueRuns_12a17632',
+    name: 'queue_enqueueRuns_93259673',
   });
 }
 
@@ -249,12 +249,12 @@ select r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.payl
             when r.expires_at <= strait_now() then 'expire'
             when not j.enabled or j.paused or coalesce(g.paused, false) then 'park'
             when a.closed and a.probe_run_id is distinct from r.id then 'park'
-            when (j.max_concurrency > 0 or (j.max_concurrency_per_key > 0 and r.concurrency_key <> '') or q.max_executing_runs > 0)
+            when (j.max_concurrency > 0 or j.has_key_limits or (j.max_concurrency_per_key > 0 and r.concurrency_key <> '') or q.max_executing_runs > 0)
                  and (select lanes from seqs) ->> r.id is null then 'park'
             when (q.max_daily_cost_microusd > 0 or b.max_daily_cost_microusd > 0
                   or (b.max_daily_cost_per_key_microusd > 0 and r.concurrency_key <> ''))
                  and not exists (select from cost_reservations v where v.run_id = r.id) then 'park'
-            when b.max_daily_cost_per_key_microusd > 0 and r.concurrency_key <> ''
+            when (b.max_daily_cost_per_key_microusd > 0 or j.has_key_limits) and r.concurrency_key <> ''
                  and not exists (select from lanes l where l.lane_id = ((select lanes from seqs) ->> r.id)::bigint and l.concurrency_key <> '')
                  then 'park'
             else 'go' end as "verdict",
@@ -283,7 +283,7 @@ export function claimRuns(db: Queryable, params: ClaimRunsParams): Promise<Claim
       params.limit,
       params.worker_id,
     ],
-    name: 'queue_claimRuns_c1c6f446',
+    name: 'queue_claimRuns_231d42b5',
   });
 }
 

@@ -73,8 +73,21 @@ export interface Level {
   readonly in_flight: number | null;
   /** Better ranked runs that would get the room first. */
   readonly ahead: number;
+  /** The keys of the job share it: what this run's key has of it and is due. */
+  readonly share?: KeyShare | undefined;
   readonly unblock?: Blocker['unblock'];
 }
+
+export interface KeyShare {
+  readonly name: string;
+  readonly in_flight: number;
+  readonly due: number;
+  readonly min: number;
+  readonly weight: number;
+}
+
+const shareText = ({ name, in_flight, due, min, weight }: KeyShare): string =>
+  `; ${name} has ${in_flight}, its share is ${Math.round(due * 100) / 100} (min ${min}, weight ${weight})`;
 
 /** Undefined: this level lets the run through. The same arithmetic as promotion: admitted while `ahead < room`. */
 export function levelBlocker(level: Level, holders: readonly string[]): Blocker | undefined {
@@ -84,12 +97,14 @@ export function levelBlocker(level: Level, holders: readonly string[]): Blocker 
   const room = Math.max(cap - in_flight, 0);
   if (ahead < room) return undefined;
   const taken = `${level.name}: ${in_flight} of ${cap} in flight`;
+  const runs = ahead === 1 ? 'run' : 'runs';
+  const first = level.share
+    ? `${ahead} ${runs} of keys that are served first`
+    : `${ahead} better ranked ${runs}`;
+  const waiting = room === 0 ? '' : `, and ${first} ${ahead === 1 ? 'waits' : 'wait'} for the rest`;
   return {
     kind: level.kind,
-    message:
-      room === 0
-        ? taken
-        : `${taken}, and ${ahead} better ranked ${ahead === 1 ? 'run waits' : 'runs wait'} for the rest`,
+    message: taken + waiting + (level.share ? shareText(level.share) : ''),
     holders,
     unblock: level.unblock,
   };

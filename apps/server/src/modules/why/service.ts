@@ -11,7 +11,14 @@ import {
   type DependencyStatusRow,
   type RunStatus,
 } from '../queue/index.ts';
-import { estimatedStart, jobBlockers, levelBlocker, type Blocker, type Level } from './rules.ts';
+import {
+  estimatedStart,
+  jobBlockers,
+  levelBlocker,
+  type Blocker,
+  type KeyShare,
+  type Level,
+} from './rules.ts';
 import * as store from './store.sql.ts';
 
 export type Why = ReturnType<typeof createWhy>;
@@ -126,7 +133,7 @@ export function createWhy({ db, clock, lease_ms }: WhyDependencies) {
         in_flight: room.key_in_flight,
         ahead: room.ahead_in_lane,
         lane_id: room.lane_id,
-        unblock: raise(run.job_slug, 'max_concurrency_per_key', room.key_cap),
+        unblock: raiseKey(run.job_slug, room),
       },
       {
         kind: 'job_limit',
@@ -134,6 +141,7 @@ export function createWhy({ db, clock, lease_ms }: WhyDependencies) {
         cap: room.job_cap,
         in_flight: room.job_in_flight,
         ahead: room.ahead_in_job,
+        share: shareOf(room),
         lane_id: room.job_lane_id,
         unblock: raise(run.job_slug, 'max_concurrency', room.job_cap),
       },
@@ -207,6 +215,31 @@ const raise = (job: string, limit: string, cap: number | null): Blocker['unblock
   path: `/v1/jobs/${job}`,
   body: { [limit]: (cap ?? 0) + 1 },
 });
+
+/** A key with a limit of its own has it raised there, and keeps what else it has. */
+const raiseKey = (job: string, room: store.FindRoomRow): Blocker['unblock'] =>
+  room.key_max === null
+    ? raise(job, 'max_concurrency_per_key', room.key_cap)
+    : {
+        method: 'PUT',
+        path: `/v1/jobs/${job}/concurrency-keys/${encodeURIComponent(room.concurrency_key ?? '')}`,
+        body: {
+          min_concurrency: room.key_min ?? 0,
+          max_concurrency: room.key_max + 1,
+          weight: room.key_weight ?? 1,
+        },
+      };
+
+const shareOf = (room: store.FindRoomRow): KeyShare | undefined =>
+  room.key_weight === null || room.level === null
+    ? undefined
+    : {
+        name: room.concurrency_key === null ? 'no key' : `key ${room.concurrency_key}`,
+        in_flight: room.key_slots ?? 0,
+        due: Math.max(room.key_min ?? 0, room.level * room.key_weight),
+        min: room.key_min ?? 0,
+        weight: room.key_weight,
+      };
 
 const workerBlockers = ({ worker_lives }: store.FindRunPlaceRow): Blocker[] =>
   worker_lives ? [] : [{ kind: 'no_worker', message: 'no worker process is alive' }];

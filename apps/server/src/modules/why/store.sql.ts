@@ -106,6 +106,11 @@ export interface FindRoomRow {
   readonly job_lane_id: number | null;
   readonly reserves: number | null;
   readonly money_left: number | null;
+  readonly key_min: number | null;
+  readonly key_max: number | null;
+  readonly key_weight: number | null;
+  readonly key_slots: number | null;
+  readonly level: number | null;
   readonly ahead_in_lane: number;
   readonly ahead_in_job: number;
   readonly ahead_in_project: number;
@@ -114,38 +119,62 @@ export interface FindRoomRow {
 const findRoomText = `with me as materialized (
   select p.run_id, p.rank, p.seq, p.lane_id, p.root_lane_id from run_parked p where p.run_id = $1 and p.project_id = $2
 ), tree as materialized (
-  select l.*, least(greatest(coalesce(l.key_cap - l.key_in_flight, 1000000), 0), 1000) as own_room,
+  select l.*, k.key_min, k.key_weight, k.key_max, k.key_slots, k.turn,
+         least(greatest(coalesce(l.key_cap - l.key_in_flight, 1000000), 0), 1000) as own_room,
          greatest(coalesce(l.job_cap - l.job_in_flight, 1000000), 0) as job_room,
          greatest(coalesce(l.project_cap - l.project_in_flight, 1000000), 0) as project_room,
          l.job_disabled or l.job_paused or l.group_paused or l.endpoint_closed as shut
-    from lane_rooms l where l.root_lane_id = (select root_lane_id from me) and l.lane_id <> 0
-), better as materialized (
-  select t.lane_id, t.job_lane_id, t.job_room, x.n
+    from lane_rooms l left join lane_shares k on k.lane_id = l.lane_id
+   where l.root_lane_id = (select root_lane_id from me) and l.lane_id <> 0
+     and exists (select from run_parked p where p.root_lane_id = l.root_lane_id and p.lane_id = l.lane_id)
+), sharing as materialized (
+  select job_lane_id, strait_level(least(min(job_room), min(project_room)) + sum(key_slots), array_agg(key_min), array_agg(key_weight)) as level
+    from tree where key_weight is not null and own_room > 0 and not shut group by job_lane_id
+), mine as materialized (
+  select me.*, (select count(*)::int from (select from run_parked p where p.root_lane_id = me.root_lane_id and p.lane_id = me.lane_id
+                                              and (p.rank, p.seq) < (me.rank, me.seq) limit 1000) y) as ahead
+    from me
+), pick as materialized (
+  select t.lane_id, x.run_id, x.rank, x.seq, x.k
     from tree t cross join lateral (
-         select count(*)::int as n
-           from (select from run_parked p, me
-                  where p.root_lane_id = me.root_lane_id and p.lane_id = t.lane_id and (p.rank, p.seq) < (me.rank, me.seq)
-                  limit least(t.own_room, t.job_room, t.project_room)) y) x
-   where not t.shut and x.n > 0
-), by_job as (
-  select job_lane_id, least(sum(n), min(job_room))::int as n from better group by job_lane_id
+         select y.*, row_number() over (order by y.rank, y.seq) as k
+           from (select p.run_id, p.rank, p.seq from run_parked p, me
+                  where p.root_lane_id = me.root_lane_id and p.lane_id = t.lane_id
+                  order by p.rank, p.seq limit least(t.own_room, t.job_room, t.project_room)) y) x
+   where not t.shut
+), placed as materialized (
+  select t.job_lane_id, t.job_room, p.run_id, p.rank, p.seq,
+         coalesce(strait_turn(t.key_slots, p.k, t.key_min, t.key_weight, s.level, t.turn), '{}') as turn
+    from (select * from pick
+          union all
+          select lane_id, run_id, rank, seq, ahead + 1 from mine where run_id <> all (array(select run_id from pick))) p
+    join tree t on t.lane_id = p.lane_id left join sharing s on s.job_lane_id = t.job_lane_id
+), of_job as materialized (
+  select *, row_number() over of_its_job as nth, coalesce(turn[1] = 0, false) as guaranteed,
+         case when turn = '{}' then rank
+              else (array_agg(rank) filter (where turn <> '{}') over (partition by job_lane_id order by rank, seq
+                      rows between unbounded preceding and unbounded following))[row_number() over of_its_job] end as job_rank
+    from placed window of_its_job as (partition by job_lane_id order by turn, rank, seq)
+), of_project as materialized (
+  select run_id, row_number() over (order by guaranteed desc, job_rank, case when turn = '{}' then 0 else nth end, seq) as nth
+    from of_job where job_lane_id is null or nth <= job_room or run_id = (select run_id from me)
 )
 select t.lane_id, t.concurrency_key, t.job_disabled as "job_disabled", t.job_paused as "job_paused", t.group_paused as "group_paused",
        t.group_id as "group_id", t.key_cap as "key_cap", t.key_in_flight as "key_in_flight", t.job_cap as "job_cap",
        t.job_in_flight as "job_in_flight", t.project_cap as "project_cap", t.project_in_flight as "project_in_flight",
        t.job_lane_id as "job_lane_id", money.of_run as "reserves", money.of_left as "money_left",
-       (select count(*)::int from (select from run_parked p where p.root_lane_id = me.root_lane_id and p.lane_id = me.lane_id
-                                      and (p.rank, p.seq) < (me.rank, me.seq) limit 1000) y) as "ahead_in_lane",
-       coalesce((select sum(n)::int from better b where b.job_lane_id = t.job_lane_id), 0) as "ahead_in_job",
-       coalesce((select sum(n)::int from by_job), 0) as "ahead_in_project"
-  from me join tree t on t.lane_id = me.lane_id
+       t.key_min as "key_min", t.key_max as "key_max", t.key_weight as "key_weight", t.key_slots as "key_slots", s.level as "level",
+       mine.ahead as "ahead_in_lane",
+       case when t.job_lane_id is null then 0 else (select nth - 1 from of_job where run_id = mine.run_id)::int end as "ahead_in_job",
+       (select nth - 1 from of_project where run_id = mine.run_id)::int as "ahead_in_project"
+  from mine join tree t on t.lane_id = mine.lane_id left join sharing s on s.job_lane_id = t.job_lane_id
   left join lateral (select m.of[1] as of_run, least(m.of[2], m.of[3], m.of[4]) as of_left
                        from (select strait_money(t.project_id, t.job_id, t.concurrency_key) as of) m) money on t.budgeted`;
 
 /**
- * The lane of a waiting run with all that limits it, and how many better ranked runs compete for the same room, counted as
- * promotion cuts: from each lane at most its own room, of each job at most the job's. A number at the room or beyond it
- * means that this run would not be promoted now.
+ * The lane of a waiting run with all that limits it, and how many other runs that compete for the same room go first, counted
+ * as promotion cuts: from each lane at most its own room, of each job at most the job's, in the same order (promoteLanes,
+ * strait_turn). A number at the room or beyond it means that this run would not be promoted now.
  */
 export function findRoom(db: Queryable, params: FindRoomParams): Promise<FindRoomRow | undefined> {
   return maybe<FindRoomRow>(db, {

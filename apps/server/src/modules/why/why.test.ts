@@ -142,6 +142,30 @@ describe('why', () => {
     assert.deepEqual(await kinds(third), []);
   });
 
+  it('tells what its key is due, and raises the limit of the key where it is set', async () => {
+    const job = await on.makeJob({ max_concurrency: 4 });
+    const keys = `/v1/jobs/${job}/concurrency-keys`;
+    await on.call('PUT', `${keys}/heavy`, { weight: 3 });
+    await on.call('PUT', `${keys}/one`, { max_concurrency: 1 });
+    for (let n = 0; n < 4; n++) await on.run(job, { concurrency_key: 'heavy' });
+    const light: string[] = [];
+    for (let n = 0; n < 2; n++) light.push(await on.run(job, { concurrency_key: 'light' }));
+    const [first = '', second = ''] = light;
+    assert.deepEqual(await kinds(first), [], 'ranked behind, but due one of four');
+    assert.equal(
+      (await why(second)).blockers[0]?.message,
+      'the job: 0 of 4 in flight, and 5 runs of keys that are served first wait for the rest; ' +
+        'key light has 0, its share is 1 (min 0, weight 1)',
+    );
+    for (let n = 0; n < 2; n++)
+      light.push(await on.run(job, { concurrency_key: 'one', priority: 9 }));
+    const last = light.at(-1) ?? '';
+    assert.deepEqual((await kinds(last)).slice(0, 1), ['key_limit']);
+    await unblock(last);
+    await promote();
+    assert.deepEqual(await kinds(last), ['job_limit'], 'the key lets it through now');
+  });
+
   it(`says "nothing is in the way" exactly of what promotion then promotes (seed ${seed})`, async (test) => {
     const random = seededRandom(seed);
     let asked = 0;
@@ -211,6 +235,7 @@ async function randomState(random: Random, project_id: string): Promise<string[]
       random.below(12) !== 0,
     );
     const keys = 1 + random.below(3);
+    if (random.below(2) === 0) await shareByKey(random, project_id, `j${job}`, keys);
     for (let n = 2 + random.below(6); n > 0; n--) {
       rows.push({
         job: `j${job}`,
@@ -247,7 +272,40 @@ async function randomState(random: Random, project_id: string): Promise<string[]
       where project_id = $1`,
     project_id,
   );
+  // Keys are anywhere in the order of turns.
+  await on.app.sql(
+    `update lanes set turn = abs(hashtext(project_id || coalesce(concurrency_key, ''))) % 5 / 2.0, clock = abs(hashtext(project_id)) % 2
+      where project_id = $1 and job_id is not null`,
+    project_id,
+  );
   return made.filter(({ active }) => !active).map(({ id }) => id);
+}
+
+/** Some keys of the job, and perhaps all others, get limits of their own. */
+async function shareByKey(
+  random: Random,
+  project_id: string,
+  job: string,
+  keys: number,
+): Promise<void> {
+  for (const key of ['*', ...Array.from({ length: keys }, (_, n) => `k${n}`)]) {
+    if (random.below(3) === 0) continue;
+    const min = key === '*' ? 0 : random.below(3);
+    await on.app.sql(
+      `insert into job_key_limits (job_id, project_id, concurrency_key, min_concurrency, max_concurrency, weight)
+       select id, $1, $3, $4, $5, $6 from jobs where project_id = $1 and slug = $2`,
+      project_id,
+      job,
+      key,
+      min,
+      random.pick([null, Math.max(min, 1), min + 2]),
+      random.pick([1, 1, 2, 5]),
+    );
+  }
+  await on.app.sql(
+    `update jobs j set has_key_limits = exists (select from job_key_limits k where k.job_id = j.id) where project_id = $1`,
+    project_id,
+  );
 }
 
 async function remove(project_id: string): Promise<void> {

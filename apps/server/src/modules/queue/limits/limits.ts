@@ -9,10 +9,12 @@ import * as store from './store.sql.ts';
 
 export type Limits = ReturnType<typeof createLimits>;
 
-/** Lanes looked at by one statement. */
-const PAGE = 200;
 /** Runs that one statement promotes from one lane, or into one tree, without a limit of its own. */
 const MOST = 500;
+/** Lanes it takes them from: one of each would fill it, so nobody behind them has a better claim. */
+const PAGE = MOST;
+/** Lanes of one tree in which runs wait, as far as they are looked at. */
+const MOST_LANES = 100_000;
 /** Trees that one round of the sweep or the recount looks at. */
 const ROOTS = 200;
 const ADOPT_BATCH = 5_000;
@@ -57,26 +59,18 @@ export function createLimits({ db, onBreach = async () => {} }: LimitsDeps) {
       const root = await store.lockRoot(tx, { root_lane_id });
       if (!root) return { busy: true, more: false, moved: 0, breaches: [] };
       if (root.reserves) await moneyStore.settleReservations(tx, { root_lane_id });
-      let after_lane_id = 0;
-      let moved = 0;
-      let capped = false;
-      let budgeted = false;
-      for (;;) {
-        const lanes = await store.promoteLanes(tx, {
-          root_lane_id,
-          after_lane_id,
-          page: PAGE,
-          most: MOST,
-        });
-        moved += lanes.reduce((sum, lane) => sum + lane.moved, 0);
-        capped ||= lanes.some((lane) => lane.capped === true && lane.moved > 0);
-        budgeted ||= lanes.some((lane) => lane.budgeted);
-        const last = lanes.at(-1)?.lane_id;
-        // Slots are given back to whoever waits for the root as well: a big backlog is promoted in several transactions.
-        if (moved >= MOST) return { busy: false, more: true, moved, breaches: [] };
-        if (last === undefined || lanes.length < PAGE) break;
-        after_lane_id = last;
-      }
+      const lanes = await store.promoteLanes(tx, {
+        root_lane_id,
+        lanes: MOST_LANES,
+        page: PAGE,
+        most: MOST,
+      });
+      const moved = lanes.reduce((sum, lane) => sum + lane.moved, 0);
+      const capped =
+        lanes.length >= PAGE || lanes.some((lane) => lane.capped === true && lane.moved > 0);
+      const budgeted = lanes.some((lane) => lane.budgeted);
+      // Slots are given back to whoever waits for the root as well: a big backlog is promoted in several transactions.
+      if (moved >= MOST) return { busy: false, more: true, moved, breaches: [] };
       // What did not fit behind something dearer may fit now that this one is known not to.
       if (!budgeted || moved > 0)
         return { busy: false, more: budgeted || (capped && moved > 0), moved, breaches: [] };

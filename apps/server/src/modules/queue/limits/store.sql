@@ -15,22 +15,23 @@ select lane_id from lanes where lane_id = :root_lane_id and root_lane_id = :root
 
 -- name: promoteLanes :many prepared
 -- across projects: promotion serves every project.
--- The caller holds the root in the same transaction; this statement's snapshot is younger than that lock. One page of the
--- lanes of the tree with parked runs, after :after_lane_id: from each lane with room the best ranked runs, cut by rank to
--- the room of the job and of the project, enter run_queue with their slots taken on every level. Limits are read from
+-- The caller holds the root in the same transaction; this statement's snapshot is younger than that lock. From each lane of
+-- the tree with parked runs and room the best ranked runs, cut by rank to the room of the job and of the project, enter
+-- run_queue with their slots taken on every level. When that is more than a :page of lanes, from those whose first run is
+-- first. A job whose keys share hands its slots out in the order of strait_turn; in the project what it hands out first
+-- stands where its best ranked run would, but what is guaranteed goes before all. Limits are read from
 -- where they are set, so a changed one counts at once. A job whose endpoint is slow or often fails gets a share of its limit;
 -- one whose endpoint is closed nothing, but for one run per endpoint when a probe is due: promising it the probe is taking the
--- endpoint's turn, and exact, because all its jobs are in this tree. Returns one row per lane looked at; `capped` when only
+-- endpoint's turn, and exact, because all its jobs are in this tree. Returns one row per lane looked into; `capped` when only
 -- the size of the batch stopped it. Of many lanes each gives a share of the batch, or all of their backlogs would be read for it.
 -- Money is cut like room: what a run of a budgeted lane may still cost is reserved with its slots, or it stays. `money`
 -- is that of strait_money. A run too dear for what is left does not keep cheaper ones of other lanes waiting.
 with recursive waiting (lane_id, n) as (
-  (select p.lane_id, 1 from run_parked p
-    where p.root_lane_id = :root_lane_id and p.lane_id > :after_lane_id order by p.lane_id limit 1)
+  (select p.lane_id, 1 from run_parked p where p.root_lane_id = :root_lane_id order by p.lane_id limit 1)
   union all
   select (select p.lane_id from run_parked p
            where p.root_lane_id = :root_lane_id and p.lane_id > w.lane_id order by p.lane_id limit 1), w.n + 1
-    from waiting w where w.lane_id is not null and w.n < :page::int
+    from waiting w where w.lane_id is not null and w.n < :lanes::int
 ), seen as materialized (
   select w.lane_id from waiting w where w.lane_id is not null
 ), held as materialized (
@@ -44,39 +45,79 @@ with recursive waiting (lane_id, n) as (
          coalesce(l.job_cap - l.job_in_flight, :most::int) as job_room,
          coalesce(l.project_cap - l.project_in_flight, :most::int) as project_room,
          case when l.endpoint_closed then l.endpoint end as probes,
-         greatest(2 * :most::int / (select count(*)::int + 1 from seen), 5) as share,
+         greatest(2 * :most::int / (least((select count(*)::int from seen), :page::int) + 1), 5) as share,
+         k.key_min, k.key_weight, k.key_slots, k.turn,
          case when l.budgeted then strait_money(l.project_id, l.job_id, l.concurrency_key,
            coalesce((select h.microusd from held h where h.job_id = l.job_id and h.concurrency_key = l.concurrency_key), 0),
            coalesce((select h.microusd from job_held h where h.job_id = l.job_id), 0),
            coalesce((select sum(h.microusd) from job_held h), 0)::bigint) end as money
-    from seen join lane_rooms l on l.lane_id = seen.lane_id
+    -- Lane by lane, each by its index: the hot pool knows no hash join.
+    from seen cross join lateral (select r.* from lane_rooms r where r.lane_id = seen.lane_id offset 0) l
+         left join lateral (select s.* from lane_shares s where s.lane_id = seen.lane_id offset 0) k on true
    where l.lane_id <> 0 and not (l.job_disabled or l.job_paused or l.group_paused)
      and (not l.endpoint_closed or l.probe_due)
+), sharing as materialized (
+  -- Of jobs whose keys share, over the keys that can take slots: slots per weight, and how far turns have come.
+  select job_lane_id, strait_level(greatest(least(min(job_room), min(project_room)), 0) + sum(key_slots),
+                                   array_agg(key_min), array_agg(key_weight)) as level, min(turn) as clock, count(*) as keys
+    from lane where key_weight is not null and own_room > 0 group by job_lane_id
+), chosen as materialized (
+  select lane_id, job_lane_id, own_room, job_room, project_room, probes, share, key_min, key_weight, key_slots, turn, money
+    from lane where (select count(*) from lane) <= :page::int
+  union all
+  -- The first of each lane, at most as many as their job has room for. One that has no money for it is not in the way.
+  (select lane_id, job_lane_id, own_room, job_room, project_room, probes, share, key_min, key_weight, key_slots, turn, money
+     from (select *, (array_agg(rank) filter (where first_turn is not null) over (partition by job_lane_id order by rank, seq
+                      rows between unbounded preceding and unbounded following))[of_job] as job_rank
+             from (select lane.*, x.rank, x.seq, x.first_turn,
+                          row_number() over (partition by lane.job_lane_id order by x.first_turn, x.rank, x.seq) as of_job
+                     from lane left join sharing on sharing.job_lane_id = lane.job_lane_id
+                          cross join lateral (
+                          select p.rank, p.seq, p.run_id, strait_turn(lane.key_slots, 1, lane.key_min, lane.key_weight, sharing.level, lane.turn) as first_turn
+                            from run_parked p where p.root_lane_id = :root_lane_id and p.lane_id = lane.lane_id
+                           order by p.rank, p.seq limit 1) x
+                    where (select count(*) from lane) > :page::int and least(lane.own_room, lane.job_room, lane.project_room) > 0
+                      and coalesce(least(lane.money[2], lane.money[3], lane.money[4]) >= greatest(lane.money[1] - strait_run_cost(x.run_id), 1), true)) h
+            where job_lane_id is null or of_job <= job_room or money is not null) h
+    order by coalesce(first_turn[1] = 0, false) desc, coalesce(job_rank, rank), seq limit :page::int)
 ), pick as materialized (
   select x.place, x.rank, x.seq, x.run_id, lane.lane_id, lane.job_lane_id, lane.job_room, lane.project_room, lane.money, lane.probes,
+         lane.key_slots, lane.key_min, lane.key_weight, lane.turn,
          case when lane.money is not null then greatest(lane.money[1] - strait_run_cost(x.run_id), 0) end as cost
-    from lane cross join lateral (
+    from chosen lane left join sharing on sharing.job_lane_id = lane.job_lane_id
+         cross join lateral (
          select p.ctid as place, p.rank, p.seq, p.run_id from run_parked p
           where p.root_lane_id = :root_lane_id and p.lane_id = lane.lane_id
           order by p.rank, p.seq
-          limit greatest(least(lane.own_room, lane.job_room, lane.project_room, lane.share, :most::int,
+          limit greatest(least(lane.own_room, lane.job_room, lane.project_room, :most::int,
+                               -- Not less than what it is due, or lighter keys would have it.
+                               greatest(lane.share, ceil(greatest(lane.key_min, sharing.level * lane.key_weight) - lane.key_slots)),
                                case when lane.probes is not null then 1 end,
                                -- Rounded up: the first may have spent part of its own already.
                                case when least(lane.money[2], lane.money[3], lane.money[4]) <= 0 then 0
                                     when lane.money[1] > 0 then (least(lane.money[2], lane.money[3], lane.money[4]) - 1) / lane.money[1] + 1 end), 0)
             for update skip locked) x
-), cut as materialized (
-  select place, run_id, probes, cost, row_number() over (order by rank, seq) as of_project, project_room,
-         coalesce(sum(cost) over (order by rank, seq) <= money[4], true) as affordable
-    from (select place, rank, seq, run_id, probes, cost, money, project_room, job_lane_id, job_room,
-                 row_number() over (partition by job_lane_id order by rank, seq) as of_job,
-                 sum(cost) over (partition by job_lane_id order by rank, seq) as job_cost,
+), turns as materialized (
+  select p.*, strait_turn(p.key_slots, p.k, p.key_min, p.key_weight, sharing.level, p.turn) as turn_of_run, sharing.clock
+    from (select pick.*, row_number() over (partition by lane_id order by rank, seq) as k,
                  sum(cost) over (partition by lane_id order by rank, seq) as lane_cost
             from pick where coalesce(cost <= least(money[2], money[3], money[4]), true)) p
+    left join sharing on sharing.job_lane_id = p.job_lane_id
+), cut as materialized (
+  select place, run_id, probes, cost, row_number() over of_tree as of_project, project_room,
+         coalesce(sum(cost) over of_tree <= money[4], true) as affordable
+    from (select place, seq, run_id, probes, cost, money, project_room, job_lane_id, job_room, lane_cost, turn_of_run,
+                 row_number() over of_its_job as of_job, sum(cost) over of_its_job as job_cost,
+                 -- The job stands in the project by the ranks it has, whichever of its keys is served.
+                 case when turn_of_run is null then rank
+                      else (array_agg(rank) filter (where turn_of_run is not null) over (partition by job_lane_id order by rank, seq
+                              rows between unbounded preceding and unbounded following))[row_number() over of_its_job] end as rank
+            from turns window of_its_job as (partition by job_lane_id order by turn_of_run, rank, seq)) p
    where (job_lane_id is null or of_job <= job_room)
      and (probes is null or place = any (array(select distinct on (k.probes) k.place from pick k where k.probes is not null
                                                 order by k.probes, k.rank, k.seq)))
      and coalesce(job_cost <= money[3], true) and coalesce(lane_cost <= money[2], true)
+  window of_tree as (order by coalesce(turn_of_run[1] = 0, false) desc, rank, case when turn_of_run is null then 0 else of_job end, seq)
 ), promised as (
   update endpoint_admission a
      set probe_run_id = cut.run_id, probe_claim = null, probe_until = strait_now() + interval '10 s'
@@ -96,17 +137,28 @@ with recursive waiting (lane_id, n) as (
   insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id)
   select project_id, rank, run_id, run_created_at, job_id, attempt, lane_id from moved order by rank
 ), taken as materialized (
-  select l.counted_lane_id as lane_id, sum(x.n)::int as n
+  select l.counted_lane_id as lane_id, sum(x.n)::int as n, sum(x.n) filter (where l.counted_lane_id = l.lane_id) as own
     from (select lane_id, count(*)::int as n from moved group by lane_id) x join lane_levels l on l.lane_id = x.lane_id
    group by 1
+), charged as materialized (
+  -- Ahead of the others by ten turns at most: what a key got while it was alone, or as its minimum, is soon forgotten.
+  select k.lane_id, k.job_lane_id, greatest(k.turn, least(k.turn + taken.own::float8 / k.key_weight, k.clock + 10)) as turn
+    from (select lane_id, min(job_lane_id) as job_lane_id, min(key_weight) as key_weight, min(turn) as turn, min(clock) as clock
+            from turns where key_weight is not null group by lane_id) k join taken on taken.lane_id = k.lane_id
+   where taken.own > 0
 ), raised as (
-  update lanes l set in_flight = l.in_flight + taken.n, used_at = strait_now()
-    from taken where l.lane_id = taken.lane_id
+  update lanes l set in_flight = l.in_flight + taken.n, used_at = strait_now(),
+         turn = coalesce(charged.turn, l.turn),
+         -- Where the last of those who can take slots is. Who comes later begins there.
+         clock = greatest(l.clock, case when sharing.keys > (select count(*) from charged c where c.job_lane_id = l.lane_id) then sharing.clock
+                                        else (select min(c.turn) from charged c where c.job_lane_id = l.lane_id) end)
+    from taken left join charged on charged.lane_id = taken.lane_id left join sharing on sharing.job_lane_id = taken.lane_id
+   where l.lane_id = taken.lane_id
 ), woken as materialized (select pg_notify('run_wake', 'ready') where exists (select from moved))
 select lane_id as "lane_id!", sum(moved)::int as "moved!",
        sum(picked) >= (select share from lane limit 1) as "capped!", (select count(*) from woken)::int as "woken!",
        coalesce(bool_or(budgeted), false) as "budgeted!"
-  from (select lane_id, 0 as moved, 0 as picked, false as budgeted from seen
+  from (select lane_id, 0 as moved, 0 as picked, false as budgeted from chosen
         union all select lane_id, 1, 0, false from moved
         union all select lane_id, 0, 1, false from pick
         union all select lane_id, 0, 0, true from lane where money is not null) l
@@ -131,7 +183,7 @@ select root_lane_id from lanes where project_id = :project_id and job_id is null
 select strait_lane(j.project_id, j.id, null) as "lane?"
   from jobs j left join project_quotas q on q.project_id = j.project_id left join job_budgets b on b.job_id = j.id
  where j.id = :job_id and j.project_id = :project_id
-   and (nullif(j.max_concurrency, 0) is not null or nullif(j.max_concurrency_per_key, 0) is not null
+   and (j.has_key_limits or nullif(j.max_concurrency, 0) is not null or nullif(j.max_concurrency_per_key, 0) is not null
         or nullif(q.max_executing_runs, 0) is not null or nullif(q.max_daily_cost_microusd, 0) is not null or b.job_id is not null);
 
 -- name: ensureLaneOfProject :maybe
@@ -168,7 +220,7 @@ with keyed as materialized (
     join jobs j on j.id = p.job_id
     left join job_budgets b on b.job_id = p.job_id
    where l.project_id = :project_id and l.job_id = :job_id and l.concurrency_key is null
-     and (j.max_concurrency_per_key > 0 or b.max_daily_cost_per_key_microusd > 0)
+     and (j.has_key_limits or j.max_concurrency_per_key > 0 or b.max_daily_cost_per_key_microusd > 0)
    order by p.rank, p.seq limit :limit::int for update of p skip locked
 ), gone as (
   delete from run_parked p using keyed where p.ctid = keyed.found_at and keyed.place[1] <> p.lane_id
@@ -196,7 +248,7 @@ with level as materialized (
   select l.lane_id, l.job_id, l.concurrency_key,
          case when l.job_id is null then nullif(q.max_executing_runs, 0)
               when l.concurrency_key is null then nullif(j.max_concurrency, 0)
-              else nullif(j.max_concurrency_per_key, 0) end as cap, l.in_flight
+              else strait_key_cap(l.job_id, l.concurrency_key) end as cap, l.in_flight
     from lanes l left join jobs j on j.id = l.job_id left join project_quotas q on q.project_id = l.project_id
    where l.root_lane_id = :root_lane_id
 ), over as materialized (
@@ -240,7 +292,7 @@ with slots as materialized (
                     where l.lane_id in (k.lane_id, k.parent_lane_id, k.root_lane_id)), 0)::int as counted,
          case when l.job_id is null then (select nullif(q.max_executing_runs, 0) from project_quotas q where q.project_id = l.project_id)
               when l.concurrency_key is null then (select nullif(j.max_concurrency, 0) from jobs j where j.id = l.job_id)
-              else (select nullif(j.max_concurrency_per_key, 0) from jobs j where j.id = l.job_id) end as cap
+              else strait_key_cap(l.job_id, l.concurrency_key) end as cap
     from lanes l where l.root_lane_id = :root_lane_id and l.lane_id <> 0
 ), mended as (
   update lanes l set in_flight = truth.counted, max_inflight = greatest(truth.cap, case when truth.cap is not null then truth.counted end)

@@ -23,7 +23,7 @@ export const simulateLimits = operation({
   path: '/v1/jobs/:jobID/simulate-limits',
   summary: 'Replay what the job was asked to do through other limits',
   description:
-    'Takes the arrivals and durations of ended runs created in the window (the newest 20,000) and replays them on a virtual clock, once with the limits as they are and once as proposed. Changes nothing.',
+    'Takes the arrivals and durations of ended runs created in the window (the newest 20,000) and replays them on a virtual clock, once with the limits as they are and once as proposed. All keys are alike in it: what single ones are guaranteed, their maximum and weight are left out. Changes nothing.',
   tags: ['Jobs'],
   permission: 'jobs:read',
   params: z.object({ jobID: z.string() }),
