@@ -147,9 +147,12 @@ describe('why', () => {
     const keys = `/v1/jobs/${job}/concurrency-keys`;
     await on.call('PUT', `${keys}/heavy`, { weight: 3 });
     await on.call('PUT', `${keys}/one`, { max_concurrency: 1 });
+    // Paused, or what has room would not wait.
+    await on.call('POST', `/v1/jobs/${job}/pause`);
     for (let n = 0; n < 4; n++) await on.run(job, { concurrency_key: 'heavy' });
     const light: string[] = [];
     for (let n = 0; n < 2; n++) light.push(await on.run(job, { concurrency_key: 'light' }));
+    await on.call('POST', `/v1/jobs/${job}/resume`);
     const [first = '', second = ''] = light;
     assert.deepEqual(await kinds(first), [], 'ranked behind, but due one of four');
     assert.equal(
