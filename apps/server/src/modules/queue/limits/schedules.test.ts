@@ -53,7 +53,22 @@ async function setUp(random: Random, number: number): Promise<Case> {
       cap(),
       cap(),
     );
-    if (job) jobs.push(job.id);
+    if (!job) continue;
+    jobs.push(job.id);
+    if (random.below(2) > 0) continue;
+    // Its keys share: one with limits of its own, and perhaps all others.
+    await on.app.sql(
+      `with made as (
+         insert into job_key_limits (job_id, project_id, concurrency_key, min_concurrency, max_concurrency, weight)
+         values ($1, $2, 'k0', 1, $3, 3), ($1, $2, $4, 0, $5, 1)
+       )
+       update jobs set has_key_limits = true where id = $1`,
+      job.id,
+      project_id,
+      cap(),
+      random.pick(['*', 'k1']),
+      cap(),
+    );
   }
   const worker_id = await on.queue.registerWorker({ hostname: 'schedules', pid: 1 });
   return { project_id, jobs, worker_id, held: [] };
