@@ -13,6 +13,7 @@ const BIG = 100_000;
 const SMALL = 100;
 const TENANTS = Array.from({ length: 10 }, (_, n) => `small-${n}`);
 const BULK = 250;
+const ROUNDS = 6;
 
 const p95 = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[Math.ceil(values.length * 0.95) - 1] ?? Number.NaN;
@@ -66,8 +67,8 @@ test(
       TENANTS.map(async (id) => ({ id, ...(await tenant(cluster, api, id, job)) })),
     );
 
-    /** p95 in ms from the trigger to the endpoint, by tenant. */
-    const round = async (): Promise<ReadonlyMap<string, number>> => {
+    /** ms from the trigger to the endpoint, by tenant. */
+    const round = async (): Promise<ReadonlyMap<string, number[]>> => {
       const first = endpoint.dispatches.length;
       const began = Date.now();
       await Promise.all(tenants.map(({ trigger }) => trigger(SMALL, { payload: {} })));
@@ -86,18 +87,24 @@ test(
         },
         { deadline_ms: 120_000, every_ms: 20 },
       );
-      return new Map([...delays].map(([id, values]) => [id, p95(values)]));
+      return delays;
+    };
+    /** p95 by tenant over several rounds: on an idle machine whose trigger comes first in one is luck. */
+    const measure = async (): Promise<ReadonlyMap<string, number>> => {
+      const rounds: ReadonlyMap<string, number[]>[] = [];
+      for (let n = 0; n < ROUNDS; n++) rounds.push(await round());
+      return new Map(TENANTS.map((id) => [id, p95(rounds.flatMap((one) => one.get(id) ?? []))]));
     };
 
     await round();
-    const alone = await round();
+    const alone = await measure();
     await big.trigger(BIG, { payload: {} });
     for (const worker of workers) await untilLeases(cluster, worker, 10);
     const [left] = await cluster.rows<{ count: number }>(
       'select count(*)::int as count from run_queue where job_id = $1',
       [big.job_id],
     );
-    const beside = await round();
+    const beside = await measure();
     const [after] = await cluster.rows<{ count: number }>(
       'select count(*)::int as count from run_queue where job_id = $1',
       [big.job_id],
