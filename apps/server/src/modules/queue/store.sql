@@ -1,7 +1,8 @@
 -- The life of a run, one statement per verb. Each statement is one batch and one transaction: state,
 -- place row, lease and events change together. Place rows go first: whoever deletes one owns the
 -- transition. Status guards read `(status = x) IS TRUE` so that no index can match them, and runs are
--- addressed by `id = any(ids)` plus the batch's created_at range (primary key, pruned partitions).
+-- addressed by `id = any(ids)` plus the batch's created_at range (primary key, pruned partitions). An end locks its roots
+-- before it frees an idempotency key: a transaction that enqueued may hold the root and ask for that key next.
 
 -- name: enqueueRuns :many prepared
 -- across projects: one batch mixes triggers of many callers; each row joins its job by project.
@@ -235,10 +236,6 @@ with gone as (
          jsonb_build_object('from', 'executing', 'to', 'completed', 'attempt', attempt) || coalesce(:facts_json::jsonb -> id -> 'd', '{}'),
          strait_now()
     from done
-), freed as (
-  update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => :idempotency_retention_secs::int)
-    from done where done.idempotency_key is not null
-     and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
 ), noted as (
   insert into run_endings (run_id, run_created_at, job_id, project_id, status, attempt, error, error_class)
   select id, created_at, job_id, project_id, 'completed', attempt, null, null from done
@@ -254,6 +251,10 @@ with gone as (
 ), lowered as (
   update lanes l set in_flight = l.in_flight - slots.n
     from slots where l.lane_id = slots.lane_id and l.root_lane_id = any (array(select lane_id from root_locks))
+), freed as (
+  update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => :idempotency_retention_secs::int)
+    from done where done.idempotency_key is not null and (select count(*) from root_locks) is not null
+     and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
 ), live as materialized (
   select pg_notify('run_live', '') where exists (select from done) union all select pg_notify('run_ended', '') where exists (select from noted)
 )
@@ -324,10 +325,6 @@ with gone as (
            || coalesce(:facts_json::jsonb -> id -> 'd', '{}'),
          strait_now()
     from done
-), freed as (
-  update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => :idempotency_retention_secs::int)
-    from done where done.idempotency_key is not null and done.status <> 'queued'
-     and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
 ), noted as (
   insert into run_endings (run_id, run_created_at, job_id, project_id, status, attempt, error, error_class)
   select id, created_at, job_id, project_id, status, attempt, error, error_class from done
@@ -343,6 +340,10 @@ with gone as (
 ), lowered as (
   update lanes l set in_flight = l.in_flight - slots.n
     from slots where l.lane_id = slots.lane_id and l.root_lane_id = any (array(select lane_id from root_locks))
+), freed as (
+  update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => :idempotency_retention_secs::int)
+    from done where done.idempotency_key is not null and (select count(*) from root_locks) is not null and done.status <> 'queued'
+     and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
 ), live as materialized (
   select pg_notify('run_live', '') where exists (select from done)
   union all select pg_notify('run_ended', '') where exists (select from noted)

@@ -344,10 +344,6 @@ const completeRunsText = `with gone as (
          jsonb_build_object('from', 'executing', 'to', 'completed', 'attempt', attempt) || coalesce($2::jsonb -> id -> 'd', '{}'),
          strait_now()
     from done
-), freed as (
-  update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => $5::int)
-    from done where done.idempotency_key is not null
-     and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
 ), noted as (
   insert into run_endings (run_id, run_created_at, job_id, project_id, status, attempt, error, error_class)
   select id, created_at, job_id, project_id, 'completed', attempt, null, null from done
@@ -363,6 +359,10 @@ const completeRunsText = `with gone as (
 ), lowered as (
   update lanes l set in_flight = l.in_flight - slots.n
     from slots where l.lane_id = slots.lane_id and l.root_lane_id = any (array(select lane_id from root_locks))
+), freed as (
+  update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => $5::int)
+    from done where done.idempotency_key is not null and (select count(*) from root_locks) is not null
+     and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
 ), live as materialized (
   select pg_notify('run_live', '') where exists (select from done) union all select pg_notify('run_ended', '') where exists (select from noted)
 )
@@ -384,7 +384,7 @@ export function completeRuns(db: Queryable, params: CompleteRunsParams): Promise
       params.created_to,
       params.idempotency_retention_secs,
     ],
-    name: 'queue_completeRuns_87c8b493',
+    name: 'queue_completeRuns_6664caa1',
   });
 }
 
@@ -466,10 +466,6 @@ const settleRunsText = `with gone as (
            || coalesce($2::jsonb -> id -> 'd', '{}'),
          strait_now()
     from done
-), freed as (
-  update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => $6::int)
-    from done where done.idempotency_key is not null and done.status <> 'queued'
-     and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
 ), noted as (
   insert into run_endings (run_id, run_created_at, job_id, project_id, status, attempt, error, error_class)
   select id, created_at, job_id, project_id, status, attempt, error, error_class from done
@@ -485,6 +481,10 @@ const settleRunsText = `with gone as (
 ), lowered as (
   update lanes l set in_flight = l.in_flight - slots.n
     from slots where l.lane_id = slots.lane_id and l.root_lane_id = any (array(select lane_id from root_locks))
+), freed as (
+  update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => $6::int)
+    from done where done.idempotency_key is not null and (select count(*) from root_locks) is not null and done.status <> 'queued'
+     and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
 ), live as materialized (
   select pg_notify('run_live', '') where exists (select from done)
   union all select pg_notify('run_ended', '') where exists (select from noted)
@@ -515,7 +515,7 @@ export function settleRuns(db: Queryable, params: SettleRunsParams): Promise<Set
       params.aging_ms,
       params.idempotency_retention_secs,
     ],
-    name: 'queue_settleRuns_c3b139e7',
+    name: 'queue_settleRuns_e29c945a',
   });
 }
 
