@@ -36,6 +36,11 @@ export type AbortReason = 'canceled' | 'shutdown';
 export interface AttemptControl {
   readonly signal: AbortSignal;
   reason(): AbortReason | undefined;
+  /**
+   * Whether this process was heard of lately enough to be sure that its leases are still its own. Once it was frozen, what it
+   * has not sent may already be another worker's, and the endpoint would work on more than the limits allow.
+   */
+  mayStart(): boolean;
   /** The version of the job that this attempt runs, when it is not the one the run names. */
   resolved(version: Completion['version']): void;
   /** From here on the attempt's end is known and only has to be stored. */
@@ -98,6 +103,15 @@ export function createDispatcher(deps: DispatcherDeps) {
         ...handBack(run, 'endpoint_closed'),
         unstarted: true,
         ...(elsewhere ? { delay_ms: untilOpen(entry.probe_in_ms) } : {}),
+      });
+      return;
+    }
+    if (!control.mayStart()) {
+      control.finishing();
+      await settling.settle({
+        ...handBack(run, 'lease_in_doubt'),
+        unstarted: true,
+        delay_ms: DATABASE_TROUBLE_MS,
       });
       return;
     }
