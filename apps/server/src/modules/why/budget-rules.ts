@@ -18,54 +18,80 @@ export interface Budgets {
   readonly dearest: number | null;
 }
 
-/** A run reserves what it may cost before it is dispatched; with nothing to reserve it starts while anything is left. */
-export const isAffordable = (money: Money): boolean =>
-  money.slice(1, 4).every((left) => left === null || left >= Math.max(money[0] ?? 0, 1));
-
 const names = ['the key', 'the job', 'the project'];
 
-/** The budget with the least left. `before` runs go first and have to be paid for as well. */
-export function budgetBlocker(
-  { project_id, job_slug }: { readonly project_id: string; readonly job_slug: string },
-  money: Money | null,
+interface Of {
+  readonly project_id: string;
+  readonly job_slug: string;
+}
+
+/**
+ * Budgets that do not pay for the run; with `behind` those that do, but not for it after the better ranked ones. One blocker
+ * for those of the job and one for that of the project, which different calls raise, so far that all `before` get in as well.
+ */
+export function budgetBlockers(
+  { project_id, job_slug }: Of,
+  money: Money,
   budgets: Budgets,
   before: { readonly lane: number; readonly job: number; readonly project: number },
-): Blocker {
-  const reserve = money?.[0] ?? 0;
-  const lefts = [money?.[1], money?.[2], money?.[3]];
-  const [least, level] = lefts
-    .map((left, index) => [left ?? Number.POSITIVE_INFINITY, index] as const)
-    .reduce((least, one) => (one[0] < least[0] ? one : least), [Number.POSITIVE_INFINITY, 2]);
-  const dearest = Math.max(budgets.dearest ?? 0, reserve, 1);
-  const need = [
-    (before.lane + 1) * Math.max(reserve, 1),
-    (before.job + 1) * Math.max(reserve, 1),
-    (before.project + 1) * dearest,
-  ][level] as number;
-  const raise = Math.max(need - least, 1);
-  const left = Math.max(least, 0);
-  const message =
-    least < Math.max(reserve, 1)
-      ? `the daily budget of ${names[level]} has ${left} micro-USD left, the run reserves ${reserve}`
-      : `the daily budget of ${names[level]} has ${left} micro-USD left, and better ranked runs get them`;
-  return {
-    kind: 'budget',
-    message,
-    until: budgets.day_ends_at,
-    unblock:
-      level === 2
-        ? projectCall(project_id, budgets, raise)
-        : jobCall(job_slug, budgets, level, raise),
+  behind: boolean,
+): Blocker[] {
+  const reserve = money[0] ?? 0;
+  // A run reserves what it may cost before it is dispatched; with nothing to reserve it starts while anything is left.
+  const need = Math.max(reserve, 1);
+  const dearest = Math.max(budgets.dearest ?? 0, need);
+  const needs = [(before.lane + 1) * need, (before.job + 1) * need, (before.project + 1) * dearest];
+  const levels = [0, 1, 2].flatMap((level) => {
+    const left = money[level + 1] ?? null;
+    const all = needs[level] ?? need;
+    return left !== null && left < (behind ? all : need)
+      ? [{ level, left, raise: all - left }]
+      : [];
+  });
+  const blockerOf = (
+    ofThese: typeof levels,
+    unblock: (raises: readonly number[]) => Call,
+  ): Blocker[] => {
+    const [least] = ofThese.toSorted((a, b) => a.left - b.left);
+    if (!least) return [];
+    const has = `the daily budget of ${names[least.level]} has ${Math.max(least.left, 0)} micro-USD left`;
+    return [
+      {
+        kind: 'budget',
+        message:
+          least.left < need
+            ? `${has}, the run reserves ${reserve}`
+            : `${has}, and better ranked runs get them`,
+        until: budgets.day_ends_at,
+        unblock: unblock(
+          [0, 1, 2].map((level) => ofThese.find((one) => one.level === level)?.raise ?? 0),
+        ),
+      },
+    ];
   };
+  return [
+    ...blockerOf(
+      levels.filter(({ level }) => level < 2),
+      (raises) => jobCall(job_slug, budgets, raises),
+    ),
+    ...blockerOf(
+      levels.filter(({ level }) => level === 2),
+      ([, , raise = 0]) => projectCall(project_id, budgets, raise),
+    ),
+  ];
 }
 
 /** Whoever sets one of them sets all: the others are repeated. */
-const jobCall = (job_slug: string, budgets: Budgets, level: number, raise: number): Call => ({
+const jobCall = (
+  job_slug: string,
+  budgets: Budgets,
+  [key = 0, job = 0]: readonly number[],
+): Call => ({
   method: 'PUT',
   path: `/v1/jobs/${job_slug}/budget`,
   body: {
-    max_daily_cost_microusd: raised(budgets.job_limit, level === 1 ? raise : 0),
-    max_daily_cost_per_key_microusd: raised(budgets.key_limit, level === 0 ? raise : 0),
+    max_daily_cost_microusd: raised(budgets.job_limit, job),
+    max_daily_cost_per_key_microusd: raised(budgets.key_limit, key),
     cost_estimate_microusd: budgets.estimate,
     breach_policy: budgets.job_policy ?? 'wait',
   },

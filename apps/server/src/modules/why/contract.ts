@@ -35,13 +35,10 @@ export const RunWhy = z
       .int()
       .optional()
       .meta({ description: 'Runs that go first where room is short, counted to 1000' }),
-    estimated_start_at: z.iso
-      .datetime()
-      .optional()
-      .meta({
-        description:
-          'An estimate: when a delay ends, else from how long runs of the job took of late and how many run at a time. Absent where nobody can say',
-      }),
+    estimated_start_at: z.iso.datetime().optional().meta({
+      description:
+        'An estimate: when a delay ends, else from how long runs of the job took of late and how many run at a time. Absent where nobody can say',
+    }),
   })
   .meta({ id: 'RunWhy' });
 

@@ -2,7 +2,7 @@
 
 import type { Tx } from '../../platform/db/database.ts';
 import type { ProjectScope } from '../access/index.ts';
-import { budgetBlocker, isAffordable } from './budget-rules.ts';
+import { budgetBlockers } from './budget-rules.ts';
 import { promotable } from './promotion-model.ts';
 import { isFull, levelBlocker, type Blocker, type Call, type Level } from './rules.ts';
 import * as store from './store.sql.ts';
@@ -100,7 +100,7 @@ export async function limitBlockers(
     blockers.push(levelBlocker(level, ids, await raise(tx, project, run, level)));
   }
   const { money } = room;
-  if (money !== null && (!isAffordable(money) || (enters === false && blockers.length === 0))) {
+  if (money !== null) {
     const budgets = await store.findBudgets(tx, { ...project, job_id: run.job_id });
     const before = {
       lane: room.before_in_lane,
@@ -108,8 +108,10 @@ export async function limitBlockers(
       project: room.before_in_project,
     };
     const of = { ...project, job_slug: run.job_slug };
-    blockers.push(budgetBlocker(of, money, budgets, before));
-  } else if (enters === false && blockers.length === 0)
+    const behind = enters === false && blockers.length === 0;
+    blockers.push(...budgetBlockers(of, money, budgets, before, behind));
+  }
+  if (enters === false && blockers.length === 0)
     blockers.push({ kind: 'moving', message: 'better ranked runs are let in first; ask again' });
   return blockers;
 }

@@ -67,6 +67,10 @@ function worthLooking(run: Competitor, left: Left): number {
 /** One statement: who enters now. `runs` are in the order of their rank. */
 function pass(runs: readonly Competitor[], left: Left): Competitor[] {
   const looked = new Map<number, number>();
+  const affordable = ({ lane_id, job_lane_id }: Competitor, cost: number): boolean =>
+    [left.key_money.get(lane_id), left.job_money.get(job_lane_id), left.project_money].every(
+      (money) => fits(cost, money),
+    );
   const picked = runs.filter((run) => {
     const n = looked.get(run.lane_id) ?? 0;
     const most = Math.min(
@@ -78,7 +82,7 @@ function pass(runs: readonly Competitor[], left: Left): Competitor[] {
     );
     if (n >= most) return false;
     looked.set(run.lane_id, n + 1);
-    return true;
+    return run.money === null || affordable(run, costOf(run) ?? 0);
   });
   const probes = new Map(picked.toReversed().map((run) => [run.probes, run.run_id]));
   const of_job = new Map<number | null, number>();
@@ -92,8 +96,6 @@ function pass(runs: readonly Competitor[], left: Left): Competitor[] {
     const has_money = run.money !== null;
     const key_left = left.key_money.get(lane_id);
     const job_left = left.job_money.get(job_lane_id);
-    if (has_money && ![key_left, job_left, left.project_money].every((money) => fits(cost, money)))
-      continue;
     const nth = (of_job.get(job_lane_id) ?? 0) + 1;
     of_job.set(job_lane_id, nth);
     const job_cost = (sums.job.get(job_lane_id) ?? 0) + cost;
@@ -105,8 +107,8 @@ function pass(runs: readonly Competitor[], left: Left): Competitor[] {
     if (has_money && !(fits(job_cost, job_left) && fits(lane_cost, key_left))) continue;
     of_project += 1;
     project_cost += cost;
-    const affordable = !has_money || fits(project_cost, left.project_money);
-    if (of_project <= left.project && affordable) entered.push(run);
+    const paid = !has_money || fits(project_cost, left.project_money);
+    if (of_project <= left.project && paid) entered.push(run);
   }
   return entered;
 }

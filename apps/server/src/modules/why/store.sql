@@ -1,6 +1,6 @@
 -- Why a run has not started: where it stands, and what promotion and claims look at (lane_rooms). Read-only.
 
--- name: findRunPlace :maybe
+-- name: findRunPlace :maybe prepared
 -- The run and its one place; `active` also while the wide row does not show it yet. Why a held run was delayed stands in the
 -- event that says it is held, or was rescheduled since.
 select r.id, r.status, r.job_id, j.slug as job_slug, r.concurrency_key, r.attempt, strait_now() as "now!",
@@ -29,7 +29,7 @@ select r.id, r.status, r.job_id, j.slug as job_slug, r.concurrency_key, r.attemp
  where r.id = :run_id and r.created_at = strait_id_time(:run_id) and r.project_id = :project_id
  limit 1;
 
--- name: findActor :maybe
+-- name: findActor :maybe prepared
 -- Who did this last, as far as the audit trail reaches.
 select actor_id from audit_events
  where project_id = :project_id and resource_type = :resource_type and resource_id = :resource_id and action = :action
@@ -43,11 +43,11 @@ select count(*)::int as "ahead!",
          where mine.run_id = :run_id and mine.project_id = :project_id
            and q.project_id = :project_id and (q.rank, q.seq) < (mine.rank, mine.seq) limit 1000) x;
 
--- name: findRoom :maybe
+-- name: findRoom :maybe prepared
 -- The lane of a waiting run with all that limits it, and how many better ranked runs compete for the same room, counted as
 -- promotion cuts: from each lane at most its own room, of each job at most the job's, and one run for each closed endpoint whose
--- probe is due. A number at the room or beyond it means that this run would not be promoted now. `before` is all of them that
--- stand in open lanes, up to a thousand.
+-- probe is due. A number at the room or beyond it means that this run would not be promoted now. `before` is all of them, up
+-- to a thousand, but for those in lanes that stay shut when this one's is opened.
 with me as materialized (
   select p.run_id, p.rank, p.seq, p.lane_id, p.root_lane_id from run_parked p where p.run_id = :run_id and p.project_id = :project_id
 ), tree as materialized (
@@ -80,15 +80,16 @@ select t.lane_id, t.concurrency_key, t.key_cap as "key_cap?", t.key_in_flight as
        (select count(*)::int from (select from run_parked p where p.root_lane_id = me.root_lane_id and p.lane_id = me.lane_id
                                       and (p.rank, p.seq) < (me.rank, me.seq) limit 1000) y) as "before_in_lane!",
        (select count(*)::int from (select from tree o join run_parked p on p.root_lane_id = me.root_lane_id and p.lane_id = o.lane_id
-                                    where o.job_lane_id = t.job_lane_id and not o.shut and (p.rank, p.seq) < (me.rank, me.seq) limit 1000) y) as "before_in_job!",
+                                    where o.job_lane_id = t.job_lane_id and (p.rank, p.seq) < (me.rank, me.seq) limit 1000) y) as "before_in_job!",
        (select count(*)::int from (select from tree o join run_parked p on p.root_lane_id = me.root_lane_id and p.lane_id = o.lane_id
-                                    where not o.shut and (p.rank, p.seq) < (me.rank, me.seq) limit 1000) y) as "before_in_project!",
+                                    where (not o.shut or o.job_lane_id = t.job_lane_id or o.group_id = t.group_id or o.endpoint = t.endpoint)
+                                      and (p.rank, p.seq) < (me.rank, me.seq) limit 1000) y) as "before_in_project!",
        coalesce((select sum(n)::int from better b where b.job_lane_id = t.job_lane_id), 0) as "ahead_in_job!",
        coalesce((select sum(n)::int from by_job), 0) as "ahead_in_project!"
   from me join tree t on t.lane_id = me.lane_id
   left join lateral (select strait_money(t.project_id, t.job_id, t.concurrency_key) as of) money on t.budgeted;
 
--- name: listCompetitors :many
+-- name: listCompetitors :many prepared
 -- For trees where a budget is set: what promotion would look at now, best ranked first from each open lane with room.
 -- `money` is that of strait_money, `spent` what the run cost before. Rooms are those of its lane.
 with tree as materialized (
@@ -112,7 +113,7 @@ select x.run_id, t.lane_id as "lane_id!", t.job_lane_id as "job_lane_id?", t.own
         limit least(t.own_room, t.job_room, t.project_room)) x
  order by x.rank, x.seq limit :limit::int;
 
--- name: listHolders :many
+-- name: listHolders :many prepared
 -- Runs with a slot in a lane or below it: those that execute, the oldest first, then those that are about to.
 with under as materialized (
   select lane_id from lanes where project_id = :project_id and :lane_id::bigint in (lane_id, parent_lane_id, root_lane_id)
@@ -127,13 +128,13 @@ select run_id as "run_id!"
         union all select run_id, 1, row_number() over (order by rank) from ready) x
  order by kind, n limit :limit::int;
 
--- name: findProjectQuotas :maybe
+-- name: findProjectQuotas :maybe prepared
 -- All of them: whoever sets one sets all.
 select max_queued_runs, max_executing_runs, max_jobs, max_active_event_triggers, max_cost_per_run_microusd,
        max_daily_cost_microusd, rate_limit_requests, rate_limit_window_secs, timezone
   from project_quotas where project_id = :project_id;
 
--- name: findBudgets :one
+-- name: findBudgets :one prepared
 -- What is set about money, and when the day is over.
 select b.max_daily_cost_microusd as "job_limit?", b.max_daily_cost_per_key_microusd as "key_limit?",
        b.cost_estimate_microusd as "estimate?", b.breach_policy as "job_policy?",
@@ -149,7 +150,7 @@ select b.max_daily_cost_microusd as "job_limit?", b.max_daily_cost_per_key_micro
 select event_key, trigger_type, source_type, expires_at from event_triggers
  where job_run_id = :run_id and project_id = :project_id and status = 'waiting' order by requested_at limit 10;
 
--- name: recentDuration :one
+-- name: recentDuration :one prepared
 -- Seconds from start to end of the job's last ended runs, for an estimate.
 select coalesce(avg(extract(epoch from finished_at - started_at)), 0)::float8 as "secs!"
   from (select started_at, finished_at from job_runs

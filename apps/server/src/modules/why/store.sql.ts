@@ -71,6 +71,7 @@ export function findRunPlace(db: Queryable, params: FindRunPlaceParams): Promise
       params.run_id,
       params.project_id,
     ],
+    name: 'why_findRunPlace_5e91d9a5',
   });
 }
 
@@ -99,6 +100,7 @@ export function findActor(db: Queryable, params: FindActorParams): Promise<FindA
       params.resource_id,
       params.action,
     ],
+    name: 'why_findActor_bb771f69',
   });
 }
 
@@ -186,9 +188,10 @@ select t.lane_id, t.concurrency_key, t.key_cap as "key_cap", t.key_in_flight as 
        (select count(*)::int from (select from run_parked p where p.root_lane_id = me.root_lane_id and p.lane_id = me.lane_id
                                       and (p.rank, p.seq) < (me.rank, me.seq) limit 1000) y) as "before_in_lane",
        (select count(*)::int from (select from tree o join run_parked p on p.root_lane_id = me.root_lane_id and p.lane_id = o.lane_id
-                                    where o.job_lane_id = t.job_lane_id and not o.shut and (p.rank, p.seq) < (me.rank, me.seq) limit 1000) y) as "before_in_job",
+                                    where o.job_lane_id = t.job_lane_id and (p.rank, p.seq) < (me.rank, me.seq) limit 1000) y) as "before_in_job",
        (select count(*)::int from (select from tree o join run_parked p on p.root_lane_id = me.root_lane_id and p.lane_id = o.lane_id
-                                    where not o.shut and (p.rank, p.seq) < (me.rank, me.seq) limit 1000) y) as "before_in_project",
+                                    where (not o.shut or o.job_lane_id = t.job_lane_id or o.group_id = t.group_id or o.endpoint = t.endpoint)
+                                      and (p.rank, p.seq) < (me.rank, me.seq) limit 1000) y) as "before_in_project",
        coalesce((select sum(n)::int from better b where b.job_lane_id = t.job_lane_id), 0) as "ahead_in_job",
        coalesce((select sum(n)::int from by_job), 0) as "ahead_in_project"
   from me join tree t on t.lane_id = me.lane_id
@@ -197,8 +200,8 @@ select t.lane_id, t.concurrency_key, t.key_cap as "key_cap", t.key_in_flight as 
 /**
  * The lane of a waiting run with all that limits it, and how many better ranked runs compete for the same room, counted as
  * promotion cuts: from each lane at most its own room, of each job at most the job's, and one run for each closed endpoint whose
- * probe is due. A number at the room or beyond it means that this run would not be promoted now. `before` is all of them that
- * stand in open lanes, up to a thousand.
+ * probe is due. A number at the room or beyond it means that this run would not be promoted now. `before` is all of them, up
+ * to a thousand, but for those in lanes that stay shut when this one's is opened.
  */
 export function findRoom(db: Queryable, params: FindRoomParams): Promise<FindRoomRow | undefined> {
   return maybe<FindRoomRow>(db, {
@@ -207,6 +210,7 @@ export function findRoom(db: Queryable, params: FindRoomParams): Promise<FindRoo
       params.run_id,
       params.project_id,
     ],
+    name: 'why_findRoom_c252a43e',
   });
 }
 
@@ -261,6 +265,7 @@ export function listCompetitors(db: Queryable, params: ListCompetitorsParams): P
       params.root_lane_id,
       params.limit,
     ],
+    name: 'why_listCompetitors_63bbc94a',
   });
 }
 
@@ -296,6 +301,7 @@ export function listHolders(db: Queryable, params: ListHoldersParams): Promise<L
       params.lane_id,
       params.limit,
     ],
+    name: 'why_listHolders_127d3bce',
   });
 }
 
@@ -324,6 +330,7 @@ export function findProjectQuotas(db: Queryable, params: FindProjectQuotasParams
   return maybe<FindProjectQuotasRow>(db, {
     text: findProjectQuotasText,
     values: [params.project_id],
+    name: 'why_findProjectQuotas_d7ba10df',
   });
 }
 
@@ -361,6 +368,7 @@ export function findBudgets(db: Queryable, params: FindBudgetsParams): Promise<F
       params.project_id,
       params.job_id,
     ],
+    name: 'why_findBudgets_0bdf544f',
   });
 }
 
@@ -413,5 +421,6 @@ export function recentDuration(db: Queryable, params: RecentDurationParams): Pro
       params.job_id,
       params.project_id,
     ],
+    name: 'why_recentDuration_bdce716a',
   });
 }
