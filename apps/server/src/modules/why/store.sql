@@ -56,6 +56,12 @@ with me as materialized (
          greatest(coalesce(l.project_cap - l.project_in_flight, 1000000), 0) as project_room,
          l.job_disabled or l.job_paused or l.group_paused or (l.endpoint_closed and not l.probe_due) as shut
     from lane_rooms l where l.root_lane_id = (select root_lane_id from me) and l.lane_id <> 0
+), held as materialized (
+  select v.job_id, v.concurrency_key, sum(greatest(v.reserved_microusd - v.used_microusd, 0))::bigint as microusd
+    from cost_reservations v
+   where v.project_id = :project_id and v.root_lane_id = (select root_lane_id from me)
+     and (exists (select from run_queue q where q.run_id = v.run_id) or exists (select from run_active a where a.run_id = v.run_id))
+   group by 1, 2
 ), behind as materialized (
   select t.lane_id, t.job_lane_id, t.job_room, case when t.endpoint_closed then t.endpoint end as probes, x.n, x.best_rank, x.best_seq
     from tree t cross join lateral (
@@ -79,26 +85,40 @@ select t.lane_id, t.concurrency_key, t.key_cap as "key_cap?", t.key_in_flight as
        (select bool_or(budgeted) from tree) as "budgeted!", money.of as "money?",
        (select count(*)::int from (select from run_parked p where p.root_lane_id = me.root_lane_id and p.lane_id = me.lane_id
                                       and (p.rank, p.seq) < (me.rank, me.seq) limit 1000) y) as "before_in_lane!",
-       (select count(*)::int from (select from tree o join run_parked p on p.root_lane_id = me.root_lane_id and p.lane_id = o.lane_id
-                                    where o.job_lane_id = t.job_lane_id and (p.rank, p.seq) < (me.rank, me.seq) limit 1000) y) as "before_in_job!",
-       (select count(*)::int from (select from tree o join run_parked p on p.root_lane_id = me.root_lane_id and p.lane_id = o.lane_id
-                                    where (not o.shut or o.job_lane_id = t.job_lane_id or o.group_id = t.group_id or o.endpoint = t.endpoint)
-                                      and (p.rank, p.seq) < (me.rank, me.seq) limit 1000) y) as "before_in_project!",
+       (select count(*)::int from (select from tree o cross join lateral (
+                 select from run_parked p where p.root_lane_id = me.root_lane_id and p.lane_id = o.lane_id and (p.rank, p.seq) < (me.rank, me.seq) limit 1000) z
+               where o.job_lane_id = t.job_lane_id limit 1000) y) as "before_in_job!",
+       (select count(*)::int from (select from tree o cross join lateral (
+                 select from run_parked p where p.root_lane_id = me.root_lane_id and p.lane_id = o.lane_id and (p.rank, p.seq) < (me.rank, me.seq) limit 1000) z
+               where not o.shut or o.job_lane_id = t.job_lane_id or o.group_id = t.group_id or o.endpoint = t.endpoint limit 1000) y) as "before_in_project!",
        coalesce((select sum(n)::int from better b where b.job_lane_id = t.job_lane_id), 0) as "ahead_in_job!",
        coalesce((select sum(n)::int from by_job), 0) as "ahead_in_project!"
   from me join tree t on t.lane_id = me.lane_id
-  left join lateral (select strait_money(t.project_id, t.job_id, t.concurrency_key) as of) money on t.budgeted;
+  left join lateral (select strait_money(t.project_id, t.job_id, t.concurrency_key,
+           coalesce((select h.microusd from held h where h.job_id = t.job_id and h.concurrency_key = t.concurrency_key), 0),
+           coalesce((select sum(h.microusd) from held h where h.job_id = t.job_id), 0)::bigint,
+           coalesce((select sum(h.microusd) from held h), 0)::bigint) as of) money on t.budgeted;
 
 -- name: listCompetitors :many prepared
 -- For trees where a budget is set: what promotion would look at now, best ranked first from each open lane with room.
--- `money` is that of strait_money, `spent` what the run cost before. Rooms are those of its lane.
-with tree as materialized (
+-- `money` is that of strait_money without what runs reserved that stand in neither place any more (promotion gives that back
+-- first), `spent` what the run cost before. Rooms are those of its lane.
+with held as materialized (
+  select v.job_id, v.concurrency_key, sum(greatest(v.reserved_microusd - v.used_microusd, 0))::bigint as microusd
+    from cost_reservations v
+   where v.project_id = :project_id and v.root_lane_id = :root_lane_id
+     and (exists (select from run_queue q where q.run_id = v.run_id) or exists (select from run_active a where a.run_id = v.run_id))
+   group by 1, 2
+), tree as materialized (
   select l.lane_id, l.job_lane_id,
          least(greatest(coalesce(l.key_cap - l.key_in_flight, 500), 0), 500) as own_room,
          least(greatest(coalesce(l.job_cap - l.job_in_flight, 500), 0), 500) as job_room,
          least(greatest(coalesce(l.project_cap - l.project_in_flight, 500), 0), 500) as project_room,
          case when l.endpoint_closed then l.endpoint end as probes,
-         case when l.budgeted then strait_money(l.project_id, l.job_id, l.concurrency_key) end as money
+         case when l.budgeted then strait_money(l.project_id, l.job_id, l.concurrency_key,
+           coalesce((select h.microusd from held h where h.job_id = l.job_id and h.concurrency_key = l.concurrency_key), 0),
+           coalesce((select sum(h.microusd) from held h where h.job_id = l.job_id), 0)::bigint,
+           coalesce((select sum(h.microusd) from held h), 0)::bigint) end as money
     from lane_rooms l
    where l.project_id = :project_id and l.root_lane_id = :root_lane_id and l.lane_id <> 0
      and not (l.job_disabled or l.job_paused or l.group_paused) and (not l.endpoint_closed or l.probe_due)
