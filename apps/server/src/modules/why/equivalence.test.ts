@@ -13,12 +13,13 @@ import {
 } from '../../../test/promotion-states.ts';
 
 const seed = Number(process.env['STRAIT_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
+const FULL = process.env['STRAIT_SCENARIOS'] === 'full';
 /** About 7 waiting runs in each. */
-const STATES = process.env['STRAIT_SCENARIOS'] === 'full' ? 10_000 : 60;
+const STATES = FULL ? 10_000 : 60;
 const AT_ONCE = 60;
 const ASKERS = 4;
 /** Of so many states one. */
-const UNBLOCKED = 4;
+const UNBLOCKED = FULL ? 20 : 4;
 const ROUNDS = 4;
 
 let app: TestApp;

@@ -4,7 +4,14 @@ import type { Tx } from '../../platform/db/database.ts';
 import type { ProjectScope } from '../access/index.ts';
 import { budgetBlockers } from './budget-rules.ts';
 import { promotable } from './promotion-model.ts';
-import { isFull, levelBlocker, type Blocker, type Call, type Level } from './rules.ts';
+import {
+  endpointBlocker,
+  isFull,
+  levelBlocker,
+  type Blocker,
+  type Call,
+  type Level,
+} from './rules.ts';
 import * as store from './store.sql.ts';
 
 const HOLDERS = 10;
@@ -81,17 +88,19 @@ async function isPromotable(tx: Tx, project: ProjectScope, run: Run): Promise<bo
   return rows.length === COMPETITORS ? undefined : promotable(rows).has(run.id);
 }
 
-/** Limits and budgets, narrowest first; none: it would be promoted now, if nothing else is in the way. */
+/** Limits and budgets, narrowest first; none: it would be promoted now, if nothing of its job is in the way. */
 export async function limitBlockers(
   tx: Tx,
   project: ProjectScope,
   run: Run,
   room: Room,
-  is_open: boolean,
+  of_job: readonly Blocker[],
 ): Promise<Blocker[]> {
-  const enters = room.budgeted && is_open ? await isPromotable(tx, project, run) : undefined;
+  const enters =
+    room.budgeted && of_job.length === 0 ? await isPromotable(tx, project, run) : undefined;
   if (enters === true) return [];
-  const blockers: Blocker[] = [];
+  // Of the runs that may try a closed endpoint again the best ranked one does.
+  const blockers = room.probe_taken ? [endpointBlocker(run.probe_at)] : [];
   for (const level of levelsOf(room, run).filter(isFull)) {
     const { lane_id } = level;
     const holders =

@@ -84,14 +84,15 @@ export function jobBlockers(job: JobFacts, actors: Actors = {}): Blocker[] {
       message: `the group of the job was paused${by(actors.group)}`,
       unblock: { method: 'POST', path: `/v1/job-groups/${job.group_id}/resume-all` },
     });
-  if (job.endpoint_closed)
-    blockers.push({
-      kind: 'endpoint_closed',
-      message: `the endpoint of the job fails: closed until ${job.probe_at}, then one run tries it again`,
-      until: job.probe_at ?? undefined,
-    });
+  if (job.endpoint_closed) blockers.push(endpointBlocker(job.probe_at));
   return blockers;
 }
+
+export const endpointBlocker = (probe_at: string | null): Blocker => ({
+  kind: 'endpoint_closed',
+  message: `the endpoint of the job fails: closed until ${probe_at}, then one run tries it again`,
+  until: probe_at ?? undefined,
+});
 
 export interface DelayFacts {
   readonly now: string;

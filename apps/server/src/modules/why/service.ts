@@ -123,7 +123,7 @@ export function createWhy({ db, lease_ms }: WhyDependencies) {
       ...run,
       endpoint_closed: room.job_lane_id === null ? run.endpoint_closed : room.endpoint_closed,
     });
-    const limits = await limitBlockers(tx, project, run, room, of_job.length === 0);
+    const limits = await limitBlockers(tx, project, run, room, of_job);
     const blockers = [...of_job, ...limits];
     const { ahead, at_a_time } = placeOf(room);
     return {

@@ -81,7 +81,8 @@ with me as materialized (
 select t.lane_id, t.concurrency_key, t.key_cap as "key_cap?", t.key_in_flight as "key_in_flight?", t.job_cap as "job_cap?",
        t.job_in_flight as "job_in_flight?", t.project_cap as "project_cap?", t.project_in_flight as "project_in_flight?",
        t.job_lane_id as "job_lane_id?",
-       t.endpoint_closed and (not t.probe_due or exists (select from behind b where b.probes = t.endpoint)) as "endpoint_closed!",
+       t.endpoint_closed and not t.probe_due as "endpoint_closed!",
+       t.endpoint_closed and exists (select from behind b where b.probes = t.endpoint) as "probe_taken!",
        (select bool_or(budgeted) from tree) as "budgeted!", money.of as "money?",
        (select count(*)::int from (select from run_parked p where p.root_lane_id = me.root_lane_id and p.lane_id = me.lane_id
                                       and (p.rank, p.seq) < (me.rank, me.seq) limit 1000) y) as "before_in_lane!",
