@@ -61,6 +61,35 @@ describe('why', () => {
     assert.equal((await on.call('GET', `/v1/runs/${id.replace('-7', '-8')}/why`)).status, 404);
   });
 
+  it('believes nothing that a handler wrote about its own delay', async () => {
+    the.asUsual();
+    const job = await on.makeJob();
+    const running = await on.running(job);
+    const logged = await running.post('log', {
+      message: 'held by an operator',
+      data: { delayed_by: { kind: 'what?' } },
+    });
+    assert.ok(logged.status < 300, JSON.stringify(logged.body));
+    const started_at = new Date().toISOString();
+    const retry = { to: 'queued', attempt: 2, delay_ms: 600_000, error: 'e', started_at };
+    const { run_id: id } = running.claim;
+    const claim_seq = Number(running.claim.claim_seq);
+    const { created_at } = await on.read(id);
+    assert.ok((await on.queue.settle([{ id, created_at, claim_seq, ...retry }])).has(id));
+    await on.post(id, 'pause');
+    // The hold says that there was no reason; what came before it does not count.
+    const kinds = async () => (await the.why(id)).blockers.map(({ kind }) => kind);
+    assert.deepEqual(await kinds(), ['held', 'retry_backoff']);
+    await on.app.sql(
+      `insert into run_events (run_id, type, level, message, data) values ($1, 'log', 'info', 'x', '{"delayed_by": {"kind": 1}}')`,
+      id,
+    );
+    assert.deepEqual(await kinds(), ['held', 'retry_backoff']);
+    await on.post(id, 'resume');
+    assert.deepEqual(await kinds(), ['retry_backoff']);
+    await on.call('DELETE', `/v1/runs/${id}`);
+  });
+
   it('sees a pause of what is ready, and what is in front of it', async () => {
     the.asUsual();
     const job = await on.makeJob();

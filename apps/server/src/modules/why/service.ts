@@ -1,5 +1,6 @@
 // Explains one run from where it stands.
 
+import { z } from 'zod';
 import type { DelayStep } from '../../domain/delay.ts';
 import type { Database, Tx } from '../../platform/db/database.ts';
 import { Failure } from '../../platform/failure.ts';
@@ -161,13 +162,29 @@ export function createWhy({ db, lease_ms }: WhyDependencies) {
   };
 }
 
+/** What a held run remembers stands among its events, where its own handler writes as well: looked at before it is believed. */
+const Reason = z.array(
+  z.object({
+    kind: z.enum([
+      'delayed',
+      'retry_backoff',
+      'rate_limit',
+      'execution_window',
+      'endpoint_closed',
+      'database_unavailable',
+    ] satisfies DelayStep['kind'][]),
+    until: z.iso.datetime(),
+    limit: z.string().optional(),
+  }),
+);
+
 function ofDelay(run: Run): Blocker[] {
   const { due_at } = run;
   if (due_at === null) return [];
-  const facts = { ...run, due_at, reason: run.reason as readonly DelayStep[] | null };
+  const reason = Reason.safeParse(run.reason).data ?? null;
   // What has begun before cannot be given another time.
   const fresh = run.attempt === 1 && run.started_at === null;
-  return delayBlockers(facts, fresh ? startNow(run) : undefined);
+  return delayBlockers({ ...run, due_at, reason }, fresh ? startNow(run) : undefined);
 }
 
 const startNow = ({ id, now, windowed }: Run): Call => ({
