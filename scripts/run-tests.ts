@@ -1,5 +1,6 @@
 // `npm test [words]`: architecture check, then every test against one PostgreSQL that is started here.
-// Files are dealt over the cores, each share in one process; scenarios (several processes, kill -9) follow alone.
+// Files are dealt into shares, a process each, as many at a time as there are cores; scenarios (several processes, kill -9)
+// follow, one at a time but for those that mostly wait.
 
 import { spawn } from 'node:child_process';
 import { globSync, mkdtempSync, rmSync, statSync } from 'node:fs';
@@ -34,6 +35,12 @@ if (files.length === 0) {
   process.exit(1);
 }
 
+const cores = availableParallelism();
+/** Shares per core: sizes of files say little about how long they take, so who is through early takes another. */
+const SHARES_PER_CORE = 2;
+/** Waits half a minute for probes of closed endpoints: time for the others. */
+const WAITING = ['failing-endpoint'];
+
 const home = mkdtempSync(path.join(tmpdir(), 'strait-test-'));
 // Nothing in this server has to survive a crash; the scenarios that crash PostgreSQL bring their own. Files of a share run
 // in one process, which opens what their outermost hooks open before it closes anything.
@@ -66,12 +73,14 @@ try {
     STRAIT_TEST_TEMPLATE: template,
     STRAIT_TEST_TENANT_ROLE: tenantRole ?? '',
   };
-  const shares = deal(plain, Math.max(1, Math.min(availableParallelism(), plain.length)));
-  const codes = await Promise.all(
-    shares.map((share, index) => run(share, env, `share ${index + 1}`)),
+  const shares = deal(plain, Math.max(1, Math.min(cores * SHARES_PER_CORE, plain.length)));
+  await lanes(cores, shares, (share, index) => run(share, env, `share ${index + 1}`));
+  const waiting = scenarios.filter((file) => WAITING.some((name) => file.includes(name)));
+  await Promise.all(
+    [waiting, scenarios.filter((file) => !waiting.includes(file))].map((lane) =>
+      lanes(1, lane, (scenario) => run([scenario], env, scenario)),
+    ),
   );
-  failed = codes.some((code) => code !== 0) || failed;
-  for (const scenario of scenarios) failed = (await run([scenario], env, scenario)) !== 0 || failed;
 } finally {
   await server.stop('immediate');
   rmSync(home, { recursive: true, force: true });
@@ -81,8 +90,20 @@ console.log(
 );
 process.exit(failed ? 1 : 0);
 
+/** Runs a part after the other, `width` at a time. */
+async function lanes<T>(
+  width: number,
+  parts: readonly T[],
+  work: (part: T, index: number) => Promise<number>,
+): Promise<void> {
+  const left = parts.entries();
+  const lane = async (): Promise<void> => {
+    for (const [index, part] of left) failed = (await work(part, index)) !== 0 || failed;
+  };
+  await Promise.all(Array.from({ length: width }, lane));
+}
+
 function run(share: readonly string[], env: NodeJS.ProcessEnv, name: string): Promise<number> {
-  if (share.length === 0) return Promise.resolve(0);
   return new Promise((resolve) => {
     const child = spawn(
       process.execPath,
@@ -90,6 +111,8 @@ function run(share: readonly string[], env: NodeJS.ProcessEnv, name: string): Pr
         '--disable-warning=ExperimentalWarning',
         '--test',
         '--test-isolation=none',
+        // After a hook that failed others do not run, and what they would close would keep the process.
+        '--test-force-exit',
         '--test-reporter=spec',
         '--test-timeout=240000',
         ...share,

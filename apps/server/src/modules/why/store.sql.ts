@@ -14,14 +14,18 @@ export interface FindRunPlaceRow {
   readonly job_slug: string;
   readonly concurrency_key: string | null;
   readonly attempt: number;
+  readonly now: string;
   readonly place: string;
   readonly lane_id: number | null;
   readonly root_lane_id: number | null;
-  readonly due_at: string | null;
   readonly waits_until: string | null;
   readonly started_at: string | null;
+  readonly due_at: string | null;
+  readonly reason: unknown;
+  readonly windowed: boolean;
   readonly endpoint_closed: boolean;
   readonly probe_at: string | null;
+  readonly endpoint_share: number;
   readonly job_disabled: boolean;
   readonly job_paused: boolean;
   readonly group_paused: boolean;
@@ -29,11 +33,18 @@ export interface FindRunPlaceRow {
   readonly worker_lives: boolean;
 }
 
-const findRunPlaceText = `select r.id, r.status, r.job_id, j.slug as job_slug, r.concurrency_key, r.attempt,
+const findRunPlaceText = `select r.id, r.status, r.job_id, j.slug as job_slug, r.concurrency_key, r.attempt, strait_now() as "now",
        case when a.run_id is not null then 'active' when q.run_id is not null then 'queue' when p.run_id is not null then 'parked'
             when d.run_id is not null then 'delayed' when w.run_id is not null then 'waiting' else 'none' end as "place",
-       p.lane_id as "lane_id", p.root_lane_id as "root_lane_id", d.due_at as "due_at", w.expires_at as "waits_until", r.started_at as "started_at",
+       p.lane_id as "lane_id", p.root_lane_id as "root_lane_id", w.expires_at as "waits_until", r.started_at as "started_at",
+       case when p.lane_id = 0 then greatest(case when r.status = 'delayed' then r.scheduled_at end, r.next_retry_at)
+            else d.due_at end as "due_at",
+       case when p.lane_id = 0 then (select nullif(e.data -> 'delayed_by', 'null') from run_events e
+                                      where e.run_id = r.id and jsonb_exists(e.data, 'delayed_by') order by e.created_at desc, e.id desc limit 1)
+            else d.reason end as "reason",
+       j.execution_window_cron is not null as "windowed",
        coalesce(e.closed and e.probe_run_id is distinct from r.id, false) as "endpoint_closed", e.probe_at as "probe_at",
+       coalesce(e.share, 1)::float8 as "endpoint_share",
        not j.enabled as "job_disabled", j.paused as "job_paused", coalesce(g.paused, false) as "group_paused", j.group_id as "group_id",
        exists (select from workers where heartbeat_at > strait_now() - make_interval(secs => $1::float8)) as "worker_lives"
   from job_runs r
@@ -48,7 +59,10 @@ const findRunPlaceText = `select r.id, r.status, r.job_id, j.slug as job_slug, r
  where r.id = $2 and r.created_at = strait_id_time($2) and r.project_id = $3
  limit 1`;
 
-/** The run and its one place; `active` also while the wide row does not show it yet. */
+/**
+ * The run and its one place; `active` also while the wide row does not show it yet. Why a held run was delayed stands in the
+ * event that says it is held, or was rescheduled since.
+ */
 export function findRunPlace(db: Queryable, params: FindRunPlaceParams): Promise<FindRunPlaceRow | undefined> {
   return maybe<FindRunPlaceRow>(db, {
     text: findRunPlaceText,
@@ -57,30 +71,62 @@ export function findRunPlace(db: Queryable, params: FindRunPlaceParams): Promise
       params.run_id,
       params.project_id,
     ],
+    name: 'why_findRunPlace_5e91d9a5',
+  });
+}
+
+export interface FindActorParams {
+  readonly project_id: string;
+  readonly resource_type: string;
+  readonly resource_id: string;
+  readonly action: string;
+}
+
+export interface FindActorRow {
+  readonly actor_id: string | null;
+}
+
+const findActorText = `select actor_id from audit_events
+ where project_id = $1 and resource_type = $2 and resource_id = $3 and action = $4
+ order by created_at desc limit 1`;
+
+/** Who did this last, as far as the audit trail reaches. */
+export function findActor(db: Queryable, params: FindActorParams): Promise<FindActorRow | undefined> {
+  return maybe<FindActorRow>(db, {
+    text: findActorText,
+    values: [
+      params.project_id,
+      params.resource_type,
+      params.resource_id,
+      params.action,
+    ],
+    name: 'why_findActor_bb771f69',
   });
 }
 
 export interface CountAheadParams {
-  readonly run_id: string;
   readonly project_id: string;
+  readonly run_id: string;
 }
 
 export interface CountAheadRow {
   readonly ahead: number;
+  readonly running: number;
 }
 
-const countAheadText = `select count(*)::int as "ahead"
+const countAheadText = `select count(*)::int as "ahead",
+       (select coalesce(sum(running), 0)::int from queue_depths where project_id = $1) as "running"
   from (select from run_queue q, run_queue mine
-         where mine.run_id = $1 and mine.project_id = $2
-           and q.project_id = $2 and (q.rank, q.seq) < (mine.rank, mine.seq) limit 1000) x`;
+         where mine.run_id = $2 and mine.project_id = $1
+           and q.project_id = $1 and (q.rank, q.seq) < (mine.rank, mine.seq) limit 1000) x`;
 
-/** Ready runs of the project that go first, up to a thousand. */
+/** Ready runs of the project that go first, up to a thousand, and how many of it ran when they were last counted. */
 export function countAhead(db: Queryable, params: CountAheadParams): Promise<CountAheadRow> {
   return one<CountAheadRow>(db, {
     text: countAheadText,
     values: [
-      params.run_id,
       params.project_id,
+      params.run_id,
     ],
   });
 }
@@ -93,10 +139,6 @@ export interface FindRoomParams {
 export interface FindRoomRow {
   readonly lane_id: number | null;
   readonly concurrency_key: string | null;
-  readonly job_disabled: boolean;
-  readonly job_paused: boolean;
-  readonly group_paused: boolean;
-  readonly group_id: string | null;
   readonly key_cap: number | null;
   readonly key_in_flight: number | null;
   readonly job_cap: number | null;
@@ -104,14 +146,13 @@ export interface FindRoomRow {
   readonly project_cap: number | null;
   readonly project_in_flight: number | null;
   readonly job_lane_id: number | null;
-  readonly reserves: number | null;
-  readonly money_left: number | null;
-  readonly key_min: number | null;
-  readonly key_max: number | null;
-  readonly key_weight: number | null;
-  readonly key_slots: number | null;
-  readonly level: number | null;
-  readonly ahead_in_lane: number;
+  readonly endpoint_closed: boolean;
+  readonly probe_taken: boolean;
+  readonly budgeted: boolean;
+  readonly money: readonly number[] | null;
+  readonly before_in_lane: number;
+  readonly before_in_job: number;
+  readonly before_in_project: number;
   readonly ahead_in_job: number;
   readonly ahead_in_project: number;
 }
@@ -119,62 +160,60 @@ export interface FindRoomRow {
 const findRoomText = `with me as materialized (
   select p.run_id, p.rank, p.seq, p.lane_id, p.root_lane_id from run_parked p where p.run_id = $1 and p.project_id = $2
 ), tree as materialized (
-  select l.*, k.key_min, k.key_weight, k.key_max, k.key_slots, k.turn,
-         least(greatest(coalesce(l.key_cap - l.key_in_flight, 1000000), 0), 1000) as own_room,
+  select l.*, least(greatest(coalesce(l.key_cap - l.key_in_flight, 1000000), 0), 1000) as own_room,
          greatest(coalesce(l.job_cap - l.job_in_flight, 1000000), 0) as job_room,
          greatest(coalesce(l.project_cap - l.project_in_flight, 1000000), 0) as project_room,
-         l.job_disabled or l.job_paused or l.group_paused or l.endpoint_closed as shut
-    from lane_rooms l left join lane_shares k on k.lane_id = l.lane_id
-   where l.root_lane_id = (select root_lane_id from me) and l.lane_id <> 0
-     and exists (select from run_parked p where p.root_lane_id = l.root_lane_id and p.lane_id = l.lane_id)
-), sharing as materialized (
-  select job_lane_id, strait_level(least(min(job_room), min(project_room)) + sum(key_slots), array_agg(key_min), array_agg(key_weight)) as level
-    from tree where key_weight is not null and own_room > 0 and not shut group by job_lane_id
-), mine as materialized (
-  select me.*, (select count(*)::int from (select from run_parked p where p.root_lane_id = me.root_lane_id and p.lane_id = me.lane_id
-                                              and (p.rank, p.seq) < (me.rank, me.seq) limit 1000) y) as ahead
-    from me
-), pick as materialized (
-  select t.lane_id, x.run_id, x.rank, x.seq, x.k
+         l.job_disabled or l.job_paused or l.group_paused or (l.endpoint_closed and not l.probe_due) as shut
+    from lane_rooms l where l.root_lane_id = (select root_lane_id from me) and l.lane_id <> 0
+), held as materialized (
+  select v.job_id, v.concurrency_key, sum(greatest(v.reserved_microusd - v.used_microusd, 0))::bigint as microusd
+    from cost_reservations v
+   where v.project_id = $2 and v.root_lane_id = (select root_lane_id from me)
+     and (exists (select from run_queue q where q.run_id = v.run_id) or exists (select from run_active a where a.run_id = v.run_id))
+   group by 1, 2
+), behind as materialized (
+  select t.lane_id, t.job_lane_id, t.job_room, case when t.endpoint_closed then t.endpoint end as probes, x.n, x.best_rank, x.best_seq
     from tree t cross join lateral (
-         select y.*, row_number() over (order by y.rank, y.seq) as k
-           from (select p.run_id, p.rank, p.seq from run_parked p, me
-                  where p.root_lane_id = me.root_lane_id and p.lane_id = t.lane_id
-                  order by p.rank, p.seq limit least(t.own_room, t.job_room, t.project_room)) y) x
-   where not t.shut
-), placed as materialized (
-  select t.job_lane_id, t.job_room, p.run_id, p.rank, p.seq,
-         coalesce(strait_turn(t.key_slots, p.k, t.key_min, t.key_weight, s.level, t.turn), '{}') as turn
-    from (select * from pick
-          union all
-          select lane_id, run_id, rank, seq, ahead + 1 from mine where run_id <> all (array(select run_id from pick))) p
-    join tree t on t.lane_id = p.lane_id left join sharing s on s.job_lane_id = t.job_lane_id
-), of_job as materialized (
-  select *, row_number() over of_its_job as nth, coalesce(turn[1] = 0, false) as guaranteed,
-         case when turn = '{}' then rank
-              else (array_agg(rank) filter (where turn <> '{}') over (partition by job_lane_id order by rank, seq
-                      rows between unbounded preceding and unbounded following))[row_number() over of_its_job] end as job_rank
-    from placed window of_its_job as (partition by job_lane_id order by turn, rank, seq)
-), of_project as materialized (
-  select run_id, row_number() over (order by guaranteed desc, job_rank, case when turn = '{}' then 0 else nth end, seq) as nth
-    from of_job where job_lane_id is null or nth <= job_room or run_id = (select run_id from me)
+         select count(*)::int as n, min(y.rank) as best_rank, (array_agg(y.seq order by y.rank, y.seq))[1] as best_seq
+           from (select p.rank, p.seq from run_parked p, me
+                  where p.root_lane_id = me.root_lane_id and p.lane_id = t.lane_id and (p.rank, p.seq) < (me.rank, me.seq)
+                  order by p.rank, p.seq
+                  limit least(t.own_room, t.job_room, t.project_room, case when t.endpoint_closed then 1 end)) y) x
+   where not t.shut and x.n > 0
+), better as materialized (
+  select lane_id, job_lane_id, job_room, n from behind where probes is null
+  union all
+  (select distinct on (probes) lane_id, job_lane_id, job_room, n from behind where probes is not null order by probes, best_rank, best_seq)
+), by_job as (
+  select job_lane_id, least(sum(n), min(job_room))::int as n from better group by job_lane_id
 )
-select t.lane_id, t.concurrency_key, t.job_disabled as "job_disabled", t.job_paused as "job_paused", t.group_paused as "group_paused",
-       t.group_id as "group_id", t.key_cap as "key_cap", t.key_in_flight as "key_in_flight", t.job_cap as "job_cap",
+select t.lane_id, t.concurrency_key, t.key_cap as "key_cap", t.key_in_flight as "key_in_flight", t.job_cap as "job_cap",
        t.job_in_flight as "job_in_flight", t.project_cap as "project_cap", t.project_in_flight as "project_in_flight",
-       t.job_lane_id as "job_lane_id", money.of_run as "reserves", money.of_left as "money_left",
-       t.key_min as "key_min", t.key_max as "key_max", t.key_weight as "key_weight", t.key_slots as "key_slots", s.level as "level",
-       mine.ahead as "ahead_in_lane",
-       case when t.job_lane_id is null then 0 else (select nth - 1 from of_job where run_id = mine.run_id)::int end as "ahead_in_job",
-       (select nth - 1 from of_project where run_id = mine.run_id)::int as "ahead_in_project"
-  from mine join tree t on t.lane_id = mine.lane_id left join sharing s on s.job_lane_id = t.job_lane_id
-  left join lateral (select m.of[1] as of_run, least(m.of[2], m.of[3], m.of[4]) as of_left
-                       from (select strait_money(t.project_id, t.job_id, t.concurrency_key) as of) m) money on t.budgeted`;
+       t.job_lane_id as "job_lane_id",
+       t.endpoint_closed and not t.probe_due as "endpoint_closed",
+       t.endpoint_closed and exists (select from behind b where b.probes = t.endpoint) as "probe_taken",
+       (select bool_or(budgeted) from tree) as "budgeted", money.of as "money",
+       (select count(*)::int from (select from run_parked p where p.root_lane_id = me.root_lane_id and p.lane_id = me.lane_id
+                                      and (p.rank, p.seq) < (me.rank, me.seq) limit 1000) y) as "before_in_lane",
+       (select count(*)::int from (select from tree o cross join lateral (
+                 select from run_parked p where p.root_lane_id = me.root_lane_id and p.lane_id = o.lane_id and (p.rank, p.seq) < (me.rank, me.seq) limit 1000) z
+               where o.job_lane_id = t.job_lane_id limit 1000) y) as "before_in_job",
+       (select count(*)::int from (select from tree o cross join lateral (
+                 select from run_parked p where p.root_lane_id = me.root_lane_id and p.lane_id = o.lane_id and (p.rank, p.seq) < (me.rank, me.seq) limit 1000) z
+               where not o.shut or o.job_lane_id = t.job_lane_id or o.group_id = t.group_id or o.endpoint = t.endpoint limit 1000) y) as "before_in_project",
+       coalesce((select sum(n)::int from better b where b.job_lane_id = t.job_lane_id), 0) as "ahead_in_job",
+       coalesce((select sum(n)::int from by_job), 0) as "ahead_in_project"
+  from me join tree t on t.lane_id = me.lane_id
+  left join lateral (select strait_money(t.project_id, t.job_id, t.concurrency_key,
+           coalesce((select h.microusd from held h where h.job_id = t.job_id and h.concurrency_key = t.concurrency_key), 0),
+           coalesce((select sum(h.microusd) from held h where h.job_id = t.job_id), 0)::bigint,
+           coalesce((select sum(h.microusd) from held h), 0)::bigint) as of) money on t.budgeted`;
 
 /**
- * The lane of a waiting run with all that limits it, and how many other runs that compete for the same room go first, counted
- * as promotion cuts: from each lane at most its own room, of each job at most the job's, in the same order (promoteLanes,
- * strait_turn). A number at the room or beyond it means that this run would not be promoted now.
+ * The lane of a waiting run with all that limits it, and how many better ranked runs compete for the same room, counted as
+ * promotion cuts: from each lane at most its own room, of each job at most the job's, and one run for each closed endpoint whose
+ * probe is due. A number at the room or beyond it means that this run would not be promoted now. `before` is all of them, up
+ * to a thousand, but for those in lanes that stay shut when this one's is opened.
  */
 export function findRoom(db: Queryable, params: FindRoomParams): Promise<FindRoomRow | undefined> {
   return maybe<FindRoomRow>(db, {
@@ -183,6 +222,72 @@ export function findRoom(db: Queryable, params: FindRoomParams): Promise<FindRoo
       params.run_id,
       params.project_id,
     ],
+    name: 'why_findRoom_b69e0c58',
+  });
+}
+
+export interface ListCompetitorsParams {
+  readonly project_id: string;
+  readonly root_lane_id: number;
+  readonly limit: number;
+}
+
+export interface ListCompetitorsRow {
+  readonly run_id: string;
+  readonly lane_id: number;
+  readonly job_lane_id: number | null;
+  readonly own_room: number;
+  readonly job_room: number;
+  readonly project_room: number;
+  readonly probes: string | null;
+  readonly money: readonly number[] | null;
+  readonly spent: number;
+}
+
+const listCompetitorsText = `with held as materialized (
+  select v.job_id, v.concurrency_key, sum(greatest(v.reserved_microusd - v.used_microusd, 0))::bigint as microusd
+    from cost_reservations v
+   where v.project_id = $1 and v.root_lane_id = $2
+     and (exists (select from run_queue q where q.run_id = v.run_id) or exists (select from run_active a where a.run_id = v.run_id))
+   group by 1, 2
+), tree as materialized (
+  select l.lane_id, l.job_lane_id,
+         least(greatest(coalesce(l.key_cap - l.key_in_flight, 500), 0), 500) as own_room,
+         least(greatest(coalesce(l.job_cap - l.job_in_flight, 500), 0), 500) as job_room,
+         least(greatest(coalesce(l.project_cap - l.project_in_flight, 500), 0), 500) as project_room,
+         case when l.endpoint_closed then l.endpoint end as probes,
+         case when l.budgeted then strait_money(l.project_id, l.job_id, l.concurrency_key,
+           coalesce((select h.microusd from held h where h.job_id = l.job_id and h.concurrency_key = l.concurrency_key), 0),
+           coalesce((select sum(h.microusd) from held h where h.job_id = l.job_id), 0)::bigint,
+           coalesce((select sum(h.microusd) from held h), 0)::bigint) end as money
+    from lane_rooms l
+   where l.project_id = $1 and l.root_lane_id = $2 and l.lane_id <> 0
+     and not (l.job_disabled or l.job_paused or l.group_paused) and (not l.endpoint_closed or l.probe_due)
+     and exists (select from run_parked p where p.root_lane_id = l.root_lane_id and p.lane_id = l.lane_id)
+)
+select x.run_id, t.lane_id as "lane_id", t.job_lane_id as "job_lane_id", t.own_room as "own_room", t.job_room as "job_room",
+       t.project_room as "project_room", t.probes as "probes", t.money as "money",
+       case when t.money is not null then strait_run_cost(x.run_id) else 0 end as "spent"
+  from tree t cross join lateral (
+       select p.run_id, p.rank, p.seq from run_parked p
+        where p.root_lane_id = $2 and p.lane_id = t.lane_id order by p.rank, p.seq
+        limit least(t.own_room, t.job_room, t.project_room)) x
+ order by x.rank, x.seq limit $3::int`;
+
+/**
+ * For trees where a budget is set: what promotion would look at now, best ranked first from each open lane with room.
+ * `money` is that of strait_money without what runs reserved that stand in neither place any more (promotion gives that back
+ * first), `spent` what the run cost before. Rooms are those of its lane.
+ */
+export function listCompetitors(db: Queryable, params: ListCompetitorsParams): Promise<ListCompetitorsRow[]> {
+  return many<ListCompetitorsRow>(db, {
+    text: listCompetitorsText,
+    values: [
+      params.project_id,
+      params.root_lane_id,
+      params.limit,
+    ],
+    name: 'why_listCompetitors_4d41bf78',
   });
 }
 
@@ -196,11 +301,20 @@ export interface ListHoldersRow {
   readonly run_id: string;
 }
 
-const listHoldersText = `select a.run_id from run_active a join lanes l on l.lane_id = a.lane_id
- where l.project_id = $1 and $2::bigint in (l.lane_id, l.parent_lane_id, l.root_lane_id)
- order by a.started_at limit $3::int`;
+const listHoldersText = `with under as materialized (
+  select lane_id from lanes where project_id = $1 and $2::bigint in (lane_id, parent_lane_id, root_lane_id)
+), active as (
+  select a.run_id, a.started_at from run_active a where a.lane_id = any (array(select lane_id from under)) order by a.started_at limit $3::int
+), ready as (
+  select q.run_id, q.rank from (select run_id, lane_id, rank, seq from run_queue where project_id = $1 order by rank, seq limit 1000) q
+   where q.lane_id = any (array(select lane_id from under)) order by q.rank, q.seq limit $3::int
+)
+select run_id as "run_id"
+  from (select run_id, 0 as kind, row_number() over (order by started_at) as n from active
+        union all select run_id, 1, row_number() over (order by rank) from ready) x
+ order by kind, n limit $3::int`;
 
-/** Runs that execute in a lane or below it, the oldest first. */
+/** Runs with a slot in a lane or below it: those that execute, the oldest first, then those that are about to. */
 export function listHolders(db: Queryable, params: ListHoldersParams): Promise<ListHoldersRow[]> {
   return many<ListHoldersRow>(db, {
     text: listHoldersText,
@@ -209,6 +323,74 @@ export function listHolders(db: Queryable, params: ListHoldersParams): Promise<L
       params.lane_id,
       params.limit,
     ],
+    name: 'why_listHolders_127d3bce',
+  });
+}
+
+export interface FindProjectQuotasParams {
+  readonly project_id: string;
+}
+
+export interface FindProjectQuotasRow {
+  readonly max_queued_runs: number | null;
+  readonly max_executing_runs: number | null;
+  readonly max_jobs: number | null;
+  readonly max_active_event_triggers: number | null;
+  readonly max_cost_per_run_microusd: number | null;
+  readonly max_daily_cost_microusd: number | null;
+  readonly rate_limit_requests: number | null;
+  readonly rate_limit_window_secs: number | null;
+  readonly timezone: string | null;
+}
+
+const findProjectQuotasText = `select max_queued_runs, max_executing_runs, max_jobs, max_active_event_triggers, max_cost_per_run_microusd,
+       max_daily_cost_microusd, rate_limit_requests, rate_limit_window_secs, timezone
+  from project_quotas where project_id = $1`;
+
+/** All of them: whoever sets one sets all. */
+export function findProjectQuotas(db: Queryable, params: FindProjectQuotasParams): Promise<FindProjectQuotasRow | undefined> {
+  return maybe<FindProjectQuotasRow>(db, {
+    text: findProjectQuotasText,
+    values: [params.project_id],
+    name: 'why_findProjectQuotas_d7ba10df',
+  });
+}
+
+export interface FindBudgetsParams {
+  readonly project_id: string;
+  readonly job_id: string;
+}
+
+export interface FindBudgetsRow {
+  readonly job_limit: number | null;
+  readonly key_limit: number | null;
+  readonly estimate: number | null;
+  readonly job_policy: string | null;
+  readonly project_limit: number | null;
+  readonly per_run: number | null;
+  readonly project_policy: string | null;
+  readonly day_ends_at: string;
+  readonly dearest: number | null;
+}
+
+const findBudgetsText = `select b.max_daily_cost_microusd as "job_limit", b.max_daily_cost_per_key_microusd as "key_limit",
+       b.cost_estimate_microusd as "estimate", b.breach_policy as "job_policy",
+       q.max_daily_cost_microusd as "project_limit", q.max_cost_per_run_microusd as "per_run", q.cost_breach_policy as "project_policy",
+       strait_day_start(q.timezone, strait_local_day(q.timezone) + 1) as "day_ends_at",
+       (select max(strait_reserve(l.project_id, l.job_id)) from lanes l
+         where l.project_id = $1 and l.job_id is not null and l.concurrency_key is null) as "dearest"
+  from jobs j left join job_budgets b on b.job_id = j.id left join project_quotas q on q.project_id = j.project_id
+ where j.id = $2 and j.project_id = $1`;
+
+/** What is set about money, and when the day is over. */
+export function findBudgets(db: Queryable, params: FindBudgetsParams): Promise<FindBudgetsRow> {
+  return one<FindBudgetsRow>(db, {
+    text: findBudgetsText,
+    values: [
+      params.project_id,
+      params.job_id,
+    ],
+    name: 'why_findBudgets_0bdf544f',
   });
 }
 
@@ -261,5 +443,6 @@ export function recentDuration(db: Queryable, params: RecentDurationParams): Pro
       params.job_id,
       params.project_id,
     ],
+    name: 'why_recentDuration_bdce716a',
   });
 }

@@ -140,7 +140,8 @@ const promoteLanesText = `with recursive waiting (lane_id, n) as (
                               rows between unbounded preceding and unbounded following))[row_number() over of_its_job] end as rank
             from turns window of_its_job as (partition by job_lane_id order by turn_of_run, rank, seq)) p
    where (job_lane_id is null or of_job <= job_room)
-     and (probes is null or place = any (array(select distinct on (k.probes) k.place from pick k where k.probes is not null
+     and (probes is null or place = any (array(select distinct on (k.probes) k.place from pick k
+                                                where k.probes is not null and coalesce(k.cost <= least(k.money[2], k.money[3], k.money[4]), true)
                                                 order by k.probes, k.rank, k.seq)))
      and coalesce(job_cost <= money[3], true) and coalesce(lane_cost <= money[2], true)
   window of_tree as (order by coalesce(turn_of_run[1] = 0, false) desc, rank, case when turn_of_run is null then 0 else of_job end, seq)
@@ -211,7 +212,7 @@ export function promoteLanes(db: Queryable, params: PromoteLanesParams): Promise
       params.most,
       params.page,
     ],
-    name: 'queue_limits_promoteLanes_68ae7900',
+    name: 'queue_limits_promoteLanes_8f686bbf',
   });
 }
 
