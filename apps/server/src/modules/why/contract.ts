@@ -23,6 +23,7 @@ export const Blocker = z
         'endpoint_closed',
         'key_limit',
         'job_limit',
+        'endpoint_concurrency',
         'project_limit',
         'budget',
         'no_worker',

@@ -66,9 +66,11 @@ export function jobBlockers(job: JobFacts): Blocker[] {
 
 /** A level of limits as a waiting run meets it. */
 export interface Level {
-  readonly kind: 'key_limit' | 'job_limit' | 'project_limit';
+  readonly kind: 'key_limit' | 'job_limit' | 'endpoint_concurrency' | 'project_limit';
   /** `key k`, `the job`, `the project`. */
   readonly name: string;
+  /** Of a limit that moves by itself, said before the numbers. */
+  readonly adapts?: boolean;
   readonly cap: number | null;
   readonly in_flight: number | null;
   /** Better ranked runs that would get the room first. */
@@ -83,7 +85,9 @@ export function levelBlocker(level: Level, holders: readonly string[]): Blocker 
   const in_flight = level.in_flight ?? 0;
   const room = Math.max(cap - in_flight, 0);
   if (ahead < room) return undefined;
-  const taken = `${level.name}: ${in_flight} of ${cap} in flight`;
+  const taken = level.adapts
+    ? `${level.name} takes ${cap} at a time now (adaptive), ${in_flight} in flight`
+    : `${level.name}: ${in_flight} of ${cap} in flight`;
   return {
     kind: level.kind,
     message:

@@ -25,6 +25,12 @@ export interface WhyDependencies {
 
 const HOLDERS = 10;
 
+/** Where those are that hold what a level gives. */
+interface Held {
+  readonly lane_id: number | null;
+  readonly endpoint?: string | null;
+}
+
 interface Explained {
   readonly blockers: readonly Blocker[];
   readonly position?: number;
@@ -118,7 +124,7 @@ export function createWhy({ db, clock, lease_ms }: WhyDependencies) {
     const room = await store.findRoom(tx, { ...project, run_id: run.id });
     // Promoted between the two looks.
     if (!room) return { blockers: workerBlockers(run) };
-    const levels: (Level & { readonly lane_id: number | null })[] = [
+    const levels: (Level & Held)[] = [
       {
         kind: 'key_limit',
         name: `key ${room.concurrency_key}`,
@@ -138,6 +144,18 @@ export function createWhy({ db, clock, lease_ms }: WhyDependencies) {
         unblock: raise(run.job_slug, 'max_concurrency', room.job_cap),
       },
       {
+        kind: 'endpoint_concurrency',
+        name: `endpoint ${room.endpoint}`,
+        adapts: true,
+        cap: room.endpoint_cap,
+        in_flight: room.endpoint_in_flight,
+        ahead: room.ahead_at_endpoint,
+        lane_id: null,
+        endpoint: room.endpoint,
+        // Nobody sets it: it grows while the endpoint does well.
+        unblock: { method: 'GET', path: `/v1/jobs/${run.job_slug}/endpoint-health` },
+      },
+      {
         kind: 'project_limit',
         name: 'the project',
         cap: room.project_cap,
@@ -149,20 +167,20 @@ export function createWhy({ db, clock, lease_ms }: WhyDependencies) {
     const limits: Blocker[] = [];
     for (const level of levels) {
       if (!levelBlocker(level, [])) continue;
-      const holders =
-        level.lane_id === null
-          ? []
-          : await store.listHolders(tx, { ...project, lane_id: level.lane_id, limit: HOLDERS });
-      const blocker = levelBlocker(
-        level,
-        holders.map(({ run_id }) => run_id),
-      );
+      const blocker = levelBlocker(level, await holdersOf(tx, project, level));
       if (blocker) limits.push(blocker);
     }
     const blockers = [...jobBlockers({ ...run, ...room }), ...limits, ...budgetBlockers(room, run)];
     const { secs } = await store.recentDuration(tx, { ...project, job_id: run.job_id });
-    const caps = [room.key_cap, room.job_cap, room.project_cap].filter((cap) => cap !== null);
-    const ahead = Math.max(room.ahead_in_lane, room.ahead_in_job, room.ahead_in_project);
+    const caps = [room.key_cap, room.job_cap, room.endpoint_cap, room.project_cap].filter(
+      (cap) => cap !== null,
+    );
+    const ahead = Math.max(
+      room.ahead_in_lane,
+      room.ahead_in_job,
+      room.ahead_at_endpoint,
+      room.ahead_in_project,
+    );
     return {
       blockers: blockers.length > 0 ? blockers : workerBlockers(run),
       position: ahead,
@@ -171,6 +189,20 @@ export function createWhy({ db, clock, lease_ms }: WhyDependencies) {
           ? undefined
           : estimatedStart(clock.now(), ahead, caps.length > 0 ? Math.min(...caps) : null, secs),
     };
+  };
+
+  const holdersOf = async (
+    tx: Tx,
+    project: ProjectScope,
+    { lane_id, endpoint = null }: Held,
+  ): Promise<string[]> => {
+    const rows =
+      endpoint !== null
+        ? await store.listEndpointHolders(tx, { ...project, endpoint, limit: HOLDERS })
+        : lane_id !== null
+          ? await store.listHolders(tx, { ...project, lane_id, limit: HOLDERS })
+          : [];
+    return rows.map(({ run_id }) => run_id);
   };
 
   return {

@@ -1,4 +1,4 @@
--- Why a run has not started: where it stands, and what promotion and claims look at (lane_rooms). Read-only.
+-- Why a run has not started: where it stands, and what promotion and claims look at (lane_rooms, endpoint_rooms). Read-only.
 
 -- name: findRunPlace :maybe
 -- The run and its one place; `active` also while the wide row does not show it yet.
@@ -30,7 +30,8 @@ select count(*)::int as "ahead!"
 
 -- name: findRoom :maybe
 -- The lane of a waiting run with all that limits it, and how many better ranked runs compete for the same room, counted as
--- promotion cuts: from each lane at most its own room, of each job at most the job's. A number at the room or beyond it
+-- promotion cuts: from each lane at most its own room, of each job at most the job's, of each endpoint with a limit at most
+-- the endpoint's. A number at the room or beyond it
 -- means that this run would not be promoted now.
 with me as materialized (
   select p.run_id, p.rank, p.seq, p.lane_id, p.root_lane_id from run_parked p where p.run_id = :run_id and p.project_id = :project_id
@@ -38,27 +39,37 @@ with me as materialized (
   select l.*, least(greatest(coalesce(l.key_cap - l.key_in_flight, 1000000), 0), 1000) as own_room,
          greatest(coalesce(l.job_cap - l.job_in_flight, 1000000), 0) as job_room,
          greatest(coalesce(l.project_cap - l.project_in_flight, 1000000), 0) as project_room,
+         e.endpoint as counted_endpoint, e.cap as endpoint_cap, e.in_flight as endpoint_in_flight,
+         greatest(coalesce(e.cap - e.in_flight, 1000000), 0) as endpoint_room,
          l.job_disabled or l.job_paused or l.group_paused or l.endpoint_closed as shut
-    from lane_rooms l where l.root_lane_id = (select root_lane_id from me) and l.lane_id <> 0
+    from lane_rooms l left join endpoint_rooms e on e.project_id = l.project_id and e.endpoint = l.endpoint
+   where l.root_lane_id = (select root_lane_id from me) and l.lane_id <> 0
 ), better as materialized (
-  select t.lane_id, t.job_lane_id, t.job_room, x.n
+  select t.lane_id, t.job_lane_id, t.job_room, t.counted_endpoint, t.endpoint_room, x.n
     from tree t cross join lateral (
          select count(*)::int as n
            from (select from run_parked p, me
                   where p.root_lane_id = me.root_lane_id and p.lane_id = t.lane_id and (p.rank, p.seq) < (me.rank, me.seq)
-                  limit least(t.own_room, t.job_room, t.project_room)) y) x
+                  limit least(t.own_room, t.job_room, t.endpoint_room, t.project_room)) y) x
    where not t.shut and x.n > 0
 ), by_job as (
-  select job_lane_id, least(sum(n), min(job_room))::int as n from better group by job_lane_id
+  select job_lane_id, counted_endpoint, min(endpoint_room) as endpoint_room, least(sum(n), min(job_room))::int as n
+    from better group by job_lane_id, counted_endpoint
+), by_endpoint as (
+  select counted_endpoint, sum(n)::int as wanted,
+         case when counted_endpoint is null then sum(n) else least(sum(n), min(endpoint_room)) end::int as n
+    from by_job group by counted_endpoint
 )
 select t.lane_id, t.concurrency_key, t.job_disabled as "job_disabled!", t.job_paused as "job_paused!", t.group_paused as "group_paused!",
        t.group_id as "group_id?", t.key_cap as "key_cap?", t.key_in_flight as "key_in_flight?", t.job_cap as "job_cap?",
        t.job_in_flight as "job_in_flight?", t.project_cap as "project_cap?", t.project_in_flight as "project_in_flight?",
-       t.job_lane_id as "job_lane_id?", money.of_run as "reserves?", money.of_left as "money_left?",
+       t.job_lane_id as "job_lane_id?", t.endpoint as "endpoint?", t.endpoint_cap as "endpoint_cap?",
+       t.endpoint_in_flight as "endpoint_in_flight?", money.of_run as "reserves?", money.of_left as "money_left?",
        (select count(*)::int from (select from run_parked p where p.root_lane_id = me.root_lane_id and p.lane_id = me.lane_id
                                       and (p.rank, p.seq) < (me.rank, me.seq) limit 1000) y) as "ahead_in_lane!",
        coalesce((select sum(n)::int from better b where b.job_lane_id = t.job_lane_id), 0) as "ahead_in_job!",
-       coalesce((select sum(n)::int from by_job), 0) as "ahead_in_project!"
+       coalesce((select wanted from by_endpoint e where e.counted_endpoint = t.counted_endpoint), 0) as "ahead_at_endpoint!",
+       coalesce((select sum(n)::int from by_endpoint), 0) as "ahead_in_project!"
   from me join tree t on t.lane_id = me.lane_id
   left join lateral (select m.of[1] as of_run, least(m.of[2], m.of[3], m.of[4]) as of_left
                        from (select strait_money(t.project_id, t.job_id, t.concurrency_key) as of) m) money on t.budgeted;
@@ -67,6 +78,12 @@ select t.lane_id, t.concurrency_key, t.job_disabled as "job_disabled!", t.job_pa
 -- Runs that execute in a lane or below it, the oldest first.
 select a.run_id from run_active a join lanes l on l.lane_id = a.lane_id
  where l.project_id = :project_id and :lane_id::bigint in (l.lane_id, l.parent_lane_id, l.root_lane_id)
+ order by a.started_at limit :limit::int;
+
+-- name: listEndpointHolders :many
+-- Runs that execute in lanes of the jobs that call an endpoint, the oldest first.
+select a.run_id from run_active a join lanes l on l.lane_id = a.lane_id join jobs j on j.id = l.job_id
+ where l.project_id = :project_id and j.project_id = :project_id and j.endpoint = :endpoint
  order by a.started_at limit :limit::int;
 
 -- name: listWaits :many

@@ -104,10 +104,14 @@ export interface FindRoomRow {
   readonly project_cap: number | null;
   readonly project_in_flight: number | null;
   readonly job_lane_id: number | null;
+  readonly endpoint: string | null;
+  readonly endpoint_cap: number | null;
+  readonly endpoint_in_flight: number | null;
   readonly reserves: number | null;
   readonly money_left: number | null;
   readonly ahead_in_lane: number;
   readonly ahead_in_job: number;
+  readonly ahead_at_endpoint: number;
   readonly ahead_in_project: number;
 }
 
@@ -117,34 +121,45 @@ const findRoomText = `with me as materialized (
   select l.*, least(greatest(coalesce(l.key_cap - l.key_in_flight, 1000000), 0), 1000) as own_room,
          greatest(coalesce(l.job_cap - l.job_in_flight, 1000000), 0) as job_room,
          greatest(coalesce(l.project_cap - l.project_in_flight, 1000000), 0) as project_room,
+         e.endpoint as counted_endpoint, e.cap as endpoint_cap, e.in_flight as endpoint_in_flight,
+         greatest(coalesce(e.cap - e.in_flight, 1000000), 0) as endpoint_room,
          l.job_disabled or l.job_paused or l.group_paused or l.endpoint_closed as shut
-    from lane_rooms l where l.root_lane_id = (select root_lane_id from me) and l.lane_id <> 0
+    from lane_rooms l left join endpoint_rooms e on e.project_id = l.project_id and e.endpoint = l.endpoint
+   where l.root_lane_id = (select root_lane_id from me) and l.lane_id <> 0
 ), better as materialized (
-  select t.lane_id, t.job_lane_id, t.job_room, x.n
+  select t.lane_id, t.job_lane_id, t.job_room, t.counted_endpoint, t.endpoint_room, x.n
     from tree t cross join lateral (
          select count(*)::int as n
            from (select from run_parked p, me
                   where p.root_lane_id = me.root_lane_id and p.lane_id = t.lane_id and (p.rank, p.seq) < (me.rank, me.seq)
-                  limit least(t.own_room, t.job_room, t.project_room)) y) x
+                  limit least(t.own_room, t.job_room, t.endpoint_room, t.project_room)) y) x
    where not t.shut and x.n > 0
 ), by_job as (
-  select job_lane_id, least(sum(n), min(job_room))::int as n from better group by job_lane_id
+  select job_lane_id, counted_endpoint, min(endpoint_room) as endpoint_room, least(sum(n), min(job_room))::int as n
+    from better group by job_lane_id, counted_endpoint
+), by_endpoint as (
+  select counted_endpoint, sum(n)::int as wanted,
+         case when counted_endpoint is null then sum(n) else least(sum(n), min(endpoint_room)) end::int as n
+    from by_job group by counted_endpoint
 )
 select t.lane_id, t.concurrency_key, t.job_disabled as "job_disabled", t.job_paused as "job_paused", t.group_paused as "group_paused",
        t.group_id as "group_id", t.key_cap as "key_cap", t.key_in_flight as "key_in_flight", t.job_cap as "job_cap",
        t.job_in_flight as "job_in_flight", t.project_cap as "project_cap", t.project_in_flight as "project_in_flight",
-       t.job_lane_id as "job_lane_id", money.of_run as "reserves", money.of_left as "money_left",
+       t.job_lane_id as "job_lane_id", t.endpoint as "endpoint", t.endpoint_cap as "endpoint_cap",
+       t.endpoint_in_flight as "endpoint_in_flight", money.of_run as "reserves", money.of_left as "money_left",
        (select count(*)::int from (select from run_parked p where p.root_lane_id = me.root_lane_id and p.lane_id = me.lane_id
                                       and (p.rank, p.seq) < (me.rank, me.seq) limit 1000) y) as "ahead_in_lane",
        coalesce((select sum(n)::int from better b where b.job_lane_id = t.job_lane_id), 0) as "ahead_in_job",
-       coalesce((select sum(n)::int from by_job), 0) as "ahead_in_project"
+       coalesce((select wanted from by_endpoint e where e.counted_endpoint = t.counted_endpoint), 0) as "ahead_at_endpoint",
+       coalesce((select sum(n)::int from by_endpoint), 0) as "ahead_in_project"
   from me join tree t on t.lane_id = me.lane_id
   left join lateral (select m.of[1] as of_run, least(m.of[2], m.of[3], m.of[4]) as of_left
                        from (select strait_money(t.project_id, t.job_id, t.concurrency_key) as of) m) money on t.budgeted`;
 
 /**
  * The lane of a waiting run with all that limits it, and how many better ranked runs compete for the same room, counted as
- * promotion cuts: from each lane at most its own room, of each job at most the job's. A number at the room or beyond it
+ * promotion cuts: from each lane at most its own room, of each job at most the job's, of each endpoint with a limit at most
+ * the endpoint's. A number at the room or beyond it
  * means that this run would not be promoted now.
  */
 export function findRoom(db: Queryable, params: FindRoomParams): Promise<FindRoomRow | undefined> {
@@ -178,6 +193,32 @@ export function listHolders(db: Queryable, params: ListHoldersParams): Promise<L
     values: [
       params.project_id,
       params.lane_id,
+      params.limit,
+    ],
+  });
+}
+
+export interface ListEndpointHoldersParams {
+  readonly project_id: string;
+  readonly endpoint: string;
+  readonly limit: number;
+}
+
+export interface ListEndpointHoldersRow {
+  readonly run_id: string;
+}
+
+const listEndpointHoldersText = `select a.run_id from run_active a join lanes l on l.lane_id = a.lane_id join jobs j on j.id = l.job_id
+ where l.project_id = $1 and j.project_id = $1 and j.endpoint = $2
+ order by a.started_at limit $3::int`;
+
+/** Runs that execute in lanes of the jobs that call an endpoint, the oldest first. */
+export function listEndpointHolders(db: Queryable, params: ListEndpointHoldersParams): Promise<ListEndpointHoldersRow[]> {
+  return many<ListEndpointHoldersRow>(db, {
+    text: listEndpointHoldersText,
+    values: [
+      params.project_id,
+      params.endpoint,
       params.limit,
     ],
   });

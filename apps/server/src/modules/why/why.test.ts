@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import { seededRandom, type Random } from '../../../test/contract/nasty.ts';
 import { inRunTest, type InRunTest } from '../../../test/in-run.ts';
 import { inOneHour } from '../../../test/run-actions.ts';
-import { createLimits } from '../queue/index.ts';
+import { createEndpointAdmission, createLimits } from '../queue/index.ts';
 
 const seed = Number(process.env['STRAIT_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 /** States set up in the database, about 15 waiting runs in each. */
@@ -142,6 +142,32 @@ describe('why', () => {
     assert.deepEqual(await kinds(third), []);
   });
 
+  it('says how many an endpoint takes at a time, and who they are', async () => {
+    const endpoint_url = 'http://127.0.0.1:9/adapts';
+    const [job, beside] = [await on.makeJob({ endpoint_url }), await on.makeJob({ endpoint_url })];
+    const admission = createEndpointAdmission({ db: on.app.composition.hot });
+    const key = { project_id: on.project.project_id, endpoint: endpoint_url };
+    await on.app.composition.hot.transaction((tx) => admission.limit(tx, key, 2));
+    const holders = [await on.run(job), await on.run(beside)];
+    await promote();
+    for (const id of holders) await on.start(id);
+    const next = await on.run(job);
+    const [blocker, ...others] = (await why(next)).blockers;
+    assert.deepEqual(others, []);
+    assert.deepEqual(blocker, {
+      kind: 'endpoint_concurrency',
+      message: `endpoint ${endpoint_url} takes 2 at a time now (adaptive), 2 in flight`,
+      holders,
+      unblock: { method: 'GET', path: `/v1/jobs/${job}/endpoint-health` },
+    });
+    const { body: health } = await on.call('GET', blocker.unblock?.path ?? '');
+    assert.equal(health.endpoints[0].admission.max_in_flight, 2);
+    assert.equal(health.endpoints[0].admission.state, 'throttled');
+    await on.call('DELETE', `/v1/runs/${holders[0]}`);
+    assert.deepEqual(await kinds(next), []);
+    await on.app.composition.hot.transaction((tx) => admission.ease(tx, key, null));
+  });
+
   it(`says "nothing is in the way" exactly of what promotion then promotes (seed ${seed})`, async (test) => {
     const random = seededRandom(seed);
     let asked = 0;
@@ -197,18 +223,28 @@ async function randomState(random: Random, project_id: string): Promise<string[]
       quota,
     );
   }
+  const endpoints = ['http://127.0.0.1:9/a', 'http://127.0.0.1:9/b'];
+  for (const endpoint of endpoints)
+    await on.app.sql(
+      `insert into endpoint_admission (project_id, endpoint, closed, probe_at, max_in_flight)
+       values ($1, $2, false, now(), $3)`,
+      project_id,
+      endpoint,
+      cap(),
+    );
   const rows: { job: string; key: string | null; active: boolean; priority: number }[] = [];
   const jobs = 1 + random.below(3);
   for (let job = 0; job < jobs; job++) {
     await on.app.sql(
       `insert into jobs (project_id, name, slug, endpoint_url, max_concurrency, max_concurrency_per_key, paused, enabled)
-       values ($1, $2, $2, 'http://127.0.0.1:9/', $3, $4, $5, $6)`,
+       values ($1, $2, $2, $7, $3, $4, $5, $6)`,
       project_id,
       `j${job}`,
       cap(),
       cap(),
       random.below(8) === 0,
       random.below(12) !== 0,
+      random.pick([...endpoints, 'http://127.0.0.1:9/free']),
     );
     const keys = 1 + random.below(3);
     for (let n = 2 + random.below(6); n > 0; n--) {
@@ -251,7 +287,15 @@ async function randomState(random: Random, project_id: string): Promise<string[]
 }
 
 async function remove(project_id: string): Promise<void> {
-  for (const table of ['run_queue', 'run_parked', 'job_runs', 'lanes', 'jobs', 'project_quotas']) {
+  for (const table of [
+    'run_queue',
+    'run_parked',
+    'job_runs',
+    'lanes',
+    'jobs',
+    'project_quotas',
+    'endpoint_admission',
+  ]) {
     await on.app.sql(`delete from ${table} where project_id = $1`, project_id);
   }
   await on.app.sql('delete from projects where id = $1', project_id);
