@@ -82,8 +82,10 @@ delete from endpoint_concurrency where project_id = :project_id and endpoint_url
 
 -- name: listSilentLimits :many
 -- across projects: upkeep.
-select project_id, endpoint_url as endpoint from endpoint_concurrency
+-- Silence of a closed endpoint says nothing: when it opens, what waited must not come all at once.
+select project_id, endpoint_url as endpoint from endpoint_concurrency c
  where judged_at <= strait_now() - make_interval(secs => :silent_secs::float8)
+   and not exists (select from endpoint_admission a where a.project_id = c.project_id and a.endpoint = c.endpoint_url and a.closed)
  order by project_id, endpoint_url limit :limit::int;
 
 -- name: ensureBreakers :count

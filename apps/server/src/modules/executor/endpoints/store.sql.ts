@@ -230,11 +230,15 @@ export interface ListSilentLimitsRow {
   readonly endpoint: string;
 }
 
-const listSilentLimitsText = `select project_id, endpoint_url as endpoint from endpoint_concurrency
+const listSilentLimitsText = `select project_id, endpoint_url as endpoint from endpoint_concurrency c
  where judged_at <= strait_now() - make_interval(secs => $1::float8)
+   and not exists (select from endpoint_admission a where a.project_id = c.project_id and a.endpoint = c.endpoint_url and a.closed)
  order by project_id, endpoint_url limit $2::int`;
 
-/** across projects: upkeep. */
+/**
+ * across projects: upkeep.
+ * Silence of a closed endpoint says nothing: when it opens, what waited must not come all at once.
+ */
 export function listSilentLimits(db: Queryable, params: ListSilentLimitsParams): Promise<ListSilentLimitsRow[]> {
   return many<ListSilentLimitsRow>(db, {
     text: listSilentLimitsText,

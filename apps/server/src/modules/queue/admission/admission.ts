@@ -64,10 +64,13 @@ export function createEndpointAdmission({ db }: { db: Queryable }) {
         ?.root_lane_id;
       if (root_lane_id === undefined) return false;
       await waitForRoot(tx, { root_lane_id });
-      await store.limitEndpoint(tx, { project_id, endpoint, max_in_flight });
+      const { fresh } = await store.limitEndpoint(tx, { project_id, endpoint, max_in_flight });
       const of_endpoint = { project_id, endpoint, root_lane_id };
-      await store.laneParked(tx, { ...of_endpoint, limit: MOVED });
-      await store.laneQueued(tx, { ...of_endpoint, limit: MOVED });
+      // Later, whatever comes is placed where it is counted.
+      if (fresh) {
+        await store.laneParked(tx, { ...of_endpoint, limit: MOVED });
+        await store.laneQueued(tx, { ...of_endpoint, limit: MOVED });
+      }
       const leases = await store.laneLeases(tx, of_endpoint);
       if (leases.length > 0)
         await store.countLeases(tx, {

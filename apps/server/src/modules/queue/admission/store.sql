@@ -102,10 +102,12 @@ select pg_notify('run_promote', l.lane_id::text)
 select j.id as "job_id!", (strait_lane(j.project_id, j.id, null))[2] as "root_lane_id!"
   from jobs j where j.project_id = :project_id and j.endpoint = :endpoint order by j.id;
 
--- name: limitEndpoint :count
+-- name: limitEndpoint :one
+-- `fresh`: it had none.
 insert into endpoint_admission as a (project_id, endpoint, closed, share, probe_at, max_in_flight)
 values (:project_id, :endpoint, false, 1, strait_now(), :max_in_flight)
-on conflict (project_id, endpoint) do update set max_in_flight = excluded.max_in_flight, updated_at = strait_now();
+on conflict (project_id, endpoint) do update set max_in_flight = excluded.max_in_flight, updated_at = strait_now()
+returning old.max_in_flight is null as "fresh!";
 
 -- name: laneParked :count
 -- Its runs that wait in the lane of the project, where nobody looks at endpoints, go to wait in those of their jobs.

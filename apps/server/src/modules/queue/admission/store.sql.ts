@@ -1,5 +1,5 @@
 // Generated from store.sql by `npm run generate`. Do not edit.
-import { count, many, maybe, type Queryable } from '../../../platform/db/query.ts';
+import { count, many, maybe, one, type Queryable } from '../../../platform/db/query.ts';
 
 export interface SetAdmissionsParams {
   readonly project_ids: readonly (string | null)[];
@@ -250,12 +250,18 @@ export interface LimitEndpointParams {
   readonly max_in_flight: number;
 }
 
+export interface LimitEndpointRow {
+  readonly fresh: boolean;
+}
+
 const limitEndpointText = `insert into endpoint_admission as a (project_id, endpoint, closed, share, probe_at, max_in_flight)
 values ($1, $2, false, 1, strait_now(), $3)
-on conflict (project_id, endpoint) do update set max_in_flight = excluded.max_in_flight, updated_at = strait_now()`;
+on conflict (project_id, endpoint) do update set max_in_flight = excluded.max_in_flight, updated_at = strait_now()
+returning old.max_in_flight is null as "fresh"`;
 
-export function limitEndpoint(db: Queryable, params: LimitEndpointParams): Promise<number> {
-  return count(db, {
+/** `fresh`: it had none. */
+export function limitEndpoint(db: Queryable, params: LimitEndpointParams): Promise<LimitEndpointRow> {
+  return one<LimitEndpointRow>(db, {
     text: limitEndpointText,
     values: [
       params.project_id,
