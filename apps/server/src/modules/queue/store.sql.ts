@@ -1,6 +1,6 @@
 // Generated from store.sql by `npm run generate`. Do not edit.
 import type { JsonColumns } from '../../platform/db/json-columns.ts';
-import { many, type Queryable } from '../../platform/db/query.ts';
+import { many, one, type Queryable } from '../../platform/db/query.ts';
 
 export interface EnqueueRunsParams {
   readonly default_ttl_secs: number;
@@ -62,11 +62,23 @@ const enqueueRunsText = `with input as materialized (
     from input
    where idempotency_key is null or id = any (array(select run_id from claimed))
    order by ord
+), site as materialized (
+  select project_id, job_id, coalesce(extra ->> 'concurrency_key', '') as key, count(*)::int as n
+    from judged where limited and status = 'queued' group by 1, 2, 3
+), placed as materialized (
+  select jsonb_object_agg(a.job_id || ' ' || a.concurrency_key, jsonb_build_array(a.lane_id, a.root_lane_id, a.admitted)) as by_site
+    from strait_admit(array(select project_id from site), array(select job_id from site),
+                      array(select key from site), array(select n from site)) a
+   where exists (select from site)
 ), accepted as materialized (
-  select *, case when limited and status = 'queued' then strait_place(project_id, job_id, extra ->> 'concurrency_key') end as place,
-         greatest(strait_now(), scheduled_at)
-           + coalesce(make_interval(secs => ttl_secs), case when status = 'waiting' then strait_dependency_wait() end) as expires_at
-    from judged order by ord
+  select j.*, (j.place ->> 0)::bigint as lane_id, (j.place ->> 1)::bigint as root_lane_id,
+         j.status = 'queued' and (j.place ->> 0 is null or (j.place ->> 2)::bool) as starts
+    from (select *, case when limited and status = 'queued'
+                         then (select by_site from placed) -> (job_id || ' ' || coalesce(extra ->> 'concurrency_key', '')) end as place,
+                 greatest(strait_now(), scheduled_at)
+                   + coalesce(make_interval(secs => ttl_secs), case when status = 'waiting' then strait_dependency_wait() end) as expires_at
+            from judged) j
+   order by ord
 ), room_locks as materialized (
   select project_id from queued_room where project_id = any (array(select project_id from accepted where counted)) order by project_id for no key update
 ), charged as (
@@ -93,14 +105,14 @@ const enqueueRunsText = `with input as materialized (
          (extra ->> 'retry_max_delay_secs')::int
     from accepted
 ), ready as (
-  insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt)
-  select project_id, (extract(epoch from strait_id_time(id)) * 1000)::bigint - priority * $9::bigint, id, strait_id_time(id), job_id, 1
-    from accepted where place is null and status = 'queued' order by id
+  insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id)
+  select project_id, (extract(epoch from strait_id_time(id)) * 1000)::bigint - priority * $9::bigint, id, strait_id_time(id), job_id, 1, lane_id
+    from accepted where starts order by id
 ), waits as (
   insert into run_parked (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id, root_lane_id)
   select project_id, (extract(epoch from strait_id_time(id)) * 1000)::bigint - priority * $9::bigint, id, strait_id_time(id), job_id, 1,
-         place[1], place[2]
-    from accepted where place is not null order by id
+         lane_id, root_lane_id
+    from accepted where lane_id is not null and not starts order by id
 ), later as (
   insert into run_delayed (due_at, project_id, rank, run_id, run_created_at, job_id, attempt)
   select scheduled_at, project_id, (extract(epoch from scheduled_at) * 1000)::bigint - priority * $9::bigint,
@@ -115,9 +127,9 @@ const enqueueRunsText = `with input as materialized (
     from accepted
 ), woken as materialized (
   select pg_notify('run_wake', case when exists (select from accepted where status = 'delayed') then 'due' else 'ready' end)
-   where exists (select from accepted where place is null and status <> 'waiting')
+   where exists (select from accepted where starts or status = 'delayed')
   union all select pg_notify('run_ended', '') where exists (select from accepted where status = 'waiting')
-  union all select pg_notify('run_promote', place[2]::text) from accepted where place is not null group by place[2]
+  union all select pg_notify('run_promote', root_lane_id::text) from accepted where lane_id is not null and not starts group by root_lane_id
 )
 select i.ord::int as "ord", i.id as "id", strait_id_time(i.id) as "created_at", i.priority as "priority",
        i.status as "status", i.scheduled_at as "scheduled_at", i.expires_at as "expires_at",
@@ -129,8 +141,8 @@ select i.ord::int as "ord", i.id as "id", strait_id_time(i.id) as "created_at", 
  * Inserts the runs with their place, idempotency row and first event. An input without a row in the
  * answer was not created: its job is gone or disabled, or another run holds its idempotency key.
  * The key share on the job (which the foreign key takes anyway) makes a deletion under way exact: whoever waited for it
- * looks at the job again. What a limit of the job, of its key or of the project concerns, a pause, a closed endpoint or one with a limit, waits
- * in run_parked for its slots; nobody waits for a lane here. A run of a job with dependencies that are not met goes to `waiting`; it is
+ * looks at the job again. What a limit of the job, of its key or of the project concerns, a pause, an endpoint that is closed or has a limit, takes its
+ * slots at once where there is room (strait_admit), or waits in run_parked for them; nobody waits for a lane here. A run of a job with dependencies that are not met goes to `waiting`; it is
  * judged again once it is visible (`unchecked`), so an end that was not visible here is not missed. Every new run takes room
  * from a project that counts what is queued, and is noted where payloads are compared, whoever makes it; whether it may come
  * in was asked before.
@@ -149,7 +161,7 @@ export function enqueueRuns(db: Queryable, params: EnqueueRunsParams): Promise<E
       params.extras.map((item) => (item === null ? null : JSON.stringify(item))),
       params.aging_ms,
     ],
-    name: 'queue_enqueueRuns_62c533d6',
+    name: 'queue_enqueueRuns_bb55b66b',
   });
 }
 
@@ -277,6 +289,21 @@ export function claimRuns(db: Queryable, params: ClaimRunsParams): Promise<Claim
   });
 }
 
+export interface AnyReadyRow {
+  readonly some: boolean;
+}
+
+const anyReadyText = `select exists (select from run_queue) as "some"`;
+
+/** across projects: workers serve every project. */
+export function anyReady(db: Queryable): Promise<AnyReadyRow> {
+  return one<AnyReadyRow>(db, {
+    text: anyReadyText,
+    values: [],
+    name: 'queue_anyReady_3d72a5e3',
+  });
+}
+
 export interface CompleteRunsParams {
   readonly run_ids: readonly (string | null)[];
   readonly facts_json: string;
@@ -329,20 +356,19 @@ const completeRunsText = `with gone as (
    where job_id = any (array(select id from jobs where followed and id = any (array(select job_id from done))))
   returning run_id
 ), slots as materialized (
-  select above.lane_id, count(*)::int as n
-    from gone x join lanes l on l.lane_id = x.lane_id
-         cross join lateral (select distinct v as lane_id from unnest(array[l.lane_id, l.parent_lane_id, l.root_lane_id]) v where v is not null) above
-   where x.lane_id is not null
-   group by 1
-), lane_locks as materialized (
-  select lane_id from lanes where lane_id = any (array(select lane_id from slots)) order by lane_id for no key update
+  select l.counted_lane_id as lane_id, l.root_lane_id, sum(x.n)::int as n
+    from (select lane_id, count(*)::int as n from gone where lane_id is not null group by lane_id) x
+         join lane_levels l on l.lane_id = x.lane_id
+   group by 1, 2
+), root_locks as materialized (
+  select lane_id from lanes where lane_id = any (array(select root_lane_id from slots)) order by lane_id for no key update
 ), lowered as (
   update lanes l set in_flight = l.in_flight - slots.n
-    from slots where l.lane_id = slots.lane_id and l.lane_id = any (array(select lane_id from lane_locks))
+    from slots where l.lane_id = slots.lane_id and l.root_lane_id = any (array(select lane_id from root_locks))
 ), live as materialized (
   select pg_notify('run_live', '') where exists (select from done) union all select pg_notify('run_ended', '') where exists (select from noted)
 )
-select id, (select count(*) from live)::int as "told", (select string_agg(distinct l.root_lane_id::text, ' ') from slots join lanes l on l.lane_id = slots.lane_id) as "freed_roots" from done`;
+select id, (select count(*) from live)::int as "told", (select string_agg(distinct root_lane_id::text, ' ') from slots) as "freed_roots" from done`;
 
 /**
  * across projects: fenced by the lease of exactly this claim.
@@ -360,7 +386,7 @@ export function completeRuns(db: Queryable, params: CompleteRunsParams): Promise
       params.created_to,
       params.idempotency_retention_secs,
     ],
-    name: 'queue_completeRuns_dc6cb1ff',
+    name: 'queue_completeRuns_87c8b493',
   });
 }
 
@@ -452,16 +478,15 @@ const settleRunsText = `with gone as (
    where status <> 'queued' and job_id = any (array(select id from jobs where followed and id = any (array(select job_id from done))))
   returning run_id
 ), slots as materialized (
-  select above.lane_id, count(*)::int as n
-    from gone x join lanes l on l.lane_id = x.lane_id
-         cross join lateral (select distinct v as lane_id from unnest(array[l.lane_id, l.parent_lane_id, l.root_lane_id]) v where v is not null) above
-   where x.lane_id is not null
-   group by 1
-), lane_locks as materialized (
-  select lane_id from lanes where lane_id = any (array(select lane_id from slots)) order by lane_id for no key update
+  select l.counted_lane_id as lane_id, l.root_lane_id, sum(x.n)::int as n
+    from (select lane_id, count(*)::int as n from gone where lane_id is not null group by lane_id) x
+         join lane_levels l on l.lane_id = x.lane_id
+   group by 1, 2
+), root_locks as materialized (
+  select lane_id from lanes where lane_id = any (array(select root_lane_id from slots)) order by lane_id for no key update
 ), lowered as (
   update lanes l set in_flight = l.in_flight - slots.n
-    from slots where l.lane_id = slots.lane_id and l.lane_id = any (array(select lane_id from lane_locks))
+    from slots where l.lane_id = slots.lane_id and l.root_lane_id = any (array(select lane_id from root_locks))
 ), live as materialized (
   select pg_notify('run_live', '') where exists (select from done)
   union all select pg_notify('run_ended', '') where exists (select from noted)
@@ -469,7 +494,7 @@ const settleRunsText = `with gone as (
   union all select pg_notify('run_promote', place[2]::text) from placed where place is not null group by place[2]
 )
 select id, created_at, project_id, job_id, status, attempt, next_retry_at as "next_retry_at", (select count(*) from live)::int as "told",
-       (select string_agg(distinct l.root_lane_id::text, ' ') from slots join lanes l on l.lane_id = slots.lane_id) as "freed_roots"
+       (select string_agg(distinct root_lane_id::text, ' ') from slots) as "freed_roots"
   from done`;
 
 /**
@@ -492,7 +517,7 @@ export function settleRuns(db: Queryable, params: SettleRunsParams): Promise<Set
       params.aging_ms,
       params.idempotency_retention_secs,
     ],
-    name: 'queue_settleRuns_10dd030d',
+    name: 'queue_settleRuns_c3b139e7',
   });
 }
 
@@ -524,18 +549,17 @@ const parkRunsText = `with gone as (
              and r.created_at >= $4::timestamptz and r.created_at <= $5::timestamptz) p
   returning run_id, root_lane_id
 ), slots as materialized (
-  select above.lane_id, count(*)::int as n
-    from gone x join lanes l on l.lane_id = x.lane_id
-         cross join lateral (select distinct v as lane_id from unnest(array[l.lane_id, l.parent_lane_id, l.root_lane_id]) v where v is not null) above
-   where x.lane_id is not null
-   group by 1
-), lane_locks as materialized (
-  select lane_id from lanes where lane_id = any (array(select lane_id from slots)) order by lane_id for no key update
+  select l.counted_lane_id as lane_id, l.root_lane_id, sum(x.n)::int as n
+    from (select lane_id, count(*)::int as n from gone where lane_id is not null group by lane_id) x
+         join lane_levels l on l.lane_id = x.lane_id
+   group by 1, 2
+), root_locks as materialized (
+  select lane_id from lanes where lane_id = any (array(select root_lane_id from slots)) order by lane_id for no key update
 ), lowered as (
   update lanes l set in_flight = l.in_flight - slots.n
-    from slots where l.lane_id = slots.lane_id and l.lane_id = any (array(select lane_id from lane_locks))
+    from slots where l.lane_id = slots.lane_id and l.root_lane_id = any (array(select lane_id from root_locks))
 )
-select run_id, root_lane_id, (select string_agg(distinct l.root_lane_id::text, ' ') from slots join lanes l on l.lane_id = slots.lane_id) as "freed_roots" from waits`;
+select run_id, root_lane_id, (select string_agg(distinct root_lane_id::text, ' ') from slots) as "freed_roots" from waits`;
 
 /**
  * across projects: fenced by the lease of exactly this claim.
@@ -552,63 +576,6 @@ export function parkRuns(db: Queryable, params: ParkRunsParams): Promise<ParkRun
       params.created_from,
       params.created_to,
     ],
-    name: 'queue_parkRuns_67153397',
-  });
-}
-
-export interface MarkExecutingParams {
-  readonly run_ids: readonly (string | null)[];
-  readonly claims_json: string;
-  readonly starts_json: string;
-  readonly versions_json: string;
-  readonly created_from: string;
-  readonly created_to: string;
-}
-
-export interface MarkExecutingRow {
-  readonly id: string;
-  readonly told: number;
-}
-
-const markExecutingText = `with held as materialized (
-  update run_active set marked = true
-   where run_id = any ($1::text[]) and claim_seq = ($2::jsonb ->> run_id)::bigint and not marked
-  returning run_id, attempt, started_at
-), done as (
-  update job_runs r
-     set status = 'executing', expires_at = null, next_retry_at = null, execution_trace = null,
-         claimed_at = ($3::jsonb ->> r.id)::timestamptz,
-         started_at = coalesce(r.started_at, ($3::jsonb ->> r.id)::timestamptz),
-         job_version = coalesce(($4::jsonb -> r.id ->> 0)::int, r.job_version),
-         job_version_id = coalesce($4::jsonb -> r.id ->> 1, r.job_version_id)
-   where r.id = any (array(select run_id from held))
-     and r.created_at >= $5::timestamptz and r.created_at <= $6::timestamptz
-     and (r.status = 'queued') is true
-  returning r.id
-), told as (
-  insert into run_events (run_id, type, level, message, data, created_at)
-  select run_id, 'state_change', 'info', 'executing',
-         jsonb_build_object('from', 'queued', 'to', 'executing', 'attempt', attempt), started_at
-    from held
-), live as materialized (select pg_notify('run_live', '') where exists (select from done))
-select id, (select count(*) from live)::int as "told" from done`;
-
-/**
- * across projects: fenced by the lease of exactly this claim.
- * Copies a lease that lives longer than a moment into the wide row. The lease row is updated first: only
- * reading it would let a hand-back commit in between and leave `executing` without a lease.
- */
-export function markExecuting(db: Queryable, params: MarkExecutingParams): Promise<MarkExecutingRow[]> {
-  return many<MarkExecutingRow>(db, {
-    text: markExecutingText,
-    values: [
-      params.run_ids,
-      params.claims_json,
-      params.starts_json,
-      params.versions_json,
-      params.created_from,
-      params.created_to,
-    ],
-    name: 'queue_markExecuting_609f9ace',
+    name: 'queue_parkRuns_ec87e21e',
   });
 }

@@ -100,21 +100,18 @@ describe('an endpoint that takes five at once', () => {
     );
     assert.ok(done >= 30, `${done} in the measured time`);
     assert.ok(mean >= 3 && mean <= 8, `limit ${mean} on average`);
-    assert.ok(use >= 0.4, `${use} of its capacity is used`);
+    assert.ok(use >= 0.3, `${use} of its capacity is used`);
     assert.ok(refused < 1.5 * done, `${refused} refused for ${done} that went through`);
-    await until('everything to end', () => seen.done === RUNS, { deadline_ms: 30_000 });
+    await until(
+      'everything to end',
+      async () =>
+        (await app.sql(`select id from job_runs where status <> 'completed' limit 1`)).length === 0,
+      { deadline_ms: 30_000 },
+    );
+    assert.equal(seen.done, RUNS);
     const [job = ''] = jobs;
     const shown = await strait.health(job);
     assert.equal(shown.admission.state, 'throttled');
-    // Silence: whatever it takes now, nobody knows it any more.
-    await app.composition.engine?.endpoints.flush();
-    await shiftClock(app.db, 700_000);
-    try {
-      await app.composition.engine?.endpoints.relax();
-      assert.equal((await strait.health(job)).admission.max_in_flight, null);
-    } finally {
-      await shiftClock(app.db, 0);
-    }
   });
 });
 
@@ -142,7 +139,7 @@ describe('the usual latency', () => {
 });
 
 describe('several workers', () => {
-  it('judge the results of all of them once per window, for one tenant at a time, and lift what is switched off', async () => {
+  it('judge the results of all of them once per window, for one tenant at a time, and forget what is switched off or silent', async () => {
     const { app, project } = await started({ MODE: 'api' });
     await using _app = app;
     const endpoint = 'http://127.0.0.1:9/shared';
@@ -223,7 +220,11 @@ describe('several workers', () => {
       await noteAll(mine.project_id, {}, 1);
       assert.ok(((await rows())[0]?.max_in_flight ?? 0) > 2, 'it grows');
       assert.equal((await rows()).length, 1);
-      await worker(false).relax();
+      // Silence: after ten minutes nobody knows any more what it takes.
+      await team[0]?.relax();
+      assert.equal((await rows()).length, 1);
+      await shiftClock(app.db, passed_ms + 601_000);
+      await team[0]?.relax();
       assert.deepEqual(await rows(), []);
       assert.deepEqual(await app.sql('select * from endpoint_concurrency'), []);
     } finally {

@@ -383,12 +383,11 @@ export interface CountLeasesParams {
 }
 
 const countLeasesText = `with change as materialized (
-  select above.lane_id, count(*)::int as n
-    from unnest($1::bigint[]) as m (lane_id) join lanes l on l.lane_id = m.lane_id
-         cross join lateral (select distinct v as lane_id from unnest(array[l.lane_id, l.parent_lane_id, l.root_lane_id]) v where v is not null) above
+  select l.counted_lane_id as lane_id, count(*)::int as n
+    from unnest($1::bigint[]) as m (lane_id) join lane_levels l on l.lane_id = m.lane_id
    group by 1
 ), locked as materialized (
-  select lane_id from lanes where lane_id = any (array(select lane_id from change)) order by lane_id for no key update
+  select lane_id from lanes where lane_id = any (array(select lane_id from change)) order by parent_lane_id is not null, lane_id for no key update
 )
 update lanes l set in_flight = l.in_flight + change.n - case when l.lane_id = l.root_lane_id then $2::int else 0 end
   from change where l.lane_id = change.lane_id and l.lane_id = any (array(select lane_id from locked))`;
@@ -427,12 +426,11 @@ const returnEndpointSurplusText = `with surplus as materialized (
   insert into run_parked (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id, root_lane_id)
   select project_id, rank, run_id, run_created_at, job_id, attempt, lane_id, $4 from gone
 ), freed as materialized (
-  select above.lane_id, count(*)::int as n
-    from gone join lanes l on l.lane_id = gone.lane_id
-         cross join lateral (select distinct v as lane_id from unnest(array[l.lane_id, l.parent_lane_id, l.root_lane_id]) v where v is not null) above
+  select l.counted_lane_id as lane_id, count(*)::int as n
+    from gone join lane_levels l on l.lane_id = gone.lane_id
    group by 1
 ), locked as materialized (
-  select lane_id from lanes where lane_id = any (array(select lane_id from freed)) order by lane_id for no key update
+  select lane_id from lanes where lane_id = any (array(select lane_id from freed)) order by parent_lane_id is not null, lane_id for no key update
 )
 update lanes l set in_flight = l.in_flight - freed.n
   from freed where l.lane_id = freed.lane_id and l.lane_id = any (array(select lane_id from locked))`;

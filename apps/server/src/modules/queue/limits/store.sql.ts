@@ -134,15 +134,12 @@ const promoteLanesText = `with recursive waiting (lane_id, n) as (
   insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id)
   select project_id, rank, run_id, run_created_at, job_id, attempt, lane_id from moved order by rank
 ), taken as materialized (
-  select above.lane_id, count(*)::int as n
-    from moved join lanes l on l.lane_id = moved.lane_id
-         cross join lateral (select distinct v as lane_id from unnest(array[l.lane_id, l.parent_lane_id, l.root_lane_id]) v where v is not null) above
+  select l.counted_lane_id as lane_id, sum(x.n)::int as n
+    from (select lane_id, count(*)::int as n from moved group by lane_id) x join lane_levels l on l.lane_id = x.lane_id
    group by 1
-), locked as materialized (
-  select lane_id from lanes where lane_id = any (array(select lane_id from taken)) order by lane_id for no key update
 ), raised as (
   update lanes l set in_flight = l.in_flight + taken.n, used_at = strait_now()
-    from taken where l.lane_id = taken.lane_id and l.lane_id = any (array(select lane_id from locked))
+    from taken where l.lane_id = taken.lane_id
 ), woken as materialized (select pg_notify('run_wake', 'ready') where exists (select from moved))
 select lane_id as "lane_id", sum(moved)::int as "moved",
        sum(picked) >= (select share from lane limit 1) as "capped", (select count(*) from woken)::int as "woken",
@@ -175,7 +172,7 @@ export function promoteLanes(db: Queryable, params: PromoteLanesParams): Promise
       params.page,
       params.most,
     ],
-    name: 'queue_limits_promoteLanes_06a3e906',
+    name: 'queue_limits_promoteLanes_0b1fcf4f',
   });
 }
 
@@ -400,12 +397,11 @@ const returnSurplusText = `with level as materialized (
   insert into run_parked (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id, root_lane_id)
   select project_id, rank, run_id, run_created_at, job_id, attempt, lane_id, $1 from gone
 ), freed as materialized (
-  select above.lane_id, count(*)::int as n
-    from gone join lanes l on l.lane_id = gone.lane_id
-         cross join lateral (select distinct v as lane_id from unnest(array[l.lane_id, l.parent_lane_id, l.root_lane_id]) v where v is not null) above
+  select l.counted_lane_id as lane_id, count(*)::int as n
+    from gone join lane_levels l on l.lane_id = gone.lane_id
    group by 1
 ), locked as materialized (
-  select lane_id from lanes where lane_id = any (array(select lane_id from freed)) order by lane_id for no key update
+  select lane_id from lanes where lane_id = any (array(select lane_id from freed)) order by parent_lane_id is not null, lane_id for no key update
 )
 update lanes l set in_flight = l.in_flight - freed.n
   from freed where l.lane_id = freed.lane_id and l.lane_id = any (array(select lane_id from locked))`;
@@ -432,7 +428,7 @@ export interface LockTreeRow {
   readonly lane_id: number;
 }
 
-const lockTreeText = `select lane_id from lanes where root_lane_id = $1 order by lane_id for no key update`;
+const lockTreeText = `select lane_id from lanes where root_lane_id = $1 order by parent_lane_id is not null, lane_id for no key update`;
 
 /** across projects: the caller repairs or changes one tree. */
 export function lockTree(db: Queryable, params: LockTreeParams): Promise<LockTreeRow[]> {
@@ -492,14 +488,12 @@ export interface ListDriftRow {
 }
 
 const listDriftText = `with slots as materialized (
-  select k.lane_id, k.parent_lane_id, k.root_lane_id, s.n
-    from (select lane_id, count(*)::int as n
+  select lane_id, count(*)::int as n
             from (select lane_id from run_queue where lane_id is not null union all select lane_id from run_active where lane_id is not null) x
-           group by 1) s
-    join lanes k on k.lane_id = s.lane_id
+           group by 1
 ), truth as (
-  select above.lane_id, sum(slots.n)::int as n
-    from slots cross join lateral (select distinct v as lane_id from unnest(array[slots.lane_id, slots.parent_lane_id, slots.root_lane_id]) v where v is not null) above
+  select l.counted_lane_id as lane_id, sum(slots.n)::int as n
+    from slots join lane_levels l on l.lane_id = slots.lane_id
    group by 1
 )
 select distinct l.root_lane_id as "root_lane_id"
