@@ -138,6 +138,8 @@ describe('the limit of an endpoint', () => {
       nextConcurrency(undefined, facts(window, { baseline }), BOUNDS)?.limit;
     assert.equal(begins(load({ ok: 500, peak: 50 })), undefined);
     assert.equal(begins(load({ overloads: 5, peak: 1 })), undefined);
+    const since = facts(load({ overloads: 5, peak: 1 }), { executing: 30 });
+    assert.equal(nextConcurrency(undefined, since, BOUNDS), undefined, 'when it went wrong');
     assert.equal(begins(load({ ok: 1, failures: 2, peak: 50 })), undefined, 'two of three');
     assert.equal(begins(load({ ok: 91, failures: 9, peak: 50 })), undefined);
     assert.equal(begins(load({ ok: 300, overloads: 2, peak: 50 })), undefined);
@@ -210,18 +212,18 @@ describe('a window', () => {
   it('is the same gathered in parts, and knows nothing of refusals', () => {
     const one = foldLoad(NO_LOAD, { latency_ms: 100, concurrent: 3 }, 'success');
     const all = (['busy', 'failure', 'refused'] as const).reduce(
-      (fold, finding) => foldLoad(fold, { latency_ms: 7 }, finding),
+      (fold, finding) => foldLoad(fold, { latency_ms: 7, concurrent: 2 }, finding),
       one,
     );
     const parts = joinLoad(
       one,
       joinLoad(
-        foldLoad(NO_LOAD, { latency_ms: 7 }, 'busy'),
+        foldLoad(NO_LOAD, { latency_ms: 7, concurrent: 2 }, 'busy'),
         foldLoad(NO_LOAD, { latency_ms: 7 }, 'failure'),
       ),
     );
     assert.deepEqual(all, parts);
-    assert.deepEqual(all, { ok: 1, failures: 1, overloads: 1, log_ms: Math.log(100), peak: 3 });
+    assert.deepEqual(all, { ok: 1, failures: 1, overloads: 1, log_ms: Math.log(100), peak: 2 });
     const busy = foldLoad(NO_LOAD, { latency_ms: 7, overloaded: true }, 'failure');
     assert.equal(busy.overloads, 1, '503');
     assert.ok(isTroubled(troubleOf(busy, { ms: null, samples: 0 })));

@@ -11,7 +11,7 @@ export interface LoadWindow {
   readonly overloads: number;
   /** Sum of the logarithms of the latencies of successes. */
   readonly log_ms: number;
-  /** Requests of one worker at a time, at most. */
+  /** Requests of one worker at a time, at most, beside one that went wrong. */
   readonly peak: number;
 }
 
@@ -43,11 +43,11 @@ export function foldLoad(
   },
   finding: Finding,
 ): LoadWindow {
-  const next = { ...fold, peak: Math.max(fold.peak, concurrent) };
-  if (overloaded || finding === 'busy') return { ...next, overloads: fold.overloads + 1 };
-  if (finding === 'failure') return { ...next, failures: fold.failures + 1 };
-  if (finding === 'refused') return next;
-  return { ...next, ok: fold.ok + 1, log_ms: fold.log_ms + Math.log(Math.max(1, latency_ms)) };
+  const peak = Math.max(fold.peak, concurrent);
+  if (overloaded || finding === 'busy') return { ...fold, peak, overloads: fold.overloads + 1 };
+  if (finding === 'failure') return { ...fold, peak, failures: fold.failures + 1 };
+  if (finding === 'refused') return fold;
+  return { ...fold, ok: fold.ok + 1, log_ms: fold.log_ms + Math.log(Math.max(1, latency_ms)) };
 }
 
 /** A single failure is the request's more often than the load's; an endpoint that says "too much" is believed at once. */
@@ -145,8 +145,9 @@ export function nextConcurrency(
   if (!before) {
     const observed = Math.max(executing, window.peak);
     const limit = within(Math.floor(observed / 2));
-    // One at a time is not too many, whatever is wrong.
-    if (!troubled || limit >= observed) return undefined;
+    // One at a time is not too many, whatever is wrong; what runs now may not be what ran then.
+    const alone = !trouble.slow && window.peak <= 1;
+    if (!troubled || alone || limit >= observed) return undefined;
     return { limit, observed, used: observed, calm: 0 };
   }
   const used = Math.max(in_flight, before.used * USED_DECAY);

@@ -144,7 +144,9 @@ describe('several workers', () => {
     await using _app = app;
     const endpoint = 'http://127.0.0.1:9/shared';
     const [mine, theirs] = [project, await app.project('theirs')];
-    for (const each of [mine, theirs]) await on(app, each).job(endpoint);
+    await on(app, theirs).job(endpoint);
+    const strait = on(app, mine);
+    const job = await strait.job(endpoint);
     const db = app.composition.hot;
     const changes: EndpointChange[] = [];
     const worker = (adapts = true) =>
@@ -186,11 +188,18 @@ describe('several workers', () => {
       await nextWindow();
       await noteAll(mine.project_id, { latency_ms: 60 }, 5);
       assert.deepEqual(await rows(), []);
+      const items = Array.from({ length: 20 }, () => ({ payload: {} }));
+      await strait.call('POST', `/v1/jobs/${job}/trigger/bulk`, { items });
+      const { queue } = app.composition.modules;
+      const worker_id = await queue.registerWorker({ hostname: 'test', pid: 1 });
+      const held = await queue.claim({ worker_id, limit: 100, cursor: '' });
+      assert.equal(held.length, 20);
       await nextWindow();
       await noteAll(mine.project_id, { latency_ms: 200 }, 10);
       assert.equal((await rows())[0]?.max_in_flight, 10);
       await worker(false).relax();
       assert.deepEqual(await rows(), []);
+      await strait.call('POST', '/v1/runs/bulk-cancel', { run_ids: held.map(({ id }) => id) });
       await nextWindow();
       changes.length = 0;
       const busy = { finding: 'busy', overloaded: true } as const;
