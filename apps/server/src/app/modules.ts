@@ -232,7 +232,7 @@ export function createModules(deps: ModulesDeps) {
     aging_ms: queueSettings.aging_ms,
     findJob: jobs.findForTrigger,
   });
-  const why = createWhy({ db, clock, lease_ms: config.worker.lease_ms });
+  const why = createWhy({ db, lease_ms: config.worker.lease_ms });
 
   // Heartbeats of endpoints arrive at the API; everything that ends waits runs where the work is done.
   const services: readonly Service[] = [

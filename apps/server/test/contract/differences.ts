@@ -53,6 +53,10 @@ export const differences: readonly Difference[] = [
     ],
   },
   {
+    because: 'Whoever has to can start a run outside the window of its job.',
+    lines: ['RescheduleRunRequest.ignore_execution_window: added'],
+  },
+  {
     because: 'A version is the whole definition, so that it can be compared and run.',
     lines: ['JobVersion.*: added'],
   },

@@ -16,7 +16,13 @@ export interface Attempt {
 
 export type Attempts = ReturnType<typeof createAttempts>;
 
-export function createAttempts(capacity: number, monotonic: () => number) {
+export interface AttemptsDeps {
+  readonly capacity: number;
+  readonly monotonic: () => number;
+  readonly mayStart: () => boolean;
+}
+
+export function createAttempts({ capacity, monotonic, mayStart }: AttemptsDeps) {
   // Keyed by run and claim: a run that was reaped and claimed again may be here twice for a moment.
   const running = new Map<string, Attempt>();
   let unmarked: Attempt[] = [];
@@ -47,6 +53,7 @@ export function createAttempts(capacity: number, monotonic: () => number) {
         control: {
           signal: controller.signal,
           reason: () => reason,
+          mayStart,
           resolved: (version) => {
             attempt.version = version;
           },

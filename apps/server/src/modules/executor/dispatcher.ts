@@ -1,6 +1,7 @@
 // One attempt, top to bottom: resolve the version, build the request, send it (exchange.ts), settle the run.
 // Together with queue/queue.ts this is the whole life of a run.
 
+import type { DelayStep } from '../../domain/delay.ts';
 import { isDatabaseError } from '../../platform/db/database.ts';
 import type { OutboundReply } from '../../platform/outbound/client.ts';
 import { delayIntoWindow, type JobConfig, type Jobs } from '../jobs/index.ts';
@@ -30,12 +31,22 @@ const untilOpen = (probe_in_ms: number): number =>
 /** How long a run stays away from a database that could not prepare its attempt. */
 const DATABASE_TROUBLE_MS = 1_000;
 
+const delayed = (kind: DelayStep['kind'], delay_ms: number, now_ms: number) => ({
+  delay_ms,
+  delayed_by: [{ kind, until: new Date(now_ms + delay_ms).toISOString() }],
+});
+
 export type AbortReason = 'canceled' | 'shutdown';
 
 /** Why an attempt is being aborted is kept beside the signal: a canceled run owes nothing, a shut down one goes back. */
 export interface AttemptControl {
   readonly signal: AbortSignal;
   reason(): AbortReason | undefined;
+  /**
+   * Whether this process was heard of lately enough to be sure that its leases are still its own. Once it was frozen, what it
+   * has not sent may already be another worker's, and the endpoint would work on more than the limits allow.
+   */
+  mayStart(): boolean;
   /** The version of the job that this attempt runs, when it is not the one the run names. */
   resolved(version: Completion['version']): void;
   /** From here on the attempt's end is known and only has to be stored. */
@@ -79,7 +90,7 @@ export function createDispatcher(deps: DispatcherDeps) {
           ? {
               ...handBack(run, 'database_unavailable'),
               unstarted: true,
-              delay_ms: DATABASE_TROUBLE_MS,
+              ...delayed('database_unavailable', DATABASE_TROUBLE_MS, clock.now()),
             }
           : engineFault(run, error),
       );
@@ -97,7 +108,16 @@ export function createDispatcher(deps: DispatcherDeps) {
       await settling.settle({
         ...handBack(run, 'endpoint_closed'),
         unstarted: true,
-        ...(elsewhere ? { delay_ms: untilOpen(entry.probe_in_ms) } : {}),
+        ...(elsewhere ? delayed('endpoint_closed', untilOpen(entry.probe_in_ms), clock.now()) : {}),
+      });
+      return;
+    }
+    if (!control.mayStart()) {
+      control.finishing();
+      await settling.settle({
+        ...handBack(run, 'lease_in_doubt'),
+        unstarted: true,
+        delay_ms: DATABASE_TROUBLE_MS,
       });
       return;
     }
@@ -212,14 +232,14 @@ function settlementOf(
     version,
   };
   if (decision.to === 'queued') {
-    const delay_ms = delayIntoWindow(job, decision.delay_ms, now_ms);
+    const delay = delayIntoWindow(job, decision.delay_ms, now_ms);
     return {
       ...shared,
       to: 'queued',
       attempt: decision.attempt,
       priority: decision.priority,
-      delay_ms,
-      event: { ...event, retry_in_ms: delay_ms },
+      ...delay,
+      event: { ...event, retry_in_ms: delay.delay_ms },
       level: 'warn',
     };
   }

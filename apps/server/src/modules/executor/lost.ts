@@ -58,14 +58,14 @@ export async function lostSettlement(
       job.version === lease.job_version ? undefined : ([job.version, job.version_id] as const),
   };
   if (decision.to === 'queued') {
-    const delay_ms = delayIntoWindow(job, decision.delay_ms, now_ms);
+    const delay = delayIntoWindow(job, decision.delay_ms, now_ms);
     return {
       ...shared,
       to: 'queued',
       attempt: decision.attempt,
       priority: decision.priority,
-      delay_ms,
-      event: { ...event, retry_in_ms: delay_ms },
+      ...delay,
+      event: { ...event, retry_in_ms: delay.delay_ms },
       level: 'warn',
     };
   }

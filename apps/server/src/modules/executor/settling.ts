@@ -128,7 +128,8 @@ export function createSettling(options: SettlingOptions): Settling {
         (runs) => queue.settle(runs),
         (run, error) => {
           onError(error, `end of an attempt of run ${run.id} could not be stored as it was`);
-          const { to, started_at, attempt, priority, delay_ms, level, unstarted, owner } = run;
+          const { to, started_at, attempt, priority, level, unstarted, owner } = run;
+          const { delay_ms, delayed_by } = run;
           return settleBare({
             ...claimOf(run),
             to,
@@ -136,6 +137,7 @@ export function createSettling(options: SettlingOptions): Settling {
             attempt,
             priority,
             delay_ms,
+            delayed_by,
             level,
             unstarted,
             owner,

@@ -11,6 +11,7 @@ const settings = {
   claim_batch: 10,
   claimers: 2,
   heartbeat_interval_ms: 60_000,
+  lease_ms: 120_000,
   poll_interval_ms: 60_000,
   mark_after_ms: 60_000,
   drain_timeout_ms: 1000,
@@ -28,6 +29,7 @@ const claimed = (attempt: number, claim_seq: number) => ({
 function scripted(parts: {
   claim: () => Promise<unknown>;
   anyReady?: () => boolean;
+  frozen_ms?: () => number;
   execute: WorkerDeps['execute'];
 }) {
   const log: string[] = [];
@@ -59,7 +61,10 @@ function scripted(parts: {
         return () => {};
       },
     },
-    clock: systemClock,
+    clock: {
+      ...systemClock,
+      monotonic: () => systemClock.monotonic() + (parts.frozen_ms?.() ?? 0),
+    },
     onError: (error) => void log.push(String(error)),
     settings,
   });
@@ -78,6 +83,27 @@ describe('a worker', () => {
     t.after(() => worker.stop(AbortSignal.timeout(1000)));
     await worker.start();
     await started.promise;
+  });
+
+  it('knows after a freeze that its leases may be gone', async (t) => {
+    const may: boolean[] = [];
+    let frozen_ms = 0;
+    const { promise: seen, resolve } = Promise.withResolvers<void>();
+    const claims = [[claimed(1, 1)]];
+    const { worker } = scripted({
+      claim: async () => claims.shift() ?? [],
+      frozen_ms: () => frozen_ms,
+      execute: async (_run, control) => {
+        may.push(control.mayStart());
+        frozen_ms = 60_001;
+        may.push(control.mayStart());
+        resolve();
+      },
+    });
+    t.after(() => worker.stop(AbortSignal.timeout(1000)));
+    await worker.start();
+    await seen;
+    assert.deepEqual(may, [true, false]);
   });
 
   it('gives back what a claim brings after the stop, before it signs off', async () => {

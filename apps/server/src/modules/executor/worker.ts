@@ -17,6 +17,8 @@ export interface WorkerSettings {
   readonly claim_batch: number;
   readonly claimers: number;
   readonly heartbeat_interval_ms: number;
+  /** After this long without a heartbeat the leases of this process are reaped. */
+  readonly lease_ms: number;
   readonly poll_interval_ms: number;
   /** A lease that lives longer than this is copied into job_runs. */
   readonly mark_after_ms: number;
@@ -44,10 +46,15 @@ const MARK_BATCH = 500;
 
 export function createWorker(deps: WorkerDeps): Worker {
   const { queue, settling, settings, onError } = deps;
-  const attempts = createAttempts(settings.concurrency, deps.clock.monotonic);
+  const attempts = createAttempts({
+    capacity: settings.concurrency,
+    monotonic: deps.clock.monotonic,
+    mayStart: () => deps.clock.monotonic() - lastBeat < settings.lease_ms / 2,
+  });
   const timers: NodeJS.Timeout[] = [];
   const unsubscribe: (() => void)[] = [];
   let worker_id: number | undefined;
+  /** When the last heartbeat that arrived was sent. */
   let lastBeat = 0;
   let beating = false;
   let marking = false;
@@ -135,13 +142,15 @@ export function createWorker(deps: WorkerDeps): Worker {
   const beat = async (): Promise<void> => {
     if (beating || worker_id === undefined) return;
     beating = true;
+    const sent = deps.clock.monotonic();
     try {
       if (await queue.beat(worker_id)) {
-        lastBeat = deps.clock.monotonic();
+        lastBeat = sent;
         await reconcile(worker_id);
       } else {
         // Taken for dead: the leases of the old id are being reaped; their writes are fenced off.
         worker_id = await queue.registerWorker({ hostname: hostname(), pid: process.pid });
+        lastBeat = sent;
         for (const attempt of attempts.all()) attempt.abort('canceled');
       }
     } catch (error) {
@@ -218,8 +227,8 @@ export function createWorker(deps: WorkerDeps): Worker {
     executing: attempts.size,
     id: () => worker_id,
     async start() {
-      worker_id = await queue.registerWorker({ hostname: hostname(), pid: process.pid });
       lastBeat = deps.clock.monotonic();
+      worker_id = await queue.registerWorker({ hostname: hostname(), pid: process.pid });
       unsubscribe.push(
         deps.listener.on('run_wake', claiming.wake),
         // Names the claim: a restart must not abort the attempt that follows.

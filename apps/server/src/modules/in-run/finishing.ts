@@ -91,14 +91,14 @@ export function createFinishing({
     const event = { attempt: lease.attempt, error_class };
     const common = { id, created_at, claim_seq, error, error_class, metadata: decision.metadata };
     if (decision.to === 'queued') {
-      const delay_ms = delayIntoWindow(config, decision.delay_ms, clock.now());
+      const delay = delayIntoWindow(config, decision.delay_ms, clock.now());
       return {
         ...common,
         to: 'queued',
         attempt: decision.attempt,
         priority: decision.priority,
-        delay_ms,
-        event: { ...event, retry_in_ms: delay_ms },
+        ...delay,
+        event: { ...event, retry_in_ms: delay.delay_ms },
         level: 'warn',
       };
     }

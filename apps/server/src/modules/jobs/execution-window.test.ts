@@ -124,7 +124,13 @@ describe('execution windows', () => {
 
   it('prolong a delay that would end outside', () => {
     const now = Date.parse('2026-11-25T17:59:30.000Z');
-    assert.equal(delayIntoWindow(window('* 9-17 * * *'), 10_000, now), 10_000);
-    assert.equal(delayIntoWindow(window('* 9-17 * * *'), 60_000, now), 15 * 3_600_000 + 31_000);
+    assert.deepEqual(delayIntoWindow(window('* 9-17 * * *'), 10_000, now), { delay_ms: 10_000 });
+    assert.deepEqual(delayIntoWindow(window('* 9-17 * * *'), 60_000, now), {
+      delay_ms: 15 * 3_600_000 + 31_000,
+      delayed_by: [
+        { kind: 'retry_backoff', until: '2026-11-25T18:00:30.000Z' },
+        { kind: 'execution_window', until: '2026-11-26T09:00:00.000Z' },
+      ],
+    });
   });
 });

@@ -2,6 +2,7 @@
 // minutes, so clock changes need no rule of their own: a minute that does not exist matches nothing, one that comes twice
 // matches twice.
 
+import type { DelayStep } from '../../domain/delay.ts';
 import { cronFields } from './cron-expression.ts';
 
 const MINUTE = 60_000;
@@ -90,9 +91,22 @@ export function nextAllowed(window: ExecutionWindow, from_ms: number): number {
 /** The database counts the delay from its own now, which is known to a few ms only: never before the window opens. */
 const CLOCK_MARGIN_MS = 1_000;
 
+export interface Delay {
+  readonly delay_ms: number;
+  /** Absent: only what was asked for. */
+  readonly delayed_by?: readonly DelayStep[];
+}
+
 /** A delay that ends inside the window. */
-export function delayIntoWindow(window: ExecutionWindow, delay_ms: number, now_ms: number): number {
+export function delayIntoWindow(window: ExecutionWindow, delay_ms: number, now_ms: number): Delay {
   const wanted_ms = now_ms + delay_ms;
   const at_ms = nextAllowed(window, wanted_ms);
-  return at_ms === wanted_ms ? delay_ms : at_ms - now_ms + CLOCK_MARGIN_MS;
+  if (at_ms === wanted_ms) return { delay_ms };
+  return {
+    delay_ms: at_ms - now_ms + CLOCK_MARGIN_MS,
+    delayed_by: [
+      { kind: 'retry_backoff', until: new Date(wanted_ms).toISOString() },
+      { kind: 'execution_window', until: new Date(at_ms).toISOString() },
+    ],
+  };
 }

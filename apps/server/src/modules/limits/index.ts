@@ -2,4 +2,4 @@
 
 export { createRateWindows } from './rate-windows.ts';
 export type { RateWindows } from './rate-windows.ts';
-export { bucketsOf, jobRates, type RatedJob } from './job-rates.ts';
+export { bucketsOf, jobRates, type RatedJob, type Reserved } from './job-rates.ts';

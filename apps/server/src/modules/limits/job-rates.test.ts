@@ -84,8 +84,16 @@ describe('rates of jobs', () => {
     const own = { ...rated, rate_limit_keys: [] };
     assert.equal(await jobRates.look(database.db, own, 3), 0, 'the job was not charged for it');
     const turns = [];
-    for (let n = 0; n < 3; n++) turns.push(Math.round(await jobRates.reserve(database.db, rated)));
-    assert.deepEqual(turns, [50, 100, 150]);
+    for (let n = 0; n < 3; n++) {
+      const { wait_secs, limit } = await jobRates.reserve(database.db, rated);
+      turns.push([Math.round(wait_secs), limit]);
+    }
+    const tightest = '"a", 2 per 100 s';
+    assert.deepEqual(turns, [
+      [50, tightest],
+      [100, tightest],
+      [150, tightest],
+    ]);
     // The clock of the database does not stand still.
     assert.ok((await jobRates.look(database.db, rated, 1)) > 195);
     await pass(rated, 1000);

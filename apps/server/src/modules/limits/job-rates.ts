@@ -16,8 +16,15 @@ export interface RatedJob {
 
 interface Bucket {
   readonly bucket: string;
+  /** As people know it. */
+  readonly label: string;
   readonly most: number;
   readonly window_secs: number;
+}
+
+export interface Reserved {
+  readonly wait_secs: number;
+  readonly limit?: string | undefined;
 }
 
 /** Where a run of this job is counted. */
@@ -32,6 +39,7 @@ export function bucketsOf(job: RatedJob): Bucket[] {
       ? [
           {
             bucket: `job:${job.id}`,
+            label: `the job, ${job.rate_limit_max} per ${job.rate_limit_window_secs} s`,
             most: job.rate_limit_max ?? 0,
             window_secs: job.rate_limit_window_secs ?? 0,
           },
@@ -41,6 +49,7 @@ export function bucketsOf(job: RatedJob): Bucket[] {
     ...own,
     ...named.map(({ name, max, window_secs }) => ({
       bucket: `key:${job.project_id}:${name}`,
+      label: `"${name}", ${max} per ${window_secs} s`,
       most: max,
       window_secs,
     })),
@@ -73,11 +82,18 @@ export const jobRates = {
     return store.takeTokens(tx, { ...columns(buckets, amount), mode: 'some' });
   },
 
-  /** Counts one run in any case; seconds until its turn. */
-  async reserve(tx: Queryable, job: RatedJob): Promise<number> {
+  /** Counts one run in any case; seconds until its turn, and the limit that makes it wait longest. */
+  async reserve(tx: Queryable, job: RatedJob): Promise<Reserved> {
     const buckets = bucketsOf(job);
-    if (buckets.length === 0) return 0;
-    return (await store.takeTokens(tx, { ...columns(buckets, 1), mode: 'reserve' })).wait_secs;
+    if (buckets.length === 0) return { wait_secs: 0 };
+    const charge = { ...columns(buckets, 1), mode: 'reserve' };
+    const { wait_secs } = await store.takeTokens(tx, charge);
+    if (wait_secs <= 0) return { wait_secs: 0 };
+    // Still locked: what stands there is what was just counted.
+    const found =
+      buckets.length > 1 ? await store.lookAtTokens(tx, columns(buckets, 0)) : buckets[0];
+    const tightest = buckets.find(({ bucket }) => bucket === found?.bucket);
+    return { wait_secs, limit: tightest?.label };
   },
 
   /**
@@ -94,7 +110,7 @@ export const jobRates = {
   async look(db: Queryable, job: RatedJob, amount: number): Promise<number> {
     const buckets = bucketsOf(job);
     if (buckets.length === 0) return 0;
-    return (await store.lookAtTokens(db, columns(buckets, amount))).wait_secs;
+    return (await store.lookAtTokens(db, columns(buckets, amount)))?.wait_secs ?? 0;
   },
 
   /** Forgets buckets that are empty; returns how many. */

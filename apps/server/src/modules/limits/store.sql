@@ -22,14 +22,15 @@ delete from rate_limit_windows where window_start < strait_now() - interval '1 d
 select t.taken as "taken!", t.wait_secs as "wait_secs!"
   from strait_take_tokens(:buckets::text[], :most::float8[], :window_secs::float8[], :amount::int, :mode::text) t;
 
--- name: lookAtTokens :one
--- Seconds until so many would fit; charges nothing.
-select coalesce(max(greatest(0, (x.level + :amount::int - x.most) * x.secs / x.most)), 0)::float8 as "wait_secs!"
-  from (select b.most, b.secs,
+-- name: lookAtTokens :maybe
+-- The bucket that keeps so many out longest, and for how many seconds; no row: they would fit. Charges nothing.
+select x.bucket as "bucket!", greatest(0, (x.level + :amount::int - x.most) * x.secs / x.most)::float8 as "wait_secs!"
+  from (select b.bucket, b.most, b.secs,
                coalesce(greatest(0, l.level - greatest(0, extract(epoch from strait_now() - l.at)) * b.most / b.secs), 0) as level
           from unnest(:buckets::text[], :most::float8[], :window_secs::float8[]) as b (bucket, most, secs)
           left join rate_limit_levels l on l.bucket = b.bucket) x
- where x.level + :amount::int > x.most + 1e-6;
+ where x.level + :amount::int > x.most + 1e-6
+ order by 2 desc limit 1;
 
 -- name: deleteEmptyLevels :count
 delete from rate_limit_levels where empty_at < strait_now();

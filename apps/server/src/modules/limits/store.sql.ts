@@ -1,5 +1,5 @@
 // Generated from store.sql by `npm run generate`. Do not edit.
-import { count, one, type Queryable } from '../../platform/db/query.ts';
+import { count, maybe, one, type Queryable } from '../../platform/db/query.ts';
 
 export interface HitWindowParams {
   readonly bucket: string;
@@ -83,19 +83,21 @@ export interface LookAtTokensParams {
 }
 
 export interface LookAtTokensRow {
+  readonly bucket: string;
   readonly wait_secs: number;
 }
 
-const lookAtTokensText = `select coalesce(max(greatest(0, (x.level + $1::int - x.most) * x.secs / x.most)), 0)::float8 as "wait_secs"
-  from (select b.most, b.secs,
+const lookAtTokensText = `select x.bucket as "bucket", greatest(0, (x.level + $1::int - x.most) * x.secs / x.most)::float8 as "wait_secs"
+  from (select b.bucket, b.most, b.secs,
                coalesce(greatest(0, l.level - greatest(0, extract(epoch from strait_now() - l.at)) * b.most / b.secs), 0) as level
           from unnest($2::text[], $3::float8[], $4::float8[]) as b (bucket, most, secs)
           left join rate_limit_levels l on l.bucket = b.bucket) x
- where x.level + $1::int > x.most + 1e-6`;
+ where x.level + $1::int > x.most + 1e-6
+ order by 2 desc limit 1`;
 
-/** Seconds until so many would fit; charges nothing. */
-export function lookAtTokens(db: Queryable, params: LookAtTokensParams): Promise<LookAtTokensRow> {
-  return one<LookAtTokensRow>(db, {
+/** The bucket that keeps so many out longest, and for how many seconds; no row: they would fit. Charges nothing. */
+export function lookAtTokens(db: Queryable, params: LookAtTokensParams): Promise<LookAtTokensRow | undefined> {
+  return maybe<LookAtTokensRow>(db, {
     text: lookAtTokensText,
     values: [
       params.amount,

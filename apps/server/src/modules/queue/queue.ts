@@ -2,6 +2,7 @@
 // promises is written beside it in store.sql. Everything that changes a run goes through here or through
 // the neighbours `operator` (people), `waiting` (suspension) and `upkeep` (time and lost workers).
 
+import type { DelayStep } from '../../domain/delay.ts';
 import type { Queryable } from '../../platform/db/query.ts';
 import { createEnqueuing, holderKey } from './enqueuing.ts';
 import { runTimes } from './run-id.ts';
@@ -37,6 +38,8 @@ export interface NewRunExtra {
   readonly triggered_by?: string | undefined;
   readonly created_by?: string | undefined;
   readonly scheduled_at?: string | undefined;
+  /** What moved `scheduled_at`, if it was not the caller alone. */
+  readonly delayed_by?: readonly DelayStep[] | undefined;
   readonly ttl_secs?: number | undefined;
   readonly tags?: Readonly<Record<string, string>> | undefined;
   readonly metadata?: Readonly<Record<string, string>> | undefined;
@@ -99,6 +102,8 @@ export interface Settlement extends Claim {
   readonly attempt?: number | undefined;
   readonly priority?: number | undefined;
   readonly delay_ms?: number | undefined;
+  /** What the delay is made of, if it is not the back-off alone. */
+  readonly delayed_by?: readonly DelayStep[] | undefined;
   readonly error?: string | undefined;
   readonly error_class?: string | undefined;
   readonly result?: string | undefined;
@@ -275,6 +280,7 @@ function settlementFact(run: Settlement): string {
     n: run.attempt,
     p: run.priority,
     w: run.delay_ms,
+    y: run.delayed_by,
     e: run.error,
     ec: run.error_class,
     t: run.trace,

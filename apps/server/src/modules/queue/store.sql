@@ -1,7 +1,8 @@
 -- The life of a run, one statement per verb. Each statement is one batch and one transaction: state,
 -- place row, lease and events change together. Place rows go first: whoever deletes one owns the
 -- transition. Status guards read `(status = x) IS TRUE` so that no index can match them, and runs are
--- addressed by `id = any(ids)` plus the batch's created_at range (primary key, pruned partitions).
+-- addressed by `id = any(ids)` plus the batch's created_at range (primary key, pruned partitions). An end locks its roots
+-- before it frees an idempotency key: a transaction that enqueued may hold the root and ask for that key next.
 
 -- name: enqueueRuns :many prepared
 -- across projects: one batch mixes triggers of many callers; each row joins its job by project.
@@ -103,9 +104,9 @@ with input as materialized (
          lane_id, root_lane_id
     from accepted where lane_id is not null and not starts order by id
 ), later as (
-  insert into run_delayed (due_at, project_id, rank, run_id, run_created_at, job_id, attempt)
+  insert into run_delayed (due_at, project_id, rank, run_id, run_created_at, job_id, attempt, reason)
   select scheduled_at, project_id, (extract(epoch from scheduled_at) * 1000)::bigint - priority * :aging_ms::bigint,
-         id, strait_id_time(id), job_id, 1
+         id, strait_id_time(id), job_id, 1, extra -> 'delayed_by'
     from accepted where status = 'delayed'
 ), dependents as (
   insert into run_waiting (run_id, run_created_at, attempt, claim_seq, job_id, matching, ttl_secs, expires_at, unchecked)
@@ -238,10 +239,6 @@ with gone as (
          jsonb_build_object('from', 'executing', 'to', 'completed', 'attempt', attempt) || coalesce(:facts_json::jsonb -> id -> 'd', '{}'),
          strait_now()
     from done
-), freed as (
-  update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => :idempotency_retention_secs::int)
-    from done where done.idempotency_key is not null
-     and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
 ), noted as (
   insert into run_endings (run_id, run_created_at, job_id, project_id, status, attempt, error, error_class)
   select id, created_at, job_id, project_id, 'completed', attempt, null, null from done
@@ -257,6 +254,10 @@ with gone as (
 ), lowered as (
   update lanes l set in_flight = l.in_flight - slots.n
     from slots where l.lane_id = slots.lane_id and l.root_lane_id = any (array(select lane_id from root_locks))
+), freed as (
+  update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => :idempotency_retention_secs::int)
+    from done where done.idempotency_key is not null and (select count(*) from root_locks) is not null
+     and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
 ), live as materialized (
   select pg_notify('run_live', '') where exists (select from done) union all select pg_notify('run_ended', '') where exists (select from noted)
 )
@@ -266,8 +267,8 @@ select id, (select count(*) from live)::int as "told!", (select string_agg(disti
 -- across projects: fenced by the lease of exactly this claim.
 -- Every other end of an attempt, as data. :facts is {run id: {c: claim_seq, to: status, s: started_at or absent
 -- to clear it, n: attempt afterwards, p: priority, e: error, ec: error class, r: result, t: trace, m: metadata
--- patch, v: [version, version_id], d: event data, l: event level, w: delay in ms, u: set when the claim never started
--- it, o: only while this worker owns the lease}}. A run that goes back to `queued` gets its place here: run_delayed with a
+-- patch, v: [version, version_id], d: event data, l: event level, w: delay in ms, y: why it is delayed so long, u: set when the
+-- claim never started it, o: only while this worker owns the lease}}. A run that goes back to `queued` gets its place here: run_delayed with a
 -- delay, run_queue without. What goes back without an error of its own keeps the last one; what was never started keeps
 -- its start and its time to live.
 with gone as (
@@ -303,9 +304,9 @@ with gone as (
   returning r.id, r.created_at, r.project_id, r.job_id, r.status, r.attempt, r.priority, r.scheduled_at, r.next_retry_at, r.idempotency_key, r.error,
             r.error_class, r.concurrency_key
 ), later as (
-  insert into run_delayed (due_at, project_id, rank, run_id, run_created_at, job_id, attempt)
+  insert into run_delayed (due_at, project_id, rank, run_id, run_created_at, job_id, attempt, reason)
   select next_retry_at, project_id, (extract(epoch from next_retry_at) * 1000)::bigint - priority * :aging_ms::bigint,
-         id, created_at, job_id, attempt
+         id, created_at, job_id, attempt, :facts_json::jsonb -> id -> 'y'
     from done where status = 'queued' and next_retry_at is not null
 ), placed as materialized (
   select b.*, strait_place(b.project_id, b.job_id, b.concurrency_key) as place
@@ -327,10 +328,6 @@ with gone as (
            || coalesce(:facts_json::jsonb -> id -> 'd', '{}'),
          strait_now()
     from done
-), freed as (
-  update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => :idempotency_retention_secs::int)
-    from done where done.idempotency_key is not null and done.status <> 'queued'
-     and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
 ), noted as (
   insert into run_endings (run_id, run_created_at, job_id, project_id, status, attempt, error, error_class)
   select id, created_at, job_id, project_id, status, attempt, error, error_class from done
@@ -346,6 +343,10 @@ with gone as (
 ), lowered as (
   update lanes l set in_flight = l.in_flight - slots.n
     from slots where l.lane_id = slots.lane_id and l.root_lane_id = any (array(select lane_id from root_locks))
+), freed as (
+  update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => :idempotency_retention_secs::int)
+    from done where done.idempotency_key is not null and (select count(*) from root_locks) is not null and done.status <> 'queued'
+     and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
 ), live as materialized (
   select pg_notify('run_live', '') where exists (select from done)
   union all select pg_notify('run_ended', '') where exists (select from noted)

@@ -114,9 +114,9 @@ const enqueueRunsText = `with input as materialized (
          lane_id, root_lane_id
     from accepted where lane_id is not null and not starts order by id
 ), later as (
-  insert into run_delayed (due_at, project_id, rank, run_id, run_created_at, job_id, attempt)
+  insert into run_delayed (due_at, project_id, rank, run_id, run_created_at, job_id, attempt, reason)
   select scheduled_at, project_id, (extract(epoch from scheduled_at) * 1000)::bigint - priority * $9::bigint,
-         id, strait_id_time(id), job_id, 1
+         id, strait_id_time(id), job_id, 1, extra -> 'delayed_by'
     from accepted where status = 'delayed'
 ), dependents as (
   insert into run_waiting (run_id, run_created_at, attempt, claim_seq, job_id, matching, ttl_secs, expires_at, unchecked)
@@ -161,7 +161,7 @@ export function enqueueRuns(db: Queryable, params: EnqueueRunsParams): Promise<E
       params.extras.map((item) => (item === null ? null : JSON.stringify(item))),
       params.aging_ms,
     ],
-    name: 'queue_enqueueRuns_bb55b66b',
+    name: 'queue_enqueueRuns_86fee1d3',
   });
 }
 
@@ -346,10 +346,6 @@ const completeRunsText = `with gone as (
          jsonb_build_object('from', 'executing', 'to', 'completed', 'attempt', attempt) || coalesce($2::jsonb -> id -> 'd', '{}'),
          strait_now()
     from done
-), freed as (
-  update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => $5::int)
-    from done where done.idempotency_key is not null
-     and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
 ), noted as (
   insert into run_endings (run_id, run_created_at, job_id, project_id, status, attempt, error, error_class)
   select id, created_at, job_id, project_id, 'completed', attempt, null, null from done
@@ -365,6 +361,10 @@ const completeRunsText = `with gone as (
 ), lowered as (
   update lanes l set in_flight = l.in_flight - slots.n
     from slots where l.lane_id = slots.lane_id and l.root_lane_id = any (array(select lane_id from root_locks))
+), freed as (
+  update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => $5::int)
+    from done where done.idempotency_key is not null and (select count(*) from root_locks) is not null
+     and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
 ), live as materialized (
   select pg_notify('run_live', '') where exists (select from done) union all select pg_notify('run_ended', '') where exists (select from noted)
 )
@@ -386,7 +386,7 @@ export function completeRuns(db: Queryable, params: CompleteRunsParams): Promise
       params.created_to,
       params.idempotency_retention_secs,
     ],
-    name: 'queue_completeRuns_87c8b493',
+    name: 'queue_completeRuns_6664caa1',
   });
 }
 
@@ -444,9 +444,9 @@ const settleRunsText = `with gone as (
   returning r.id, r.created_at, r.project_id, r.job_id, r.status, r.attempt, r.priority, r.scheduled_at, r.next_retry_at, r.idempotency_key, r.error,
             r.error_class, r.concurrency_key
 ), later as (
-  insert into run_delayed (due_at, project_id, rank, run_id, run_created_at, job_id, attempt)
+  insert into run_delayed (due_at, project_id, rank, run_id, run_created_at, job_id, attempt, reason)
   select next_retry_at, project_id, (extract(epoch from next_retry_at) * 1000)::bigint - priority * $5::bigint,
-         id, created_at, job_id, attempt
+         id, created_at, job_id, attempt, $2::jsonb -> id -> 'y'
     from done where status = 'queued' and next_retry_at is not null
 ), placed as materialized (
   select b.*, strait_place(b.project_id, b.job_id, b.concurrency_key) as place
@@ -468,10 +468,6 @@ const settleRunsText = `with gone as (
            || coalesce($2::jsonb -> id -> 'd', '{}'),
          strait_now()
     from done
-), freed as (
-  update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => $6::int)
-    from done where done.idempotency_key is not null and done.status <> 'queued'
-     and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
 ), noted as (
   insert into run_endings (run_id, run_created_at, job_id, project_id, status, attempt, error, error_class)
   select id, created_at, job_id, project_id, status, attempt, error, error_class from done
@@ -487,6 +483,10 @@ const settleRunsText = `with gone as (
 ), lowered as (
   update lanes l set in_flight = l.in_flight - slots.n
     from slots where l.lane_id = slots.lane_id and l.root_lane_id = any (array(select lane_id from root_locks))
+), freed as (
+  update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => $6::int)
+    from done where done.idempotency_key is not null and (select count(*) from root_locks) is not null and done.status <> 'queued'
+     and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
 ), live as materialized (
   select pg_notify('run_live', '') where exists (select from done)
   union all select pg_notify('run_ended', '') where exists (select from noted)
@@ -501,8 +501,8 @@ select id, created_at, project_id, job_id, status, attempt, next_retry_at as "ne
  * across projects: fenced by the lease of exactly this claim.
  * Every other end of an attempt, as data. :facts is {run id: {c: claim_seq, to: status, s: started_at or absent
  * to clear it, n: attempt afterwards, p: priority, e: error, ec: error class, r: result, t: trace, m: metadata
- * patch, v: [version, version_id], d: event data, l: event level, w: delay in ms, u: set when the claim never started
- * it, o: only while this worker owns the lease}}. A run that goes back to `queued` gets its place here: run_delayed with a
+ * patch, v: [version, version_id], d: event data, l: event level, w: delay in ms, y: why it is delayed so long, u: set when the
+ * claim never started it, o: only while this worker owns the lease}}. A run that goes back to `queued` gets its place here: run_delayed with a
  * delay, run_queue without. What goes back without an error of its own keeps the last one; what was never started keeps
  * its start and its time to live.
  */
@@ -517,7 +517,7 @@ export function settleRuns(db: Queryable, params: SettleRunsParams): Promise<Set
       params.aging_ms,
       params.idempotency_retention_secs,
     ],
-    name: 'queue_settleRuns_c3b139e7',
+    name: 'queue_settleRuns_b57f2045',
   });
 }
 

@@ -4,30 +4,13 @@ import { z } from 'zod';
 import { omitEmpty } from '../../platform/http/json-reply.ts';
 import { operation } from '../access/index.ts';
 import { RunStatus } from '../runs/index.ts';
+import { blockerKinds } from './rules.ts';
 
 export const Blocker = z
   .object({
     kind: z.string().meta({
       description: 'Stable name of what is in the way, e.g. `key_limit`',
-      'x-known-values': [
-        'ended',
-        'held',
-        'delayed',
-        'retry_backoff',
-        'waiting_event',
-        'waiting_child',
-        'dependency',
-        'job_disabled',
-        'job_paused',
-        'group_paused',
-        'endpoint_closed',
-        'key_limit',
-        'job_limit',
-        'endpoint_concurrency',
-        'project_limit',
-        'budget',
-        'no_worker',
-      ],
+      'x-known-values': blockerKinds,
     }),
     message: z.string(),
     until: z.iso.datetime().optional().meta({ description: 'When it ends by itself' }),
@@ -48,11 +31,14 @@ export const RunWhy = z
     blockers: z
       .array(Blocker)
       .meta({ description: 'In the order in which they are met; empty when it may start at once' }),
-    position: z.int().optional().meta({ description: 'Runs that go first, counted to 1000' }),
-    estimated_start_at: z.iso
-      .datetime()
+    position: z
+      .int()
       .optional()
-      .meta({ description: 'From how long runs of the job took of late' }),
+      .meta({ description: 'Runs that go first where room is short, counted to 1000' }),
+    estimated_start_at: z.iso.datetime().optional().meta({
+      description:
+        'An estimate: when a delay ends, else from how long runs of the job took of late and how many run at a time. Absent where nobody can say',
+    }),
   })
   .meta({ id: 'RunWhy' });
 
@@ -63,7 +49,7 @@ export const explainRun = operation({
   path: '/v1/runs/:runID/why',
   summary: 'Why a run has not started',
   description:
-    'Everything that keeps the run from starting, from the same facts that promotion and claims look at.',
+    'Everything that keeps the run from starting, from the same facts that promotion and claims look at. docs/why.md lists the kinds.',
   tags: ['Runs'],
   permission: 'runs:read',
   params: z.object({ runID: z.string() }),

@@ -1,112 +1,176 @@
 // From facts to blockers, in the order in which a run meets them. Pure.
 
+import type { DelayStep } from '../../domain/delay.ts';
+
+/** Every kind, in the order in which a run meets them. docs/why.md says what each means. */
+export const blockerKinds = [
+  'ended',
+  'moving',
+  'held',
+  'delayed',
+  'retry_backoff',
+  'rate_limit',
+  'execution_window',
+  'database_unavailable',
+  'waiting_event',
+  'waiting_child',
+  'dependency',
+  'job_disabled',
+  'job_paused',
+  'group_paused',
+  'endpoint_closed',
+  'key_limit',
+  'job_limit',
+  'endpoint_concurrency',
+  'project_limit',
+  'budget',
+  'no_worker',
+] as const;
+
+export type BlockerKind = (typeof blockerKinds)[number];
+
+export interface Call {
+  readonly method: string;
+  readonly path: string;
+  readonly body?: unknown;
+}
+
 export interface Blocker {
-  readonly kind: string;
+  readonly kind: BlockerKind;
   readonly message: string;
   readonly until?: string | undefined;
   readonly holders?: readonly string[] | undefined;
-  readonly unblock?:
-    | { readonly method: string; readonly path: string; readonly body?: unknown }
-    | undefined;
+  readonly unblock?: Call | undefined;
 }
 
-/** What a pause or a switch says about the job of the run. */
+/** What is in the way of the job of the run. */
 export interface JobFacts {
   readonly job_slug: string;
   readonly job_disabled: boolean;
   readonly job_paused: boolean;
   readonly group_paused: boolean;
   readonly group_id: string | null;
-  /** The endpoint fails: its breaker is open or its health blocks it. */
+  /** The endpoint fails: its breaker is open or its health blocks it, and this run is not the one that tries it again. */
   readonly endpoint_closed: boolean;
   readonly probe_at: string | null;
 }
 
-export function jobBlockers(job: JobFacts): Blocker[] {
+/** Who paused, where that is known. */
+export interface Actors {
+  readonly job?: string | undefined;
+  readonly group?: string | undefined;
+}
+
+export const by = (actor: string | undefined): string =>
+  actor === undefined ? '' : ` by ${actor}`;
+
+export function jobBlockers(job: JobFacts, actors: Actors = {}): Blocker[] {
   const path = `/v1/jobs/${job.job_slug}`;
-  return [
-    ...(job.endpoint_closed
-      ? [
-          {
-            kind: 'endpoint_closed',
-            message: 'the endpoint of the job fails; one run will try it again',
-            until: job.probe_at ?? undefined,
-          },
-        ]
-      : []),
-    ...(job.job_disabled
-      ? [
-          {
-            kind: 'job_disabled',
-            message: 'the job is disabled',
-            unblock: { method: 'PATCH', path, body: { enabled: true } },
-          },
-        ]
-      : []),
-    ...(job.job_paused
-      ? [
-          {
-            kind: 'job_paused',
-            message: 'the job is paused',
-            unblock: { method: 'POST', path: `${path}/resume` },
-          },
-        ]
-      : []),
-    ...(job.group_paused
-      ? [
-          {
-            kind: 'group_paused',
-            message: 'the group of the job is paused',
-            unblock: { method: 'POST', path: `/v1/job-groups/${job.group_id}/resume-all` },
-          },
-        ]
-      : []),
+  const blockers: Blocker[] = [];
+  if (job.job_disabled)
+    blockers.push({
+      kind: 'job_disabled',
+      message: 'the job is disabled',
+      unblock: { method: 'PATCH', path, body: { enabled: true } },
+    });
+  if (job.job_paused)
+    blockers.push({
+      kind: 'job_paused',
+      message: `the job was paused${by(actors.job)}`,
+      unblock: { method: 'POST', path: `${path}/resume` },
+    });
+  if (job.group_paused)
+    blockers.push({
+      kind: 'group_paused',
+      message: `the group of the job was paused${by(actors.group)}`,
+      unblock: { method: 'POST', path: `/v1/job-groups/${job.group_id}/resume-all` },
+    });
+  if (job.endpoint_closed) blockers.push(endpointBlocker(job.probe_at));
+  return blockers;
+}
+
+export const endpointBlocker = (probe_at: string | null): Blocker => ({
+  kind: 'endpoint_closed',
+  message: `the endpoint of the job fails: closed until ${probe_at}, then one run tries it again`,
+  until: probe_at ?? undefined,
+});
+
+export interface DelayFacts {
+  readonly now: string;
+  readonly due_at: string;
+  readonly status: string;
+  readonly attempt: number;
+  /** Why, where anybody but caller and back-off had a say. */
+  readonly reason: readonly DelayStep[] | null;
+}
+
+const stepMessage = ({ kind, until, limit }: DelayStep, { attempt }: DelayFacts): string => {
+  switch (kind) {
+    case 'delayed':
+      return `delayed until ${until}`;
+    case 'retry_backoff':
+      return `attempt ${attempt} is due at ${until}`;
+    case 'rate_limit':
+      return `rate limit of ${limit}: the next token is at ${until}`;
+    case 'execution_window':
+      return `outside the execution window of the job until ${until}`;
+    case 'endpoint_closed':
+      return `the endpoint that the run's version calls is closed until ${until}`;
+    case 'database_unavailable':
+      return `the database could not prepare the attempt; again at ${until}`;
+  }
+};
+
+/** What of a delay is still to come; nothing once the instant is there. */
+export function delayBlockers(facts: DelayFacts, unblock: Call | undefined): Blocker[] {
+  const { due_at, reason, status } = facts;
+  const steps: readonly DelayStep[] = reason ?? [
+    { kind: status === 'delayed' ? 'delayed' : 'retry_backoff', until: due_at },
   ];
+  return steps
+    .map((step, index) => (index === steps.length - 1 ? { ...step, until: due_at } : step))
+    .filter(({ until }) => Date.parse(until) > Date.parse(facts.now))
+    .map((step) => ({
+      kind: step.kind,
+      message: stepMessage(step, facts),
+      until: step.until,
+      unblock,
+    }));
 }
 
 /** A level of limits as a waiting run meets it. */
 export interface Level {
   readonly kind: 'key_limit' | 'job_limit' | 'endpoint_concurrency' | 'project_limit';
-  /** `key k`, `the job`, `the project`. */
+  /** `key k`, `the job`, `endpoint u`, `the project`. */
   readonly name: string;
-  /** Of a limit that moves by itself, said before the numbers. */
-  readonly adapts?: boolean;
   readonly cap: number | null;
   readonly in_flight: number | null;
   /** Better ranked runs that would get the room first. */
   readonly ahead: number;
-  readonly unblock?: Blocker['unblock'];
 }
 
-/** Undefined: this level lets the run through. The same arithmetic as promotion: admitted while `ahead < room`. */
-export function levelBlocker(level: Level, holders: readonly string[]): Blocker | undefined {
-  const { cap, ahead } = level;
-  if (cap === null) return undefined;
+/** The same arithmetic as promotion: let through while `ahead < room`. */
+export const isFull = ({ cap, in_flight, ahead }: Level): boolean =>
+  cap !== null && ahead >= Math.max(cap - (in_flight ?? 0), 0);
+
+export function levelBlocker(level: Level, holders: readonly string[], unblock?: Call): Blocker {
+  const { kind, name, cap, ahead } = level;
   const in_flight = level.in_flight ?? 0;
-  const room = Math.max(cap - in_flight, 0);
-  if (ahead < room) return undefined;
-  const taken = level.adapts
-    ? `${level.name} takes ${cap} at a time now (adaptive), ${in_flight} in flight`
-    : `${level.name}: ${in_flight} of ${cap} in flight`;
-  return {
-    kind: level.kind,
-    message:
-      room === 0
-        ? taken
-        : `${taken}, and ${ahead} better ranked ${ahead === 1 ? 'run waits' : 'runs wait'} for the rest`,
-    holders,
-    unblock: level.unblock,
-  };
+  const taken =
+    kind === 'endpoint_concurrency'
+      ? `${name} takes ${cap} at a time now (adaptive), ${in_flight} in flight`
+      : `${name}: ${in_flight} of ${cap} in flight`;
+  const rest = `${ahead} better ranked ${ahead === 1 ? 'run waits' : 'runs wait'} for the rest`;
+  const message = in_flight >= (cap ?? 0) ? taken : `${taken}, and ${rest}`;
+  return { kind, message, holders, unblock };
 }
 
-/** When it is probably its turn: those ahead in rounds of as many as run at a time. */
+/** When it is probably its turn: those ahead in rounds of as many as run at a time, after the round that runs now. */
 export function estimatedStart(
-  now_ms: number,
-  ahead: number,
-  at_a_time: number | null,
-  duration_secs: number,
+  now: string,
+  { ahead, at_a_time, secs }: { ahead: number; at_a_time: number | null; secs: number },
 ): string | undefined {
-  if (duration_secs <= 0 || at_a_time === null || at_a_time <= 0) return undefined;
+  if (secs <= 0 || at_a_time === null || at_a_time <= 0) return undefined;
   const rounds = Math.floor(ahead / at_a_time) + 1;
-  return new Date(now_ms + rounds * duration_secs * 1000).toISOString();
+  return new Date(Date.parse(now) + rounds * secs * 1000).toISOString();
 }

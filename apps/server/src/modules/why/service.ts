@@ -1,6 +1,7 @@
 // Explains one run from where it stands.
 
-import type { Clock } from '../../platform/clock.ts';
+import { z } from 'zod';
+import type { DelayStep } from '../../domain/delay.ts';
 import type { Database, Tx } from '../../platform/db/database.ts';
 import { Failure } from '../../platform/failure.ts';
 import type { ProjectScope } from '../access/index.ts';
@@ -11,24 +12,25 @@ import {
   type DependencyStatusRow,
   type RunStatus,
 } from '../queue/index.ts';
-import { estimatedStart, jobBlockers, levelBlocker, type Blocker, type Level } from './rules.ts';
+import { limitBlockers, placeOf } from './parked.ts';
+import {
+  by,
+  delayBlockers,
+  estimatedStart,
+  jobBlockers,
+  type Actors,
+  type Blocker,
+  type Call,
+  type JobFacts,
+} from './rules.ts';
 import * as store from './store.sql.ts';
 
 export type Why = ReturnType<typeof createWhy>;
 
 export interface WhyDependencies {
   readonly db: Database;
-  readonly clock: Clock;
   /** Silence after which a worker counts as gone. */
   readonly lease_ms: number;
-}
-
-const HOLDERS = 10;
-
-/** Where those are that hold what a level gives. */
-interface Held {
-  readonly lane_id: number | null;
-  readonly endpoint?: string | null;
 }
 
 interface Explained {
@@ -37,48 +39,46 @@ interface Explained {
   readonly estimated_start_at?: string | undefined;
 }
 
-export function createWhy({ db, clock, lease_ms }: WhyDependencies) {
-  const explain = async (
+type Run = store.FindRunPlaceRow;
+
+export function createWhy({ db, lease_ms }: WhyDependencies) {
+  const actor = async (
     tx: Tx,
     project: ProjectScope,
-    run: store.FindRunPlaceRow,
-  ): Promise<Explained> => {
+    resource_type: string,
+    resource_id: string,
+    action: string,
+  ): Promise<string | undefined> =>
+    (await store.findActor(tx, { ...project, resource_type, resource_id, action }))?.actor_id ??
+    undefined;
+
+  /** Disabled, paused, or a closed endpoint; who paused is looked up only where somebody did. */
+  const ofJob = async (
+    tx: Tx,
+    project: ProjectScope,
+    run: Run,
+    facts: JobFacts = run,
+  ): Promise<Blocker[]> => {
+    const actors: Actors = {
+      job: facts.job_paused ? await actor(tx, project, 'job', run.job_id, 'job.paused') : undefined,
+      group:
+        facts.group_paused && run.group_id !== null
+          ? await actor(tx, project, 'job_group', run.group_id, 'job_group.paused')
+          : undefined,
+    };
+    return jobBlockers(facts, actors);
+  };
+
+  const explain = async (tx: Tx, project: ProjectScope, run: Run): Promise<Explained> => {
     const of_run = { ...project, run_id: run.id };
-    const path = `/v1/runs/${run.id}`;
     switch (run.place) {
       case 'active':
         return { blockers: [] };
-      case 'delayed': {
-        const until = run.due_at ?? undefined;
-        return run.status === 'delayed'
-          ? {
-              blockers: [
-                {
-                  kind: 'delayed',
-                  message: `scheduled for ${until}`,
-                  until,
-                  unblock: {
-                    method: 'POST',
-                    path: `${path}/reschedule`,
-                    body: { scheduled_at: new Date(clock.now()).toISOString() },
-                  },
-                },
-                ...jobBlockers(run),
-              ],
-              estimated_start_at: until,
-            }
-          : {
-              blockers: [
-                {
-                  kind: 'retry_backoff',
-                  message: `attempt ${run.attempt} is due at ${until}`,
-                  until,
-                },
-                ...jobBlockers(run),
-              ],
-              estimated_start_at: until,
-            };
-      }
+      case 'delayed':
+        return {
+          blockers: [...ofDelay(run), ...(await ofJob(tx, project, run))],
+          estimated_start_at: run.due_at ?? undefined,
+        };
       case 'waiting': {
         const waits = await store.listWaits(tx, of_run);
         if (waits.length > 0) return { blockers: waits.map(waitBlocker) };
@@ -88,121 +88,64 @@ export function createWhy({ db, clock, lease_ms }: WhyDependencies) {
         };
       }
       case 'queue': {
-        const { ahead } = await store.countAhead(tx, of_run);
-        return { blockers: [...jobBlockers(run), ...workerBlockers(run)], position: ahead };
+        const { ahead, running } = await store.countAhead(tx, of_run);
+        const blockers = [...(await ofJob(tx, project, run)), ...workerBlockers(run)];
+        return {
+          blockers,
+          position: ahead,
+          ...(await estimate(tx, project, run, blockers, ahead, running)),
+        };
       }
       case 'parked':
-        return explainParked(tx, project, run);
+        return run.lane_id === 0 ? explainHeld(tx, project, run) : explainParked(tx, project, run);
       default:
-        return {
-          blockers: [
-            isTerminal(run.status)
-              ? {
-                  kind: 'ended',
-                  message: `the run is ${run.status}`,
-                  ...(run.status === 'dead_letter' && {
-                    unblock: { method: 'POST', path: `${path}/dlq-replay` },
-                  }),
-                }
-              : { kind: 'moving', message: 'the run is between two states; ask again' },
-          ],
-        };
+        return { blockers: [nowhere(run)] };
     }
   };
 
-  const explainParked = async (
-    tx: Tx,
-    project: ProjectScope,
-    run: store.FindRunPlaceRow,
-  ): Promise<Explained> => {
-    if (run.lane_id === 0) {
-      const unblock = { method: 'POST', path: `/v1/runs/${run.id}/resume` };
-      return {
-        blockers: [{ kind: 'held', message: 'held by an operator', unblock }, ...jobBlockers(run)],
-      };
-    }
-    const room = await store.findRoom(tx, { ...project, run_id: run.id });
-    // Promoted between the two looks.
-    if (!room) return { blockers: workerBlockers(run) };
-    const levels: (Level & Held)[] = [
-      {
-        kind: 'key_limit',
-        name: `key ${room.concurrency_key}`,
-        cap: room.key_cap,
-        in_flight: room.key_in_flight,
-        ahead: room.ahead_in_lane,
-        lane_id: room.lane_id,
-        unblock: raise(run.job_slug, 'max_concurrency_per_key', room.key_cap),
-      },
-      {
-        kind: 'job_limit',
-        name: 'the job',
-        cap: room.job_cap,
-        in_flight: room.job_in_flight,
-        ahead: room.ahead_in_job,
-        lane_id: room.job_lane_id,
-        unblock: raise(run.job_slug, 'max_concurrency', room.job_cap),
-      },
-      {
-        kind: 'endpoint_concurrency',
-        name: `endpoint ${room.endpoint}`,
-        adapts: true,
-        cap: room.endpoint_cap,
-        in_flight: room.endpoint_in_flight,
-        ahead: room.ahead_at_endpoint,
-        lane_id: null,
-        endpoint: room.endpoint,
-        // Nobody sets it: it grows while the endpoint does well.
-        unblock: { method: 'GET', path: `/v1/jobs/${run.job_slug}/endpoint-health` },
-      },
-      {
-        kind: 'project_limit',
-        name: 'the project',
-        cap: room.project_cap,
-        in_flight: room.project_in_flight,
-        ahead: room.ahead_in_project,
-        lane_id: run.root_lane_id,
-      },
-    ];
-    const limits: Blocker[] = [];
-    for (const level of levels) {
-      if (!levelBlocker(level, [])) continue;
-      const blocker = levelBlocker(level, await holdersOf(tx, project, level));
-      if (blocker) limits.push(blocker);
-    }
-    const blockers = [...jobBlockers({ ...run, ...room }), ...limits, ...budgetBlockers(room, run)];
-    const { secs } = await store.recentDuration(tx, { ...project, job_id: run.job_id });
-    const caps = [room.key_cap, room.job_cap, room.endpoint_cap, room.project_cap].filter(
-      (cap) => cap !== null,
-    );
-    const ahead = Math.max(
-      room.ahead_in_lane,
-      room.ahead_in_job,
-      room.ahead_at_endpoint,
-      room.ahead_in_project,
-    );
+  const explainHeld = async (tx: Tx, project: ProjectScope, run: Run): Promise<Explained> => {
+    const who = await actor(tx, project, 'run', run.id, 'run.paused');
+    const unblock = { method: 'POST', path: `/v1/runs/${run.id}/resume` };
     return {
-      blockers: blockers.length > 0 ? blockers : workerBlockers(run),
-      position: ahead,
-      estimated_start_at:
-        jobBlockers({ ...run, ...room }).length > 0
-          ? undefined
-          : estimatedStart(clock.now(), ahead, caps.length > 0 ? Math.min(...caps) : null, secs),
+      blockers: [
+        { kind: 'held', message: `held${by(who)}`, unblock },
+        ...ofDelay(run),
+        ...(await ofJob(tx, project, run)),
+      ],
     };
   };
 
-  const holdersOf = async (
+  const explainParked = async (tx: Tx, project: ProjectScope, run: Run): Promise<Explained> => {
+    const room = await store.findRoom(tx, { ...project, run_id: run.id });
+    // Promoted between the two looks.
+    if (!room) return { blockers: workerBlockers(run) };
+    // A lane of the project knows nothing of its jobs; the claim does. Of probes only the lane knows.
+    const of_job = await ofJob(tx, project, run, {
+      ...run,
+      endpoint_closed: room.job_lane_id === null ? run.endpoint_closed : room.endpoint_closed,
+    });
+    const limits = await limitBlockers(tx, project, run, room, of_job);
+    const blockers = [...of_job, ...limits];
+    const { ahead, at_a_time } = placeOf(room);
+    return {
+      blockers: blockers.length > 0 ? blockers : workerBlockers(run),
+      position: ahead,
+      ...(await estimate(tx, project, run, of_job, ahead, at_a_time)),
+    };
+  };
+
+  /** Nothing where nobody can say when the obstacle goes away. */
+  const estimate = async (
     tx: Tx,
     project: ProjectScope,
-    { lane_id, endpoint = null }: Held,
-  ): Promise<string[]> => {
-    const rows =
-      endpoint !== null
-        ? await store.listEndpointHolders(tx, { ...project, endpoint, limit: HOLDERS })
-        : lane_id !== null
-          ? await store.listHolders(tx, { ...project, lane_id, limit: HOLDERS })
-          : [];
-    return rows.map(({ run_id }) => run_id);
+    run: Run,
+    obstacles: readonly Blocker[],
+    ahead: number,
+    at_a_time: number | null,
+  ): Promise<{ readonly estimated_start_at?: string | undefined }> => {
+    if (obstacles.length > 0) return {};
+    const { secs } = await store.recentDuration(tx, { ...project, job_id: run.job_id });
+    return { estimated_start_at: estimatedStart(run.now, { ahead, at_a_time, secs }) };
   };
 
   return {
@@ -219,38 +162,59 @@ export function createWhy({ db, clock, lease_ms }: WhyDependencies) {
   };
 }
 
-/** A run reserves what it may cost before it is dispatched; with nothing to reserve it starts while anything is left. */
-const budgetBlockers = (
-  { reserves, money_left }: store.FindRoomRow,
-  { job_slug }: store.FindRunPlaceRow,
-): Blocker[] =>
-  money_left === null || money_left >= Math.max(reserves ?? 0, 1)
-    ? []
-    : [
-        {
-          kind: 'budget',
-          message: `a daily budget has ${Math.max(money_left, 0)} micro-USD left, the run reserves ${reserves ?? 0}`,
-          unblock: { method: 'GET', path: `/v1/jobs/${job_slug}/budget` },
-        },
-      ];
+/** What a held run remembers stands among its events, where its own handler writes as well: looked at before it is believed. */
+const Reason = z.array(
+  z.object({
+    kind: z.enum([
+      'delayed',
+      'retry_backoff',
+      'rate_limit',
+      'execution_window',
+      'endpoint_closed',
+      'database_unavailable',
+    ] satisfies DelayStep['kind'][]),
+    until: z.iso.datetime(),
+    limit: z.string().optional(),
+  }),
+);
 
-const raise = (job: string, limit: string, cap: number | null): Blocker['unblock'] => ({
-  method: 'PATCH',
-  path: `/v1/jobs/${job}`,
-  body: { [limit]: (cap ?? 0) + 1 },
+function ofDelay(run: Run): Blocker[] {
+  const { due_at } = run;
+  if (due_at === null) return [];
+  const reason = Reason.safeParse(run.reason).data ?? null;
+  // What has begun before cannot be given another time.
+  const fresh = run.attempt === 1 && run.started_at === null;
+  return delayBlockers({ ...run, due_at, reason }, fresh ? startNow(run) : undefined);
+}
+
+const startNow = ({ id, now, windowed }: Run): Call => ({
+  method: 'POST',
+  path: `/v1/runs/${id}/reschedule`,
+  body: { scheduled_at: now, ...(windowed ? { ignore_execution_window: true } : {}) },
 });
 
-const workerBlockers = ({ worker_lives }: store.FindRunPlaceRow): Blocker[] =>
+const nowhere = ({ id, status }: Run): Blocker =>
+  isTerminal(status as RunStatus)
+    ? {
+        kind: 'ended',
+        message: `the run is ${status}`,
+        ...(status === 'dead_letter' && {
+          unblock: { method: 'POST', path: `/v1/runs/${id}/dlq-replay` },
+        }),
+      }
+    : { kind: 'moving', message: 'the run is between two states; ask again' };
+
+const workerBlockers = ({ worker_lives }: Run): Blocker[] =>
   worker_lives ? [] : [{ kind: 'no_worker', message: 'no worker process is alive' }];
 
 const dependencyBlocker = (
-  { depends_on_job_id, condition }: DependencyStatusRow,
-  { waits_until }: store.FindRunPlaceRow,
+  { id, job_id, depends_on_job_id, condition }: DependencyStatusRow,
+  { waits_until }: Run,
 ): Blocker => ({
   kind: 'dependency',
-  message: `waits for a run of job ${depends_on_job_id} to end as ${condition}`,
+  message: `waits for a run of job ${depends_on_job_id} to end as ${condition}; gives up at ${waits_until}`,
   until: waits_until ?? undefined,
-  unblock: { method: 'POST', path: `/v1/jobs/${depends_on_job_id}/trigger`, body: {} },
+  unblock: { method: 'DELETE', path: `/v1/jobs/${job_id}/dependencies/${id}` },
 });
 
 function waitBlocker({ event_key, expires_at }: store.ListWaitsRow): Blocker {

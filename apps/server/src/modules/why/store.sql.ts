@@ -14,14 +14,18 @@ export interface FindRunPlaceRow {
   readonly job_slug: string;
   readonly concurrency_key: string | null;
   readonly attempt: number;
+  readonly now: string;
   readonly place: string;
   readonly lane_id: number | null;
   readonly root_lane_id: number | null;
-  readonly due_at: string | null;
   readonly waits_until: string | null;
   readonly started_at: string | null;
+  readonly due_at: string | null;
+  readonly reason: unknown;
+  readonly windowed: boolean;
   readonly endpoint_closed: boolean;
   readonly probe_at: string | null;
+  readonly endpoint_share: number;
   readonly job_disabled: boolean;
   readonly job_paused: boolean;
   readonly group_paused: boolean;
@@ -29,11 +33,18 @@ export interface FindRunPlaceRow {
   readonly worker_lives: boolean;
 }
 
-const findRunPlaceText = `select r.id, r.status, r.job_id, j.slug as job_slug, r.concurrency_key, r.attempt,
+const findRunPlaceText = `select r.id, r.status, r.job_id, j.slug as job_slug, r.concurrency_key, r.attempt, strait_now() as "now",
        case when a.run_id is not null then 'active' when q.run_id is not null then 'queue' when p.run_id is not null then 'parked'
             when d.run_id is not null then 'delayed' when w.run_id is not null then 'waiting' else 'none' end as "place",
-       p.lane_id as "lane_id", p.root_lane_id as "root_lane_id", d.due_at as "due_at", w.expires_at as "waits_until", r.started_at as "started_at",
+       p.lane_id as "lane_id", p.root_lane_id as "root_lane_id", w.expires_at as "waits_until", r.started_at as "started_at",
+       case when p.lane_id = 0 then greatest(case when r.status = 'delayed' then r.scheduled_at end, r.next_retry_at)
+            else d.due_at end as "due_at",
+       case when p.lane_id = 0 then (select nullif(e.data -> 'delayed_by', 'null') from run_events e
+                                      where e.run_id = r.id and jsonb_exists(e.data, 'delayed_by') order by e.created_at desc, e.id desc limit 1)
+            else d.reason end as "reason",
+       j.execution_window_cron is not null as "windowed",
        coalesce(e.closed and e.probe_run_id is distinct from r.id, false) as "endpoint_closed", e.probe_at as "probe_at",
+       coalesce(e.share, 1)::float8 as "endpoint_share",
        not j.enabled as "job_disabled", j.paused as "job_paused", coalesce(g.paused, false) as "group_paused", j.group_id as "group_id",
        exists (select from workers where heartbeat_at > strait_now() - make_interval(secs => $1::float8)) as "worker_lives"
   from job_runs r
@@ -48,7 +59,10 @@ const findRunPlaceText = `select r.id, r.status, r.job_id, j.slug as job_slug, r
  where r.id = $2 and r.created_at = strait_id_time($2) and r.project_id = $3
  limit 1`;
 
-/** The run and its one place; `active` also while the wide row does not show it yet. */
+/**
+ * The run and its one place; `active` also while the wide row does not show it yet. Why a held run was delayed stands in the
+ * event that says it is held, or was rescheduled since.
+ */
 export function findRunPlace(db: Queryable, params: FindRunPlaceParams): Promise<FindRunPlaceRow | undefined> {
   return maybe<FindRunPlaceRow>(db, {
     text: findRunPlaceText,
@@ -57,30 +71,62 @@ export function findRunPlace(db: Queryable, params: FindRunPlaceParams): Promise
       params.run_id,
       params.project_id,
     ],
+    name: 'why_findRunPlace_5e91d9a5',
+  });
+}
+
+export interface FindActorParams {
+  readonly project_id: string;
+  readonly resource_type: string;
+  readonly resource_id: string;
+  readonly action: string;
+}
+
+export interface FindActorRow {
+  readonly actor_id: string | null;
+}
+
+const findActorText = `select actor_id from audit_events
+ where project_id = $1 and resource_type = $2 and resource_id = $3 and action = $4
+ order by created_at desc limit 1`;
+
+/** Who did this last, as far as the audit trail reaches. */
+export function findActor(db: Queryable, params: FindActorParams): Promise<FindActorRow | undefined> {
+  return maybe<FindActorRow>(db, {
+    text: findActorText,
+    values: [
+      params.project_id,
+      params.resource_type,
+      params.resource_id,
+      params.action,
+    ],
+    name: 'why_findActor_bb771f69',
   });
 }
 
 export interface CountAheadParams {
-  readonly run_id: string;
   readonly project_id: string;
+  readonly run_id: string;
 }
 
 export interface CountAheadRow {
   readonly ahead: number;
+  readonly running: number;
 }
 
-const countAheadText = `select count(*)::int as "ahead"
+const countAheadText = `select count(*)::int as "ahead",
+       (select coalesce(sum(running), 0)::int from queue_depths where project_id = $1) as "running"
   from (select from run_queue q, run_queue mine
-         where mine.run_id = $1 and mine.project_id = $2
-           and q.project_id = $2 and (q.rank, q.seq) < (mine.rank, mine.seq) limit 1000) x`;
+         where mine.run_id = $2 and mine.project_id = $1
+           and q.project_id = $1 and (q.rank, q.seq) < (mine.rank, mine.seq) limit 1000) x`;
 
-/** Ready runs of the project that go first, up to a thousand. */
+/** Ready runs of the project that go first, up to a thousand, and how many of it ran when they were last counted. */
 export function countAhead(db: Queryable, params: CountAheadParams): Promise<CountAheadRow> {
   return one<CountAheadRow>(db, {
     text: countAheadText,
     values: [
-      params.run_id,
       params.project_id,
+      params.run_id,
     ],
   });
 }
@@ -93,10 +139,6 @@ export interface FindRoomParams {
 export interface FindRoomRow {
   readonly lane_id: number | null;
   readonly concurrency_key: string | null;
-  readonly job_disabled: boolean;
-  readonly job_paused: boolean;
-  readonly group_paused: boolean;
-  readonly group_id: string | null;
   readonly key_cap: number | null;
   readonly key_in_flight: number | null;
   readonly job_cap: number | null;
@@ -104,12 +146,17 @@ export interface FindRoomRow {
   readonly project_cap: number | null;
   readonly project_in_flight: number | null;
   readonly job_lane_id: number | null;
-  readonly endpoint: string | null;
+  readonly counted_endpoint: string | null;
   readonly endpoint_cap: number | null;
   readonly endpoint_in_flight: number | null;
-  readonly reserves: number | null;
-  readonly money_left: number | null;
-  readonly ahead_in_lane: number;
+  readonly endpoint_closed: boolean;
+  readonly probe_taken: boolean;
+  readonly budgeted: boolean;
+  readonly money: readonly number[] | null;
+  readonly before_in_lane: number;
+  readonly before_in_job: number;
+  readonly before_at_endpoint: number;
+  readonly before_in_project: number;
   readonly ahead_in_job: number;
   readonly ahead_at_endpoint: number;
   readonly ahead_in_project: number;
@@ -123,17 +170,30 @@ const findRoomText = `with me as materialized (
          greatest(coalesce(l.project_cap - l.project_in_flight, 1000000), 0) as project_room,
          e.endpoint as counted_endpoint, e.cap as endpoint_cap, e.in_flight as endpoint_in_flight,
          greatest(coalesce(e.cap - e.in_flight, 1000000), 0) as endpoint_room,
-         l.job_disabled or l.job_paused or l.group_paused or l.endpoint_closed as shut
+         l.job_disabled or l.job_paused or l.group_paused or (l.endpoint_closed and not l.probe_due) as shut
     from lane_rooms l left join endpoint_rooms e on e.project_id = l.project_id and e.endpoint = l.endpoint
    where l.root_lane_id = (select root_lane_id from me) and l.lane_id <> 0
-), better as materialized (
-  select t.lane_id, t.job_lane_id, t.job_room, t.counted_endpoint, t.endpoint_room, x.n
+), held as materialized (
+  select v.job_id, v.concurrency_key, sum(greatest(v.reserved_microusd - v.used_microusd, 0))::bigint as microusd
+    from cost_reservations v
+   where v.project_id = $2 and v.root_lane_id = (select root_lane_id from me)
+     and (exists (select from run_queue q where q.run_id = v.run_id) or exists (select from run_active a where a.run_id = v.run_id))
+   group by 1, 2
+), behind as materialized (
+  select t.lane_id, t.job_lane_id, t.job_room, t.counted_endpoint, t.endpoint_room,
+         case when t.endpoint_closed then t.endpoint end as probes, x.n, x.best_rank, x.best_seq
     from tree t cross join lateral (
-         select count(*)::int as n
-           from (select from run_parked p, me
+         select count(*)::int as n, min(y.rank) as best_rank, (array_agg(y.seq order by y.rank, y.seq))[1] as best_seq
+           from (select p.rank, p.seq from run_parked p, me
                   where p.root_lane_id = me.root_lane_id and p.lane_id = t.lane_id and (p.rank, p.seq) < (me.rank, me.seq)
-                  limit least(t.own_room, t.job_room, t.endpoint_room, t.project_room)) y) x
+                  order by p.rank, p.seq
+                  limit least(t.own_room, t.job_room, t.endpoint_room, t.project_room, case when t.endpoint_closed then 1 end)) y) x
    where not t.shut and x.n > 0
+), better as materialized (
+  select lane_id, job_lane_id, job_room, counted_endpoint, endpoint_room, n from behind where probes is null
+  union all
+  (select distinct on (probes) lane_id, job_lane_id, job_room, counted_endpoint, endpoint_room, n from behind
+    where probes is not null order by probes, best_rank, best_seq)
 ), by_job as (
   select job_lane_id, counted_endpoint, min(endpoint_room) as endpoint_room, least(sum(n), min(job_room))::int as n
     from better group by job_lane_id, counted_endpoint
@@ -142,25 +202,40 @@ const findRoomText = `with me as materialized (
          case when counted_endpoint is null then sum(n) else least(sum(n), min(endpoint_room)) end::int as n
     from by_job group by counted_endpoint
 )
-select t.lane_id, t.concurrency_key, t.job_disabled as "job_disabled", t.job_paused as "job_paused", t.group_paused as "group_paused",
-       t.group_id as "group_id", t.key_cap as "key_cap", t.key_in_flight as "key_in_flight", t.job_cap as "job_cap",
+select t.lane_id, t.concurrency_key, t.key_cap as "key_cap", t.key_in_flight as "key_in_flight", t.job_cap as "job_cap",
        t.job_in_flight as "job_in_flight", t.project_cap as "project_cap", t.project_in_flight as "project_in_flight",
-       t.job_lane_id as "job_lane_id", t.endpoint as "endpoint", t.endpoint_cap as "endpoint_cap",
-       t.endpoint_in_flight as "endpoint_in_flight", money.of_run as "reserves", money.of_left as "money_left",
+       t.job_lane_id as "job_lane_id", t.counted_endpoint as "counted_endpoint", t.endpoint_cap as "endpoint_cap",
+       t.endpoint_in_flight as "endpoint_in_flight",
+       t.endpoint_closed and not t.probe_due as "endpoint_closed",
+       t.endpoint_closed and exists (select from behind b where b.probes = t.endpoint) as "probe_taken",
+       (select bool_or(budgeted) from tree) as "budgeted", money.of as "money",
        (select count(*)::int from (select from run_parked p where p.root_lane_id = me.root_lane_id and p.lane_id = me.lane_id
-                                      and (p.rank, p.seq) < (me.rank, me.seq) limit 1000) y) as "ahead_in_lane",
+                                      and (p.rank, p.seq) < (me.rank, me.seq) limit 1000) y) as "before_in_lane",
+       (select count(*)::int from (select from tree o cross join lateral (
+                 select from run_parked p where p.root_lane_id = me.root_lane_id and p.lane_id = o.lane_id and (p.rank, p.seq) < (me.rank, me.seq) limit 1000) z
+               where o.job_lane_id = t.job_lane_id limit 1000) y) as "before_in_job",
+       (select count(*)::int from (select from tree o cross join lateral (
+                 select from run_parked p where p.root_lane_id = me.root_lane_id and p.lane_id = o.lane_id and (p.rank, p.seq) < (me.rank, me.seq) limit 1000) z
+               where o.counted_endpoint = t.counted_endpoint
+                 and (not (o.job_disabled or o.job_paused or o.group_paused) or o.job_lane_id = t.job_lane_id or o.group_id = t.group_id)
+               limit 1000) y) as "before_at_endpoint",
+       (select count(*)::int from (select from tree o cross join lateral (
+                 select from run_parked p where p.root_lane_id = me.root_lane_id and p.lane_id = o.lane_id and (p.rank, p.seq) < (me.rank, me.seq) limit 1000) z
+               where not o.shut or o.job_lane_id = t.job_lane_id or o.group_id = t.group_id or o.endpoint = t.endpoint limit 1000) y) as "before_in_project",
        coalesce((select sum(n)::int from better b where b.job_lane_id = t.job_lane_id), 0) as "ahead_in_job",
        coalesce((select wanted from by_endpoint e where e.counted_endpoint = t.counted_endpoint), 0) as "ahead_at_endpoint",
        coalesce((select sum(n)::int from by_endpoint), 0) as "ahead_in_project"
   from me join tree t on t.lane_id = me.lane_id
-  left join lateral (select m.of[1] as of_run, least(m.of[2], m.of[3], m.of[4]) as of_left
-                       from (select strait_money(t.project_id, t.job_id, t.concurrency_key) as of) m) money on t.budgeted`;
+  left join lateral (select strait_money(t.project_id, t.job_id, t.concurrency_key,
+           coalesce((select h.microusd from held h where h.job_id = t.job_id and h.concurrency_key = t.concurrency_key), 0),
+           coalesce((select sum(h.microusd) from held h where h.job_id = t.job_id), 0)::bigint,
+           coalesce((select sum(h.microusd) from held h), 0)::bigint) as of) money on t.budgeted`;
 
 /**
  * The lane of a waiting run with all that limits it, and how many better ranked runs compete for the same room, counted as
- * promotion cuts: from each lane at most its own room, of each job at most the job's, of each endpoint with a limit at most
- * the endpoint's. A number at the room or beyond it
- * means that this run would not be promoted now.
+ * promotion cuts: from each lane at most its own room, of each job at most the job's, of each endpoint with a limit at most the
+ * endpoint's, and one run for each closed endpoint whose probe is due. A number at the room or beyond it means that this run would not be promoted now. `before` is all of them, up
+ * to a thousand, but for those in lanes that stay shut when this one's is opened.
  */
 export function findRoom(db: Queryable, params: FindRoomParams): Promise<FindRoomRow | undefined> {
   return maybe<FindRoomRow>(db, {
@@ -169,12 +244,82 @@ export function findRoom(db: Queryable, params: FindRoomParams): Promise<FindRoo
       params.run_id,
       params.project_id,
     ],
+    name: 'why_findRoom_2593ab3c',
+  });
+}
+
+export interface ListCompetitorsParams {
+  readonly project_id: string;
+  readonly root_lane_id: number;
+  readonly limit: number;
+}
+
+export interface ListCompetitorsRow {
+  readonly run_id: string;
+  readonly lane_id: number;
+  readonly job_lane_id: number | null;
+  readonly own_room: number;
+  readonly job_room: number;
+  readonly counted_endpoint: string | null;
+  readonly endpoint_room: number;
+  readonly project_room: number;
+  readonly probes: string | null;
+  readonly money: readonly number[] | null;
+  readonly spent: number;
+}
+
+const listCompetitorsText = `with held as materialized (
+  select v.job_id, v.concurrency_key, sum(greatest(v.reserved_microusd - v.used_microusd, 0))::bigint as microusd
+    from cost_reservations v
+   where v.project_id = $1 and v.root_lane_id = $2
+     and (exists (select from run_queue q where q.run_id = v.run_id) or exists (select from run_active a where a.run_id = v.run_id))
+   group by 1, 2
+), tree as materialized (
+  select l.lane_id, l.job_lane_id,
+         least(greatest(coalesce(l.key_cap - l.key_in_flight, 500), 0), 500) as own_room,
+         least(greatest(coalesce(l.job_cap - l.job_in_flight, 500), 0), 500) as job_room,
+         least(greatest(coalesce(l.project_cap - l.project_in_flight, 500), 0), 500) as project_room,
+         e.endpoint as counted_endpoint, least(greatest(coalesce(e.cap - e.in_flight, 500), 0), 500) as endpoint_room,
+         case when l.endpoint_closed then l.endpoint end as probes,
+         case when l.budgeted then strait_money(l.project_id, l.job_id, l.concurrency_key,
+           coalesce((select h.microusd from held h where h.job_id = l.job_id and h.concurrency_key = l.concurrency_key), 0),
+           coalesce((select sum(h.microusd) from held h where h.job_id = l.job_id), 0)::bigint,
+           coalesce((select sum(h.microusd) from held h), 0)::bigint) end as money
+    from lane_rooms l left join endpoint_rooms e on e.project_id = l.project_id and e.endpoint = l.endpoint
+   where l.project_id = $1 and l.root_lane_id = $2 and l.lane_id <> 0
+     and not (l.job_disabled or l.job_paused or l.group_paused) and (not l.endpoint_closed or l.probe_due)
+     and exists (select from run_parked p where p.root_lane_id = l.root_lane_id and p.lane_id = l.lane_id)
+)
+select x.run_id, t.lane_id as "lane_id", t.job_lane_id as "job_lane_id", t.own_room as "own_room", t.job_room as "job_room",
+       t.counted_endpoint as "counted_endpoint", t.endpoint_room as "endpoint_room", t.project_room as "project_room", t.probes as "probes", t.money as "money",
+       case when t.money is not null then strait_run_cost(x.run_id) else 0 end as "spent"
+  from tree t cross join lateral (
+       select p.run_id, p.rank, p.seq from run_parked p
+        where p.root_lane_id = $2 and p.lane_id = t.lane_id order by p.rank, p.seq
+        limit least(t.own_room, t.job_room, t.endpoint_room, t.project_room)) x
+ order by x.rank, x.seq limit $3::int`;
+
+/**
+ * For trees where a budget is set: what promotion would look at now, best ranked first from each open lane with room.
+ * `money` is that of strait_money without what runs reserved that stand in neither place any more (promotion gives that back
+ * first), `spent` what the run cost before. Rooms are those of its lane.
+ */
+export function listCompetitors(db: Queryable, params: ListCompetitorsParams): Promise<ListCompetitorsRow[]> {
+  return many<ListCompetitorsRow>(db, {
+    text: listCompetitorsText,
+    values: [
+      params.project_id,
+      params.root_lane_id,
+      params.limit,
+    ],
+    name: 'why_listCompetitors_974b7e4e',
   });
 }
 
 export interface ListHoldersParams {
   readonly project_id: string;
-  readonly lane_id: number;
+  readonly lane_id: number | null;
+  readonly endpoint: string | null;
   readonly limit: number;
 }
 
@@ -182,45 +327,103 @@ export interface ListHoldersRow {
   readonly run_id: string;
 }
 
-const listHoldersText = `select a.run_id from run_active a join lanes l on l.lane_id = a.lane_id
- where l.project_id = $1 and $2::bigint in (l.lane_id, l.parent_lane_id, l.root_lane_id)
- order by a.started_at limit $3::int`;
+const listHoldersText = `with under as materialized (
+  select lane_id from lanes where project_id = $1 and $2::bigint in (lane_id, parent_lane_id, root_lane_id)
+  union all
+  select l.lane_id from jobs j join lanes l on l.project_id = j.project_id and l.job_id = j.id
+   where j.project_id = $1 and j.endpoint = $3::text
+), active as (
+  select a.run_id, a.started_at from run_active a where a.lane_id = any (array(select lane_id from under)) order by a.started_at limit $4::int
+), ready as (
+  select q.run_id, q.rank from (select run_id, lane_id, rank, seq from run_queue where project_id = $1 order by rank, seq limit 1000) q
+   where q.lane_id = any (array(select lane_id from under)) order by q.rank, q.seq limit $4::int
+)
+select run_id as "run_id"
+  from (select run_id, 0 as kind, row_number() over (order by started_at) as n from active
+        union all select run_id, 1, row_number() over (order by rank) from ready) x
+ order by kind, n limit $4::int`;
 
-/** Runs that execute in a lane or below it, the oldest first. */
+/**
+ * Runs with a slot in a lane or below it, or in any lane of the jobs that call an endpoint: those that execute, the oldest
+ * first, then those that are about to.
+ */
 export function listHolders(db: Queryable, params: ListHoldersParams): Promise<ListHoldersRow[]> {
   return many<ListHoldersRow>(db, {
     text: listHoldersText,
     values: [
       params.project_id,
       params.lane_id,
-      params.limit,
-    ],
-  });
-}
-
-export interface ListEndpointHoldersParams {
-  readonly project_id: string;
-  readonly endpoint: string;
-  readonly limit: number;
-}
-
-export interface ListEndpointHoldersRow {
-  readonly run_id: string;
-}
-
-const listEndpointHoldersText = `select a.run_id from run_active a join lanes l on l.lane_id = a.lane_id join jobs j on j.id = l.job_id
- where l.project_id = $1 and j.project_id = $1 and j.endpoint = $2
- order by a.started_at limit $3::int`;
-
-/** Runs that execute in lanes of the jobs that call an endpoint, the oldest first. */
-export function listEndpointHolders(db: Queryable, params: ListEndpointHoldersParams): Promise<ListEndpointHoldersRow[]> {
-  return many<ListEndpointHoldersRow>(db, {
-    text: listEndpointHoldersText,
-    values: [
-      params.project_id,
       params.endpoint,
       params.limit,
     ],
+    name: 'why_listHolders_d879ae27',
+  });
+}
+
+export interface FindProjectQuotasParams {
+  readonly project_id: string;
+}
+
+export interface FindProjectQuotasRow {
+  readonly max_queued_runs: number | null;
+  readonly max_executing_runs: number | null;
+  readonly max_jobs: number | null;
+  readonly max_active_event_triggers: number | null;
+  readonly max_cost_per_run_microusd: number | null;
+  readonly max_daily_cost_microusd: number | null;
+  readonly rate_limit_requests: number | null;
+  readonly rate_limit_window_secs: number | null;
+  readonly timezone: string | null;
+}
+
+const findProjectQuotasText = `select max_queued_runs, max_executing_runs, max_jobs, max_active_event_triggers, max_cost_per_run_microusd,
+       max_daily_cost_microusd, rate_limit_requests, rate_limit_window_secs, timezone
+  from project_quotas where project_id = $1`;
+
+/** All of them: whoever sets one sets all. */
+export function findProjectQuotas(db: Queryable, params: FindProjectQuotasParams): Promise<FindProjectQuotasRow | undefined> {
+  return maybe<FindProjectQuotasRow>(db, {
+    text: findProjectQuotasText,
+    values: [params.project_id],
+    name: 'why_findProjectQuotas_d7ba10df',
+  });
+}
+
+export interface FindBudgetsParams {
+  readonly project_id: string;
+  readonly job_id: string;
+}
+
+export interface FindBudgetsRow {
+  readonly job_limit: number | null;
+  readonly key_limit: number | null;
+  readonly estimate: number | null;
+  readonly job_policy: string | null;
+  readonly project_limit: number | null;
+  readonly per_run: number | null;
+  readonly project_policy: string | null;
+  readonly day_ends_at: string;
+  readonly dearest: number | null;
+}
+
+const findBudgetsText = `select b.max_daily_cost_microusd as "job_limit", b.max_daily_cost_per_key_microusd as "key_limit",
+       b.cost_estimate_microusd as "estimate", b.breach_policy as "job_policy",
+       q.max_daily_cost_microusd as "project_limit", q.max_cost_per_run_microusd as "per_run", q.cost_breach_policy as "project_policy",
+       strait_day_start(q.timezone, strait_local_day(q.timezone) + 1) as "day_ends_at",
+       (select max(strait_reserve(l.project_id, l.job_id)) from lanes l
+         where l.project_id = $1 and l.job_id is not null and l.concurrency_key is null) as "dearest"
+  from jobs j left join job_budgets b on b.job_id = j.id left join project_quotas q on q.project_id = j.project_id
+ where j.id = $2 and j.project_id = $1`;
+
+/** What is set about money, and when the day is over. */
+export function findBudgets(db: Queryable, params: FindBudgetsParams): Promise<FindBudgetsRow> {
+  return one<FindBudgetsRow>(db, {
+    text: findBudgetsText,
+    values: [
+      params.project_id,
+      params.job_id,
+    ],
+    name: 'why_findBudgets_0bdf544f',
   });
 }
 
@@ -273,5 +476,6 @@ export function recentDuration(db: Queryable, params: RecentDurationParams): Pro
       params.job_id,
       params.project_id,
     ],
+    name: 'why_recentDuration_bdce716a',
   });
 }

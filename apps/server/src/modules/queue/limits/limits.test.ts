@@ -124,6 +124,34 @@ describe('limits on runs in flight', () => {
     await cancelAll();
   });
 
+  it('an end and a transaction that enqueues twice do not wait for each other', async () => {
+    const job = await on.makeJob({ max_concurrency: 5 });
+    const [{ id: job_id, project_id } = { id: '', project_id: '' }] = await on.app.sql<{
+      id: string;
+      project_id: string;
+    }>('select id, project_id from jobs where slug = $1', job);
+    const run = { job_id, project_id, payload: '{}', priority: 0 };
+    const keyed = { ...run, idempotency_key: 'k', payload_hash: 'h' };
+    await on.queue.enqueueMany([keyed]);
+    const [running] = await claim(1);
+    assert.ok(running);
+    let ended: Promise<unknown> = Promise.resolve();
+    await on.app.db.transaction(async (tx) => {
+      await on.queue.enqueueMany([run], tx);
+      ended = on.queue.complete([running]);
+      // Until the end waits for the lane that this transaction holds.
+      while (
+        (await on.app.sql(`select from pg_stat_activity where wait_event_type = 'Lock'`)).length ===
+        0
+      );
+      const [second] = await on.queue.enqueueMany([keyed], tx);
+      assert.equal(second?.outcome, 'held');
+    });
+    await ended;
+    assert.deepEqual(await standing(job), [1, 0, 0]);
+    await cancelAll();
+  });
+
   it('keys of a job have limits of their own, and the job one above them', async () => {
     const job = await on.makeJob({ max_concurrency: 3, max_concurrency_per_key: 2 });
     await trigger(job, 3, { concurrency_key: 'a' });

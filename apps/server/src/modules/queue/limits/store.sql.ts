@@ -111,7 +111,8 @@ const promoteLanesText = `with recursive waiting (lane_id, n) as (
                          sum(cost) over (partition by lane_id order by rank, seq) as lane_cost
                     from pick where coalesce(cost <= least(money[2], money[3], money[4]), true)) p
            where (job_lane_id is null or of_job <= job_room)
-             and (probes is null or place = any (array(select distinct on (k.probes) k.place from pick k where k.probes is not null
+             and (probes is null or place = any (array(select distinct on (k.probes) k.place from pick k
+                                                        where k.probes is not null and coalesce(k.cost <= least(k.money[2], k.money[3], k.money[4]), true)
                                                         order by k.probes, k.rank, k.seq)))
              and coalesce(job_cost <= money[3], true) and coalesce(lane_cost <= money[2], true)) e
    where counted_endpoint is null or of_endpoint <= endpoint_room
@@ -172,7 +173,7 @@ export function promoteLanes(db: Queryable, params: PromoteLanesParams): Promise
       params.page,
       params.most,
     ],
-    name: 'queue_limits_promoteLanes_0b1fcf4f',
+    name: 'queue_limits_promoteLanes_6d65ace8',
   });
 }
 

@@ -44,10 +44,6 @@ before as materialized (
            case when exists (select from a where a.run_id = done.id) then 'executing'
                 else (select b.status from before b where b.id = done.id) end)
     from done
-), freed as (
-  update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => $6::int)
-    from done where done.idempotency_key is not null
-     and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
 ), noted as (
   insert into run_endings (run_id, run_created_at, job_id, project_id, status, attempt, error, error_class)
   select id, created_at, job_id, project_id, 'canceled', attempt, $5, null from done
@@ -62,6 +58,10 @@ before as materialized (
 ), lowered as (
   update lanes l set in_flight = l.in_flight - slots.n
     from slots where l.lane_id = slots.lane_id and l.lane_id = any (array(select lane_id from lane_locks))
+), freed as (
+  update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => $6::int)
+    from done where done.idempotency_key is not null and (select count(*) from lane_locks) is not null
+     and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
 ), live as materialized (
   select pg_notify('run_live', '') where exists (select from done)
   union all select pg_notify('run_ended', '') where exists (select from noted)
@@ -272,6 +272,7 @@ export interface RescheduleRunParams {
   readonly scheduled_at: string;
   readonly payload_json: string | null;
   readonly aging_ms: number;
+  readonly delayed_by_json: string | null;
   readonly actor_id: string;
 }
 
@@ -314,14 +315,15 @@ done as (
   select project_id, (extract(epoch from greatest(created_at, scheduled_at)) * 1000)::bigint - priority * $5::bigint, id, created_at, job_id, attempt, 0, 0
     from done where exists (select from held)
 ), later as (
-  insert into run_delayed (due_at, project_id, rank, run_id, run_created_at, job_id, attempt)
+  insert into run_delayed (due_at, project_id, rank, run_id, run_created_at, job_id, attempt, reason)
   select scheduled_at, project_id, (extract(epoch from scheduled_at) * 1000)::bigint - priority * $5::bigint,
-         id, created_at, job_id, attempt
+         id, created_at, job_id, attempt, $6::jsonb
     from done where status = 'delayed' and not exists (select from held)
 ), told as (
   insert into run_events (run_id, type, level, message, data)
   select id, 'state_change', 'info', 'rescheduled',
-         jsonb_build_object('to', status, 'attempt', attempt, 'scheduled_at', scheduled_at, 'by', $6::text) from done
+         jsonb_build_object('to', status, 'attempt', attempt, 'scheduled_at', scheduled_at, 'by', $7::text,
+                            'delayed_by', $6::jsonb) from done
 ), slots as materialized (
   select l.counted_lane_id as lane_id, count(*)::int as n
     from q x join lane_levels l on l.lane_id = x.lane_id
@@ -353,6 +355,7 @@ export function rescheduleRun(db: Queryable, params: RescheduleRunParams): Promi
       params.scheduled_at,
       params.payload_json,
       params.aging_ms,
+      params.delayed_by_json,
       params.actor_id,
     ],
   });
@@ -374,15 +377,16 @@ const holdRunText = `with mine as materialized (
    where id = $1 and created_at = strait_id_time($1) and project_id = $2
 ), q as (delete from run_queue where run_id = any (array(select id from mine)) returning run_id, run_created_at, project_id, rank, job_id, attempt, lane_id),
    p as (delete from run_parked where run_id = any (array(select id from mine)) and lane_id <> 0 returning run_id, run_created_at, project_id, rank, job_id, attempt),
-   d as (delete from run_delayed where run_id = any (array(select id from mine)) returning run_id, run_created_at, project_id, rank, job_id, attempt),
+   d as (delete from run_delayed where run_id = any (array(select id from mine)) returning run_id, run_created_at, project_id, rank, job_id, attempt, reason),
 held as (
   insert into run_parked (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id, root_lane_id)
   select project_id, rank, run_id, run_created_at, job_id, attempt, 0, 0
-    from (select run_id, run_created_at, project_id, rank, job_id, attempt from q union all select * from p union all select * from d) x
+    from (select run_id, run_created_at, project_id, rank, job_id, attempt from q union all select * from p
+          union all select run_id, run_created_at, project_id, rank, job_id, attempt from d) x
   returning run_id
 ), told as (
   insert into run_events (run_id, type, level, message, data)
-  select run_id, 'log', 'info', 'held by an operator', jsonb_build_object('by', $3::text) from held
+  select run_id, 'log', 'info', 'held by an operator', jsonb_build_object('by', $3::text, 'delayed_by', (select reason from d)) from held
 ), slots as materialized (
   select l.counted_lane_id as lane_id, count(*)::int as n
     from q x join lane_levels l on l.lane_id = x.lane_id
@@ -399,7 +403,7 @@ select run_id as id, (select count(*) from woken)::int as "woken" from held`;
 
 /**
  * A pending run moves into the reserved lane 0, whose limit is 0: it keeps its status and is not started
- * until released.
+ * until released. Why it was delayed goes into the event: the place has no room for it (releaseRun).
  */
 export function holdRun(db: Queryable, params: HoldRunParams): Promise<HoldRunRow | undefined> {
   return maybe<HoldRunRow>(db, {
@@ -431,8 +435,11 @@ const releaseRunText = `with gone as (
     from job_runs r
    where r.id = (select run_id from gone) and r.created_at = strait_id_time($1)
 ), later as (
-  insert into run_delayed (due_at, project_id, rank, run_id, run_created_at, job_id, attempt)
-  select (select due_at from due), project_id, rank, run_id, run_created_at, job_id, attempt from gone
+  insert into run_delayed (due_at, project_id, rank, run_id, run_created_at, job_id, attempt, reason)
+  select (select due_at from due), project_id, rank, run_id, run_created_at, job_id, attempt,
+         nullif((select e.data -> 'delayed_by' from run_events e
+                  where e.run_id = $1 and jsonb_exists(e.data, 'delayed_by') order by e.created_at desc, e.id desc limit 1), 'null')
+    from gone
    where exists (select from due where due_at is not null)
 ), placed as materialized (
   select g.*, strait_place(g.project_id, g.job_id, due.concurrency_key) as place from gone g cross join due where due.due_at is null

@@ -1,6 +1,7 @@
 // What people do to runs. Each verb is one guarded statement on the caller's transaction; the callers say
 // why a run was refused.
 
+import type { DelayStep } from '../../../domain/delay.ts';
 import type { Queryable } from '../../../platform/db/query.ts';
 import { intake } from '../intake/intake.ts';
 import type { QueueSettings } from '../queue.ts';
@@ -145,9 +146,14 @@ export function createOperatorVerbs(
         run_id: string;
         scheduled_at: string;
         payload_json: string | null;
+        delayed_by?: readonly DelayStep[] | undefined;
         actor_id: string;
       },
-    ): Promise<boolean> => (await store.rescheduleRun(tx, { ...input, aging_ms })) !== undefined,
+    ): Promise<boolean> => {
+      const { delayed_by, ...key } = input;
+      const delayed_by_json = delayed_by ? JSON.stringify(delayed_by) : null;
+      return (await store.rescheduleRun(tx, { ...key, delayed_by_json, aging_ms })) !== undefined;
+    },
 
     /** Holds a pending run until released. False: not pending, or held already. */
     hold: async (

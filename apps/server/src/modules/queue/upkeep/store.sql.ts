@@ -130,10 +130,6 @@ done as (
   insert into run_events (run_id, type, level, message, data)
   select id, 'state_change', 'warn', 'run expired', jsonb_build_object('to', 'expired', 'attempt', attempt,
            'from', case when exists (select from w where w.run_id = done.id) then 'waiting' else 'queued' end) from done
-), freed as (
-  update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => $2::int)
-    from done where done.idempotency_key is not null
-     and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
 ), noted as (
   insert into run_endings (run_id, run_created_at, job_id, project_id, status, attempt, error, error_class)
   select id, created_at, job_id, project_id, 'expired', attempt, 'run expired', null from done
@@ -148,6 +144,10 @@ done as (
 ), lowered as (
   update lanes l set in_flight = l.in_flight - slots.n
     from slots where l.lane_id = slots.lane_id and l.lane_id = any (array(select lane_id from lane_locks))
+), freed as (
+  update job_run_idempotency i set expires_at = strait_now() + make_interval(secs => $2::int)
+    from done where done.idempotency_key is not null and (select count(*) from lane_locks) is not null
+     and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
 ), live as materialized (
   select pg_notify('run_live', '') where exists (select from done)
   union all select pg_notify('run_ended', '') where exists (select from noted)

@@ -58,7 +58,14 @@ export const rescheduleRun = operation({
   path: '/v1/runs/:runID/reschedule',
   summary: 'Give a run that never started another time, and payload',
   body: z
-    .strictObject({ scheduled_at: scheduledAt, payload: z.unknown().optional() })
+    .strictObject({
+      scheduled_at: scheduledAt,
+      payload: z.unknown().optional(),
+      ignore_execution_window: z
+        .boolean()
+        .optional()
+        .meta({ description: 'Also outside the execution window of the job' }),
+    })
     .meta({ id: 'RescheduleRunRequest' }),
   replies: returnsRun,
   failures: [

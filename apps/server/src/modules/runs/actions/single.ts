@@ -173,9 +173,9 @@ export function createRunActions({
     /** @throws run_not_found, run_not_reschedulable, invalid_schedule, invalid_payload, payload_too_large */
     reschedule: async (
       target: RunTarget,
-      input: { scheduled_at: string; payload?: unknown },
+      input: { scheduled_at: string; payload?: unknown; ignore_execution_window?: boolean },
     ): Promise<JobRun> => {
-      const { scheduled_at: wanted, payload } = input;
+      const { scheduled_at: wanted, payload, ignore_execution_window: ignore = false } = input;
       const problem = scheduleProblem(wanted, clock.now());
       if (problem !== undefined)
         throw refusal('invalid_schedule', [{ path: 'body.scheduled_at', message: problem }]);
@@ -183,7 +183,9 @@ export function createRunActions({
       const { job_id } = await db.tenant(project_id, (tx) => requireStanding(tx, target));
       const job = await jobs.findForTrigger(project_id, job_id);
       if (!job) throw new Failure('job_not_found');
-      const scheduled_at = startOf(job, wanted, clock.now()) ?? wanted;
+      const start = ignore ? undefined : startOf(job, wanted, clock.now());
+      const scheduled_at = start?.scheduled_at ?? wanted;
+      const delayed_by = start?.delayed_by;
       const { max_payload_bytes } = settings;
       const payload_json =
         payload === undefined
@@ -191,9 +193,14 @@ export function createRunActions({
           : preparePayload(payload, 'body', { job, jobs, max_payload_bytes }).payload;
       return act(target, {
         action: 'run.rescheduled',
-        details: { scheduled_at, payload_changed: payload !== undefined },
+        details: {
+          scheduled_at,
+          payload_changed: payload !== undefined,
+          ...(ignore ? { ignore_execution_window: true } : {}),
+        },
         code: 'run_not_reschedulable',
-        change: (tx, key) => operator.reschedule(tx, { ...key, scheduled_at, payload_json }),
+        change: (tx, key) =>
+          operator.reschedule(tx, { ...key, scheduled_at, payload_json, delayed_by }),
         cannot: () => 'be rescheduled; only delayed and queued runs that never started can',
       });
     },

@@ -50,7 +50,7 @@ export function prepareRun(item: TriggerItem, path: string, context: PrepareCont
     throw refusal('invalid_schedule', [{ path: `${path}.scheduled_at`, message }]);
   }
   const { payload, hash, parsed } = preparePayload(item.payload, path, context);
-  const scheduled_at = startOf(job, item.scheduled_at, now_ms);
+  const { scheduled_at, delayed_by } = startOf(job, item.scheduled_at, now_ms);
   return {
     scheduled_at,
     run: {
@@ -65,6 +65,7 @@ export function prepareRun(item: TriggerItem, path: string, context: PrepareCont
         created_by: context.created_by,
         batch_id: context.batch_id,
         scheduled_at,
+        delayed_by,
         ttl_secs: item.ttl_secs,
         tags: item.tags,
         concurrency_key: item.concurrency_key || undefined,

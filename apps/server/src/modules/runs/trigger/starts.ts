@@ -1,6 +1,7 @@
 // When a new run may start: not before its job's execution window opens, and not before the job's rate limits allow one
 // more when nobody is there to be refused.
 
+import type { DelayStep } from '../../../domain/delay.ts';
 import type { Tx } from '../../../platform/db/database.ts';
 import {
   findTriggerJobs,
@@ -8,20 +9,36 @@ import {
   type ExecutionWindow,
   type TriggerJob,
 } from '../../jobs/index.ts';
-import { bucketsOf, jobRates } from '../../limits/index.ts';
+import { bucketsOf, jobRates, type Reserved } from '../../limits/index.ts';
 import { intake, type NewRun } from '../../queue/index.ts';
 
-/** `wanted`, or the later instant it has to be; undefined: at once. */
+export interface Start {
+  /** `wanted`, or the later instant it has to be; undefined: at once. */
+  readonly scheduled_at: string | undefined;
+  /** What moved it, each step later than the one before; undefined: nothing did. */
+  readonly delayed_by?: readonly DelayStep[] | undefined;
+}
+
 export function startOf(
   job: ExecutionWindow,
   wanted: string | undefined,
   now_ms: number,
-  wait_secs = 0,
-): string | undefined {
-  const wanted_ms = wanted === undefined ? now_ms : Date.parse(wanted);
-  const earliest_ms = Math.max(now_ms + Math.ceil(wait_secs * 1000), wanted_ms);
-  const at_ms = nextAllowed(job, earliest_ms);
-  return at_ms > Math.max(now_ms, wanted_ms) ? new Date(at_ms).toISOString() : wanted;
+  { wait_secs, limit }: Reserved = { wait_secs: 0 },
+): Start {
+  const steps: DelayStep[] = [];
+  let at_ms = now_ms;
+  const notBefore = (ms: number, step: Omit<DelayStep, 'until'>) => {
+    if (ms <= at_ms) return;
+    at_ms = ms;
+    steps.push({ ...step, until: new Date(ms).toISOString() });
+  };
+  if (wanted !== undefined) notBefore(Date.parse(wanted), { kind: 'delayed' });
+  notBefore(now_ms + Math.ceil(wait_secs * 1000), { kind: 'rate_limit', limit });
+  notBefore(nextAllowed(job, at_ms), { kind: 'execution_window' });
+  const last = steps.at(-1);
+  return last === undefined || last.kind === 'delayed'
+    ? { scheduled_at: wanted }
+    : { scheduled_at: last.until, delayed_by: steps };
 }
 
 /**
@@ -35,10 +52,10 @@ export async function deferred(
   now_ms: number,
 ): Promise<NewRun> {
   await holdRooms(tx, [job]);
-  const wait_secs = await jobRates.reserve(tx, job);
+  const reserved = await jobRates.reserve(tx, job);
   const wanted = run.extra?.scheduled_at;
-  const scheduled_at = startOf(job, wanted, now_ms, wait_secs);
-  return scheduled_at === wanted ? run : { ...run, extra: { ...run.extra, scheduled_at } };
+  const start = startOf(job, wanted, now_ms, reserved);
+  return start.scheduled_at === wanted ? run : { ...run, extra: { ...run.extra, ...start } };
 }
 
 /** Rooms are locked before rates, as triggers do. */

@@ -143,6 +143,9 @@ describe('execution windows', () => {
       new Date((await read(body.id)).next_retry_at).toISOString().slice(0, 16),
       opens.slice(0, 16),
     );
+    const { blockers } = (await call('GET', `/v1/runs/${body.id}/why`)).body;
+    const { kind, unblock } = blockers.at(-1);
+    assert.deepEqual([kind, unblock], ['execution_window', undefined], 'no retry has another time');
     await call('DELETE', `/v1/runs/${body.id}`);
   });
 });

@@ -1,0 +1,1 @@
+alter table run_delayed drop column if exists reason;

@@ -1,0 +1,179 @@
+// Every kind of blocker as a user meets it: set up through the API, explained, taken out of the way by the call that the
+// answer names (or by time), and the run starts.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { blockerCases } from '../../../test/blocker-cases.ts';
+import { inRunTest, type InRunTest } from '../../../test/in-run.ts';
+import { blockerKinds, type Blocker } from './rules.ts';
+
+let on: InRunTest;
+let the: ReturnType<typeof blockerCases>;
+
+before(async () => {
+  on = await inRunTest();
+  the = blockerCases(on);
+});
+after(() => on.close());
+
+describe('why', () => {
+  it('says each kind, and the run starts once that is gone', async (test) => {
+    for (const one of the.cases)
+      await test.test(one.title ?? one.kind, async () => {
+        the.asUsual();
+        const id = await one.setUp();
+        const before = await the.why(id);
+        assert.deepEqual(
+          before.blockers.map(({ kind }) => kind),
+          [one.kind, ...(one.with ?? [])],
+        );
+        const [blocker] = before.blockers as [Blocker];
+        if (one.says) assert.match(blocker.message, one.says);
+        if (one.until) assert.ok(Date.parse(blocker.until ?? '') > Date.now(), blocker.until);
+        assert.equal(blocker.holders?.length ?? 0, one.holders ?? 0);
+        try {
+          await (one.away ? one.away() : the.perform(blocker));
+          await the.workOn();
+          const later = await the.why(id);
+          assert.deepEqual(later.blockers, []);
+          await on.start(id, one.attempt);
+          const started = await the.why(id);
+          assert.deepEqual(started, { run_id: id, status: 'executing', blockers: [] });
+        } finally {
+          await the.cleanUp();
+        }
+      });
+  });
+
+  it('says no_worker while no worker lives', async () => {
+    the.asUsual();
+    const id = await the.run(await on.makeJob());
+    await on.app.sql(`update workers set heartbeat_at = now() - interval '1 h'`);
+    const alone = await on.call('GET', `/v1/runs/${id}/why`);
+    assert.deepEqual(
+      alone.body.blockers.map((blocker: Blocker) => blocker.kind),
+      ['no_worker'],
+    );
+    assert.deepEqual((await the.why(id)).blockers, []);
+    await on.start(id);
+    assert.equal((await on.call('GET', `/v1/runs/${id.replace('-7', '-8')}/why`)).status, 404);
+  });
+
+  it('believes nothing that a handler wrote about its own delay', async () => {
+    the.asUsual();
+    const job = await on.makeJob();
+    const running = await on.running(job);
+    const logged = await running.post('log', {
+      message: 'held by an operator',
+      data: { delayed_by: { kind: 'what?' } },
+    });
+    assert.ok(logged.status < 300, JSON.stringify(logged.body));
+    const started_at = new Date().toISOString();
+    const retry = { to: 'queued', attempt: 2, delay_ms: 600_000, error: 'e', started_at };
+    const { run_id: id } = running.claim;
+    const claim_seq = Number(running.claim.claim_seq);
+    const { created_at } = await on.read(id);
+    assert.ok((await on.queue.settle([{ id, created_at, claim_seq, ...retry }])).has(id));
+    await on.post(id, 'pause');
+    // The hold says that there was no reason; what came before it does not count.
+    const kinds = async () => (await the.why(id)).blockers.map(({ kind }) => kind);
+    assert.deepEqual(await kinds(), ['held', 'retry_backoff']);
+    await on.app.sql(
+      `insert into run_events (run_id, type, level, message, data) values ($1, 'log', 'info', 'x', '{"delayed_by": {"kind": 1}}')`,
+      id,
+    );
+    assert.deepEqual(await kinds(), ['held', 'retry_backoff']);
+    await on.post(id, 'resume');
+    assert.deepEqual(await kinds(), ['retry_backoff']);
+    await on.call('DELETE', `/v1/runs/${id}`);
+  });
+
+  it('sees a pause of what is ready, and what is in front of it', async () => {
+    the.asUsual();
+    const job = await on.makeJob();
+    const ids = [await the.run(job), await the.run(job), await the.run(job)];
+    const last = ids.at(-1) ?? '';
+    assert.equal((await the.why(last)).position, 2);
+    await on.call('POST', `/v1/jobs/${job}/pause`);
+    assert.equal((await the.why(last)).blockers[0]?.kind, 'job_paused');
+    await on.call('POST', `/v1/jobs/${job}/resume`);
+    await on.call('POST', '/v1/runs/bulk-cancel', { run_ids: ids });
+  });
+
+  it('says how many an endpoint takes at a time, of all its jobs, and who they are, started or not', async () => {
+    the.asUsual();
+    const endpoint = 'http://127.0.0.1:9/adapts';
+    const [job, beside] = [
+      await on.makeJob({ endpoint_url: endpoint }),
+      await on.makeJob({ endpoint_url: endpoint }),
+    ];
+    await the.takes(endpoint, 2);
+    const started = await the.run(beside);
+    await the.workOn();
+    await on.start(started);
+    const ready = await the.run(job);
+    await the.workOn();
+    const [next, last] = [await the.run(job), await the.run(beside)];
+    const waiting = await the.why(next);
+    assert.deepEqual(waiting.blockers, [
+      {
+        kind: 'endpoint_concurrency',
+        message: `endpoint ${endpoint} takes 2 at a time now (adaptive), 2 in flight`,
+        holders: [started, ready],
+      },
+    ]);
+    // What the limit is and whether it moves stands there.
+    const { body: health } = await on.call('GET', `/v1/jobs/${job}/endpoint-health`);
+    assert.equal(health.endpoints[0].admission.max_in_flight, 2);
+    assert.equal(health.endpoints[0].admission.state, 'throttled');
+    await on.call('DELETE', `/v1/runs/${started}`);
+    assert.deepEqual((await the.why(next)).blockers, []);
+    const behind = await the.why(last);
+    assert.equal(behind.position, 1);
+    assert.deepEqual(
+      behind.blockers.map(({ message }) => message),
+      [
+        `endpoint ${endpoint} takes 2 at a time now (adaptive), 1 in flight, and 1 better ranked run waits for the rest`,
+      ],
+    );
+    await the.takes(endpoint, null);
+    assert.deepEqual((await the.why(last)).blockers, []);
+    await on.call('POST', '/v1/runs/bulk-cancel', { run_ids: [ready, next, last] });
+  });
+
+  it('estimates from how long runs took and how many run at a time', async () => {
+    the.asUsual();
+    const job = await on.makeJob({ max_concurrency: 2 });
+    const lease = await (async () => {
+      const id = await the.run(job);
+      await the.workOn();
+      return on.claim(id);
+    })();
+    const started_at = new Date(Date.now() - 60_000).toISOString();
+    await on.queue.complete([{ ...lease, started_at }]);
+    const ids: string[] = [];
+    for (let n = 0; n < 6; n++) ids.push(await the.run(job));
+    await the.workOn();
+    const { position, estimated_start_at, blockers } = await the.why(ids.at(-1) ?? '');
+    assert.deepEqual([position, blockers.map(({ kind }) => kind)], [3, ['job_limit']]);
+    // Three go first, two at a time: the round that runs, one more, then this one; a minute each.
+    const minutes = (Date.parse(estimated_start_at ?? '') - Date.now()) / 60_000;
+    assert.ok(minutes > 1.8 && minutes < 2.2, `${minutes} minutes`);
+    await on.call('POST', '/v1/runs/bulk-cancel', { run_ids: ids });
+  });
+
+  it('has a case here and a line in docs/why.md for every kind', () => {
+    const tested = new Set<string>([...the.cases.map(({ kind }) => kind), 'no_worker']);
+    // Between two looks of one answer only.
+    tested.add('moving');
+    assert.deepEqual(
+      blockerKinds.filter((kind) => !tested.has(kind)),
+      [],
+    );
+    const text = readFileSync(path.join(import.meta.dirname, '../../../../../docs/why.md'), 'utf8');
+    const documented = [...text.matchAll(/^\| `([a-z_]+)` \|/gm)].map(([, kind]) => kind);
+    assert.deepEqual(documented, [...blockerKinds]);
+  });
+});
