@@ -60,7 +60,7 @@ end $$;
 create or replace function strait_lane_level(of_job text, of_key text) returns table (level text)
   language sql stable as $$
   select case when of_key <> '' and (j.max_concurrency_per_key > 0 or b.max_daily_cost_per_key_microusd > 0) then 'key'
-              when j.max_concurrency > 0 or not j.enabled or j.paused or g.paused or a.closed
+              when j.max_concurrency > 0 or not j.enabled or j.paused or g.paused or a.closed or a.max_in_flight is not null
                    or b.max_daily_cost_microusd > 0 or q.max_daily_cost_microusd > 0 then 'job'
               when q.max_executing_runs > 0 then 'project' end
     from jobs j

@@ -76,6 +76,7 @@ const promoteLanesText = `with recursive waiting (lane_id, n) as (
          coalesce(l.key_cap - l.key_in_flight, $3::int) as own_room,
          coalesce(l.job_cap - l.job_in_flight, $3::int) as job_room,
          coalesce(l.project_cap - l.project_in_flight, $3::int) as project_room,
+         e.endpoint as counted_endpoint, coalesce(e.cap - e.in_flight, $3::int) as endpoint_room,
          case when l.endpoint_closed then l.endpoint end as probes,
          greatest(2 * $3::int / (least((select count(*)::int from seen), $4::int) + 1), 5) as share,
          k.key_min, k.key_weight, k.key_slots, k.turn,
@@ -85,17 +86,18 @@ const promoteLanesText = `with recursive waiting (lane_id, n) as (
            coalesce((select sum(h.microusd) from job_held h), 0)::bigint) end as money
     from seen cross join lateral (select r.* from lane_rooms r where r.lane_id = seen.lane_id offset 0) l
          left join lateral (select s.* from lane_shares s where s.lane_id = seen.lane_id offset 0) k on true
+         left join endpoint_rooms e on e.project_id = l.project_id and e.endpoint = l.endpoint
    where l.lane_id <> 0 and not (l.job_disabled or l.job_paused or l.group_paused)
      and (not l.endpoint_closed or l.probe_due)
 ), sharing as materialized (
-  select job_lane_id, strait_level(greatest(least(min(job_room), min(project_room)), 0) + sum(key_slots),
+  select job_lane_id, strait_level(greatest(least(min(job_room), min(endpoint_room), min(project_room)), 0) + sum(key_slots),
                                    array_agg(key_min), array_agg(key_weight)) as level, min(turn) as clock, count(*) as keys
     from lane where key_weight is not null and own_room > 0 group by job_lane_id
 ), chosen as materialized (
-  select lane_id, job_lane_id, own_room, job_room, project_room, probes, share, key_min, key_weight, key_slots, turn, money
+  select lane_id, job_lane_id, own_room, job_room, counted_endpoint, endpoint_room, project_room, probes, share, key_min, key_weight, key_slots, turn, money
     from lane where (select count(*) from lane) <= $4::int
   union all
-  (select lane_id, job_lane_id, own_room, job_room, project_room, probes, share, key_min, key_weight, key_slots, turn, money
+  (select lane_id, job_lane_id, own_room, job_room, counted_endpoint, endpoint_room, project_room, probes, share, key_min, key_weight, key_slots, turn, money
      from (select *, (array_agg(rank) filter (where first_turn is not null) over (partition by job_lane_id order by rank, seq
                       rows between unbounded preceding and unbounded following))[of_job] as job_rank
              from (select lane.*, x.rank, x.seq, x.first_turn,
@@ -105,20 +107,20 @@ const promoteLanesText = `with recursive waiting (lane_id, n) as (
                           select p.rank, p.seq, p.run_id, strait_turn(lane.key_slots, 1, lane.key_min, lane.key_weight, sharing.level, lane.turn) as first_turn
                             from run_parked p where p.root_lane_id = $1 and p.lane_id = lane.lane_id
                            order by p.rank, p.seq limit 1) x
-                    where (select count(*) from lane) > $4::int and least(lane.own_room, lane.job_room, lane.project_room) > 0
+                    where (select count(*) from lane) > $4::int and least(lane.own_room, lane.job_room, lane.endpoint_room, lane.project_room) > 0
                       and coalesce(least(lane.money[2], lane.money[3], lane.money[4]) >= greatest(lane.money[1] - strait_run_cost(x.run_id), 1), true)) h
-            where job_lane_id is null or of_job <= job_room or money is not null) h
+            where job_lane_id is null or of_job <= least(job_room, endpoint_room) or money is not null) h
     order by coalesce(first_turn[1] = 0, false) desc, coalesce(job_rank, rank), seq limit $4::int)
 ), pick as materialized (
   select x.place, x.rank, x.seq, x.run_id, lane.lane_id, lane.job_lane_id, lane.job_room, lane.project_room, lane.money, lane.probes,
-         lane.key_slots, lane.key_min, lane.key_weight, lane.turn,
+         lane.counted_endpoint, lane.endpoint_room, lane.key_slots, lane.key_min, lane.key_weight, lane.turn,
          case when lane.money is not null then greatest(lane.money[1] - strait_run_cost(x.run_id), 0) end as cost
     from chosen lane left join sharing on sharing.job_lane_id = lane.job_lane_id
          cross join lateral (
          select p.ctid as place, p.rank, p.seq, p.run_id from run_parked p
           where p.root_lane_id = $1 and p.lane_id = lane.lane_id
           order by p.rank, p.seq
-          limit greatest(least(lane.own_room, lane.job_room, lane.project_room, $3::int,
+          limit greatest(least(lane.own_room, lane.job_room, lane.endpoint_room, lane.project_room, $3::int,
                                greatest(lane.share, ceil(greatest(lane.key_min, sharing.level * lane.key_weight) - lane.key_slots)),
                                case when lane.probes is not null then 1 end,
                                case when least(lane.money[2], lane.money[3], lane.money[4]) <= 0 then 0
@@ -133,18 +135,21 @@ const promoteLanesText = `with recursive waiting (lane_id, n) as (
 ), cut as materialized (
   select place, run_id, probes, cost, row_number() over of_tree as of_project, project_room,
          coalesce(sum(cost) over of_tree <= money[4], true) as affordable
-    from (select place, seq, run_id, probes, cost, money, project_room, job_lane_id, job_room, lane_cost, turn_of_run,
-                 row_number() over of_its_job as of_job, sum(cost) over of_its_job as job_cost,
-                 case when turn_of_run is null then rank
-                      else (array_agg(rank) filter (where turn_of_run is not null) over (partition by job_lane_id order by rank, seq
-                              rows between unbounded preceding and unbounded following))[row_number() over of_its_job] end as rank
-            from turns window of_its_job as (partition by job_lane_id order by turn_of_run, rank, seq)) p
-   where (job_lane_id is null or of_job <= job_room)
-     and (probes is null or place = any (array(select distinct on (k.probes) k.place from pick k
-                                                where k.probes is not null and coalesce(k.cost <= least(k.money[2], k.money[3], k.money[4]), true)
-                                                order by k.probes, k.rank, k.seq)))
-     and coalesce(job_cost <= money[3], true) and coalesce(lane_cost <= money[2], true)
-  window of_tree as (order by coalesce(turn_of_run[1] = 0, false) desc, rank, case when turn_of_run is null then 0 else of_job end, seq)
+    from (select p.*, row_number() over (partition by counted_endpoint order by guaranteed desc, rank, of_turn, seq) as of_endpoint,
+                 row_number() over (partition by probes order by guaranteed desc, rank, of_turn, seq) as of_probe
+            from (select place, seq, run_id, probes, cost, money, project_room, job_lane_id, job_room, counted_endpoint, endpoint_room, lane_cost,
+                         row_number() over of_its_job as of_job, sum(cost) over of_its_job as job_cost,
+                         coalesce(turn_of_run[1] = 0, false) as guaranteed,
+                         case when turn_of_run is null then 0 else row_number() over of_its_job end as of_turn,
+                         case when turn_of_run is null then rank
+                              else (array_agg(rank) filter (where turn_of_run is not null) over (partition by job_lane_id order by rank, seq
+                                      rows between unbounded preceding and unbounded following))[row_number() over of_its_job] end as rank
+                    from turns window of_its_job as (partition by job_lane_id order by turn_of_run, rank, seq)) p
+           where (job_lane_id is null or of_job <= job_room)
+             and coalesce(job_cost <= money[3], true) and coalesce(lane_cost <= money[2], true)) e
+   where (counted_endpoint is null or of_endpoint <= endpoint_room)
+     and (probes is null or of_probe = 1)
+  window of_tree as (order by guaranteed desc, rank, of_turn, seq)
 ), promised as (
   update endpoint_admission a
      set probe_run_id = cut.run_id, probe_claim = null, probe_until = strait_now() + interval '10 s'
@@ -198,7 +203,8 @@ select lane_id as "lane_id", sum(moved)::int as "moved",
  * stands where its best ranked run would, but what is guaranteed goes before all. Limits are read from
  * where they are set, so a changed one counts at once. A job whose endpoint is slow or often fails gets a share of its limit;
  * one whose endpoint is closed nothing, but for one run per endpoint when a probe is due: promising it the probe is taking the
- * endpoint's turn, and exact, because all its jobs are in this tree. Returns one row per lane looked into; `capped` when only
+ * endpoint's turn, and exact, because all its jobs are in this tree. So is the room of an endpoint that takes only so many at a
+ * time (endpoint_rooms): cut over its jobs, between that of the job and of the project. Returns one row per lane looked into; `capped` when only
  * the size of the batch stopped it. Of many lanes each gives a share of the batch, or all of their backlogs would be read for it.
  * Money is cut like room: what a run of a budgeted lane may still cost is reserved with its slots, or it stays. `money`
  * is that of strait_money. A run too dear for what is left does not keep cheaper ones of other lanes waiting.
@@ -212,7 +218,7 @@ export function promoteLanes(db: Queryable, params: PromoteLanesParams): Promise
       params.most,
       params.page,
     ],
-    name: 'queue_limits_promoteLanes_8f686bbf',
+    name: 'queue_limits_promoteLanes_a4eb06bc',
   });
 }
 
