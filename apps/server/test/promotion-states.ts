@@ -4,6 +4,13 @@
 import { seededRandom, type Random } from './contract/nasty.ts';
 import type { TestApp } from './app.ts';
 
+interface StateKey {
+  readonly key: string;
+  readonly min: number;
+  readonly max: number | null;
+  readonly weight: number;
+}
+
 interface StateJob {
   readonly slug: string;
   readonly max_concurrency: number | null;
@@ -15,6 +22,11 @@ interface StateJob {
   readonly budget: number | null;
   readonly key_budget: number | null;
   readonly estimate: number | null;
+  /** Its keys share, unless empty. */
+  readonly key_limits: readonly StateKey[];
+  /** Where each key is in the order of turns; `` stands for runs without one. */
+  readonly turns: Readonly<Record<string, number>>;
+  readonly clock: number;
 }
 
 interface StateRun {
@@ -62,6 +74,9 @@ export function promotionState(seed: number, n: number): PromotionState {
     budget: limit(),
     key_budget: limit(),
     estimate: budgets ? random.pick([null, 2, 5, 10]) : null,
+    key_limits: chance(3) ? keyLimits(random) : [],
+    turns: Object.fromEntries(['', ...KEYS].map((key) => [key, random.below(6) / 2])),
+    clock: random.below(3) / 2,
   }));
   return {
     project_id: `state-${n}`,
@@ -79,6 +94,16 @@ export function promotionState(seed: number, n: number): PromotionState {
     runs: jobs.flatMap(({ slug }) => runsOf(slug, random, budgets)),
   };
 }
+
+const KEYS = ['k0', 'k1', 'k2'];
+
+const keyLimits = (random: Random): StateKey[] =>
+  ['*', ...KEYS].flatMap((key) => {
+    if (random.below(3) === 0) return [];
+    const min = key === '*' ? 0 : random.below(3);
+    const max = random.pick([null, Math.max(min, 1), min + 2]);
+    return [{ key, min, max, weight: random.pick([1, 1, 2, 5]) }];
+  });
 
 function runsOf(job: string, random: Random, budgets: boolean): StateRun[] {
   const keys = 1 + random.below(3);
@@ -109,6 +134,15 @@ const INSERTS = [
     cross join jsonb_to_recordset(s.jobs) as j(slug text, budget bigint, key_budget bigint, estimate bigint)
      join jobs o on o.project_id = s.project_id and o.slug = j.slug
     where j.budget is not null or j.key_budget is not null or j.estimate is not null`,
+  `insert into job_key_limits (job_id, project_id, concurrency_key, min_concurrency, max_concurrency, weight)
+   select o.id, o.project_id, k.key, k.min, k.max, k.weight
+     from jsonb_to_recordset($1) as s(project_id text, jobs jsonb)
+    cross join jsonb_to_recordset(s.jobs) as j(slug text, key_limits jsonb)
+    cross join jsonb_to_recordset(j.key_limits) as k(key text, min int, max int, weight int)
+     join jobs o on o.project_id = s.project_id and o.slug = j.slug`,
+  `update jobs set has_key_limits = true
+    where id = any (array(select job_id from job_key_limits))
+      and project_id = any (array(select s ->> 'project_id' from jsonb_array_elements($1) s))`,
   `insert into endpoint_admission (project_id, endpoint, closed, share, max_in_flight, probe_at)
    select s.project_id, strait_endpoint('http://127.0.0.1:9/' || e.n), e.closed, e.share, e.max_in_flight,
           strait_now() + case when e.due then interval '-1 minute' else interval '1 hour' end
@@ -141,6 +175,11 @@ const INSERTS = [
   `update lanes l set in_flight = (select count(*) from run_queue q join lanes k on k.lane_id = q.lane_id
                                     where q.project_id = l.project_id and l.lane_id in (k.lane_id, k.parent_lane_id, k.root_lane_id))
     where project_id = any (array(select s ->> 'project_id' from jsonb_array_elements($1) s))`,
+  `update lanes l set turn = coalesce((j.turns ->> coalesce(l.concurrency_key, ''))::float8, 0), clock = j.clock
+     from jsonb_to_recordset($1) as s(project_id text, jobs jsonb)
+    cross join jsonb_to_recordset(s.jobs) as j(slug text, turns jsonb, clock float8)
+     join jobs o on o.project_id = s.project_id and o.slug = j.slug
+    where l.project_id = o.project_id and l.job_id = o.id`,
 ];
 
 /** Sets them all up; what waits and what is ready is in the tables afterwards. */

@@ -5,6 +5,7 @@ import type { Tx } from '../../platform/db/database.ts';
 import type { ProjectScope } from '../access/index.ts';
 import { budgetBlockers } from './budget-rules.ts';
 import { promotable } from './promotion-model.ts';
+import { COMPETITORS, type Room } from './in-turn.ts';
 import {
   endpointBlocker,
   isFull,
@@ -16,10 +17,7 @@ import {
 import * as store from './store.sql.ts';
 
 const HOLDERS = 10;
-/** Runs that are played through where money is short; with more of them the counts have to do. */
-const COMPETITORS = 5_000;
 
-type Room = store.FindRoomRow;
 type Run = store.FindRunPlaceRow;
 
 interface LevelInLane extends Level {
@@ -47,6 +45,7 @@ const levelsOf = (room: Room, run: Run): LevelInLane[] => [
     cap: room.job_cap,
     in_flight: room.job_in_flight,
     ahead: room.ahead_in_job,
+    share: room.share,
     before: room.before_in_job,
     lane_id: room.job_lane_id,
     endpoint: null,
@@ -78,12 +77,24 @@ async function raise(
   tx: Tx,
   project: ProjectScope,
   run: Run,
+  room: Room,
   level: LevelInLane,
 ): Promise<Call | undefined> {
   // Nobody sets that one: it grows by itself while the endpoint does well.
   if (level.kind === 'endpoint_concurrency') return undefined;
   const needed = (level.in_flight ?? 0) + level.before + 1;
   const path = `/v1/jobs/${run.job_slug}`;
+  // A key with a limit of its own has it raised there, and keeps what else it has.
+  if (level.kind === 'key_limit' && room.key_max !== null)
+    return {
+      method: 'PUT',
+      path: `${path}/concurrency-keys/${encodeURIComponent(room.concurrency_key ?? '')}`,
+      body: {
+        min_concurrency: room.key_min ?? 0,
+        max_concurrency: needed,
+        weight: room.key_weight ?? 1,
+      },
+    };
   if (level.kind === 'key_limit')
     return { method: 'PATCH', path, body: { max_concurrency_per_key: needed } };
   if (level.kind === 'job_limit')
@@ -106,6 +117,8 @@ async function isPromotable(tx: Tx, project: ProjectScope, run: Run): Promise<bo
   const rows = await store.listCompetitors(tx, {
     ...project,
     root_lane_id: run.root_lane_id ?? 0,
+    run_id: run.id,
+    look: 0,
     limit: COMPETITORS,
   });
   return rows.length === COMPETITORS ? undefined : promotable(rows).has(run.id);
@@ -120,7 +133,9 @@ export async function limitBlockers(
   of_job: readonly Blocker[],
 ): Promise<Blocker[]> {
   const enters =
-    room.budgeted && of_job.length === 0 ? await isPromotable(tx, project, run) : undefined;
+    (room.budgeted || room.shares) && of_job.length === 0
+      ? await isPromotable(tx, project, run)
+      : undefined;
   if (enters === true) return [];
   // Of the runs that may try a closed endpoint again the best ranked one does.
   const blockers = room.probe_taken ? [endpointBlocker(run.probe_at)] : [];
@@ -128,7 +143,7 @@ export async function limitBlockers(
     const { lane_id, endpoint } = level;
     const holders = await store.listHolders(tx, { ...project, lane_id, endpoint, limit: HOLDERS });
     const ids = holders.map(({ run_id }) => run_id);
-    blockers.push(levelBlocker(level, ids, await raise(tx, project, run, level)));
+    blockers.push(levelBlocker(level, ids, await raise(tx, project, run, room, level)));
   }
   const { money } = room;
   if (money !== null) {

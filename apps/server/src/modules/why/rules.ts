@@ -147,22 +147,39 @@ export interface Level {
   readonly in_flight: number | null;
   /** Better ranked runs that would get the room first. */
   readonly ahead: number;
+  /** The keys of the job share it: what this run's key has of it and is due. */
+  readonly share?: KeyShare | undefined;
 }
+
+export interface KeyShare {
+  readonly name: string;
+  readonly in_flight: number;
+  readonly due: number;
+  readonly min: number;
+  readonly weight: number;
+}
+
+const shareText = ({ name, in_flight, due, min, weight }: KeyShare): string =>
+  `; ${name} has ${in_flight}, its share is ${Math.round(due * 100) / 100} (min ${min}, weight ${weight})`;
 
 /** The same arithmetic as promotion: let through while `ahead < room`. */
 export const isFull = ({ cap, in_flight, ahead }: Level): boolean =>
   cap !== null && ahead >= Math.max(cap - (in_flight ?? 0), 0);
 
 export function levelBlocker(level: Level, holders: readonly string[], unblock?: Call): Blocker {
-  const { kind, name, cap, ahead } = level;
+  const { kind, name, cap, ahead, share } = level;
   const in_flight = level.in_flight ?? 0;
   const taken =
     kind === 'endpoint_concurrency'
       ? `${name} takes ${cap} at a time now (adaptive), ${in_flight} in flight`
       : `${name}: ${in_flight} of ${cap} in flight`;
-  const rest = `${ahead} better ranked ${ahead === 1 ? 'run waits' : 'runs wait'} for the rest`;
+  const runs = ahead === 1 ? 'run' : 'runs';
+  const first = share
+    ? `${ahead} ${runs} of keys that are served first`
+    : `${ahead} better ranked ${runs}`;
+  const rest = `${first} ${ahead === 1 ? 'waits' : 'wait'} for the rest`;
   const message = in_flight >= (cap ?? 0) ? taken : `${taken}, and ${rest}`;
-  return { kind, message, holders, unblock };
+  return { kind, message: message + (share ? shareText(share) : ''), holders, unblock };
 }
 
 /** When it is probably its turn: those ahead in rounds of as many as run at a time, after the round that runs now. */

@@ -12,6 +12,7 @@ import {
   type DependencyStatusRow,
   type RunStatus,
 } from '../queue/index.ts';
+import { inTurn, type Room } from './in-turn.ts';
 import { limitBlockers, placeOf } from './parked.ts';
 import {
   by,
@@ -116,9 +117,10 @@ export function createWhy({ db, lease_ms }: WhyDependencies) {
   };
 
   const explainParked = async (tx: Tx, project: ProjectScope, run: Run): Promise<Explained> => {
-    const room = await store.findRoom(tx, { ...project, run_id: run.id });
+    const found = await store.findRoom(tx, { ...project, run_id: run.id });
     // Promoted between the two looks.
-    if (!room) return { blockers: workerBlockers(run) };
+    if (!found) return { blockers: workerBlockers(run) };
+    const room: Room = found.shares ? await inTurn(tx, project, run, found) : found;
     // A lane of the project knows nothing of its jobs; the claim does. Of probes only the lane knows.
     const of_job = await ofJob(tx, project, run, {
       ...run,

@@ -48,7 +48,8 @@ select count(*)::int as "ahead!",
 -- The lane of a waiting run with all that limits it, and how many better ranked runs compete for the same room, counted as
 -- promotion cuts: from each lane at most its own room, of each job at most the job's, of each endpoint with a limit at most the
 -- endpoint's, and one run for each closed endpoint whose probe is due. A number at the room or beyond it means that this run would not be promoted now. `before` is all of them, up
--- to a thousand, but for those in lanes that stay shut when this one's is opened.
+-- to a thousand, but for those in lanes that stay shut when this one's is opened. With `shares` a job of the tree serves its
+-- keys in turn: who goes first is another question then (standing).
 with me as materialized (
   select p.run_id, p.rank, p.seq, p.lane_id, p.root_lane_id from run_parked p where p.run_id = :run_id and p.project_id = :project_id
 ), tree as materialized (
@@ -96,6 +97,8 @@ select t.lane_id, t.concurrency_key, t.key_cap as "key_cap?", t.key_in_flight as
        t.endpoint_closed and not t.probe_due as "endpoint_closed!",
        t.endpoint_closed and exists (select from behind b where b.probes = t.endpoint) as "probe_taken!",
        (select bool_or(budgeted) from tree) as "budgeted!", money.of as "money?",
+       exists (select from tree o join jobs j on j.id = o.job_id where j.has_key_limits) as "shares!",
+       k.key_min as "key_min?", k.key_max as "key_max?", k.key_weight as "key_weight?", k.key_slots as "key_slots?",
        (select count(*)::int from (select from run_parked p where p.root_lane_id = me.root_lane_id and p.lane_id = me.lane_id
                                       and (p.rank, p.seq) < (me.rank, me.seq) limit 1000) y) as "before_in_lane!",
        (select count(*)::int from (select from tree o cross join lateral (
@@ -112,17 +115,20 @@ select t.lane_id, t.concurrency_key, t.key_cap as "key_cap?", t.key_in_flight as
        coalesce((select sum(n)::int from better b where b.job_lane_id = t.job_lane_id), 0) as "ahead_in_job!",
        coalesce((select wanted from by_endpoint e where e.counted_endpoint = t.counted_endpoint), 0) as "ahead_at_endpoint!",
        coalesce((select sum(n)::int from by_endpoint), 0) as "ahead_in_project!"
-  from me join tree t on t.lane_id = me.lane_id
+  from me join tree t on t.lane_id = me.lane_id left join lane_shares k on k.lane_id = me.lane_id
   left join lateral (select strait_money(t.project_id, t.job_id, t.concurrency_key,
            coalesce((select h.microusd from held h where h.job_id = t.job_id and h.concurrency_key = t.concurrency_key), 0),
            coalesce((select sum(h.microusd) from held h where h.job_id = t.job_id), 0)::bigint,
            coalesce((select sum(h.microusd) from held h), 0)::bigint) as of) money on t.budgeted;
 
 -- name: listCompetitors :many prepared
--- For trees where a budget is set: what promotion would look at now, best ranked first from each open lane with room.
--- `money` is that of strait_money without what runs reserved that stand in neither place any more (promotion gives that back
--- first), `spent` what the run cost before. Rooms are those of its lane.
-with held as materialized (
+-- For trees where a budget is set or keys share: what promotion would look at now, best ranked first from each open lane with
+-- room, and the run itself, whose job counts as open. At least one of each lane, so that its key is known; with :look as many,
+-- also beyond what there is room for now. `money` is that of strait_money without what runs reserved that stand in neither
+-- place any more (promotion gives that back first), `spent` what the run cost before. Rooms are those of its lane.
+with me as materialized (
+  select p.run_id, p.rank, p.seq, p.lane_id, p.job_id from run_parked p where p.run_id = :run_id and p.project_id = :project_id
+), held as materialized (
   select v.job_id, v.concurrency_key, sum(greatest(v.reserved_microusd - v.used_microusd, 0))::bigint as microusd
     from cost_reservations v
    where v.project_id = :project_id and v.root_lane_id = :root_lane_id
@@ -131,26 +137,34 @@ with held as materialized (
 ), tree as materialized (
   select l.lane_id, l.job_lane_id,
          least(greatest(coalesce(l.key_cap - l.key_in_flight, 500), 0), 500) as own_room,
-         least(greatest(coalesce(l.job_cap - l.job_in_flight, 500), 0), 500) as job_room,
-         least(greatest(coalesce(l.project_cap - l.project_in_flight, 500), 0), 500) as project_room,
-         e.endpoint as counted_endpoint, least(greatest(coalesce(e.cap - e.in_flight, 500), 0), 500) as endpoint_room,
-         case when l.endpoint_closed then l.endpoint end as probes,
+         greatest(coalesce(l.job_cap - l.job_in_flight, 500), 0) as job_room,
+         greatest(coalesce(l.project_cap - l.project_in_flight, 500), 0) as project_room,
+         e.endpoint as counted_endpoint, greatest(coalesce(e.cap - e.in_flight, 500), 0) as endpoint_room,
+         case when l.endpoint_closed and l.probe_due then l.endpoint end as probes,
          case when l.budgeted then strait_money(l.project_id, l.job_id, l.concurrency_key,
            coalesce((select h.microusd from held h where h.job_id = l.job_id and h.concurrency_key = l.concurrency_key), 0),
            coalesce((select sum(h.microusd) from held h where h.job_id = l.job_id), 0)::bigint,
-           coalesce((select sum(h.microusd) from held h), 0)::bigint) end as money
+           coalesce((select sum(h.microusd) from held h), 0)::bigint) end as money,
+         k.key_min, k.key_weight, k.key_slots, k.turn
     from lane_rooms l left join endpoint_rooms e on e.project_id = l.project_id and e.endpoint = l.endpoint
+    left join lane_shares k on k.lane_id = l.lane_id
    where l.project_id = :project_id and l.root_lane_id = :root_lane_id and l.lane_id <> 0
-     and not (l.job_disabled or l.job_paused or l.group_paused) and (not l.endpoint_closed or l.probe_due)
+     and ((not (l.job_disabled or l.job_paused or l.group_paused) and (not l.endpoint_closed or l.probe_due))
+          or l.job_id = (select job_id from me))
      and exists (select from run_parked p where p.root_lane_id = l.root_lane_id and p.lane_id = l.lane_id)
 )
-select x.run_id, t.lane_id as "lane_id!", t.job_lane_id as "job_lane_id?", t.own_room as "own_room!", t.job_room as "job_room!",
+select x.run_id as "run_id!", x.rank as "rank!", x.seq as "seq!", t.lane_id as "lane_id!", t.job_lane_id as "job_lane_id?",
+       t.own_room as "own_room!", t.job_room as "job_room!",
        t.counted_endpoint as "counted_endpoint?", t.endpoint_room as "endpoint_room!", t.project_room as "project_room!", t.probes as "probes?", t.money as "money?",
-       case when t.money is not null then strait_run_cost(x.run_id) else 0 end as "spent!"
+       case when t.money is not null then strait_run_cost(x.run_id) else 0 end as "spent!",
+       t.key_min as "key_min?", t.key_weight as "key_weight?", t.key_slots as "key_slots?", t.turn as "turn?"
   from tree t cross join lateral (
-       select p.run_id, p.rank, p.seq from run_parked p
-        where p.root_lane_id = :root_lane_id and p.lane_id = t.lane_id order by p.rank, p.seq
-        limit least(t.own_room, t.job_room, t.endpoint_room, t.project_room)) x
+       (select p.run_id, p.rank, p.seq from run_parked p
+         where p.root_lane_id = :root_lane_id and p.lane_id = t.lane_id order by p.rank, p.seq
+         limit greatest(least(t.own_room, t.job_room, t.endpoint_room, t.project_room, 500),
+                        least(:look::int, case when t.lane_id <> (select lane_id from me) then t.own_room end), 1))
+       union
+       select me.run_id, me.rank, me.seq from me where me.lane_id = t.lane_id) x
  order by x.rank, x.seq limit :limit::int;
 
 -- name: listHolders :many prepared
