@@ -143,6 +143,52 @@ describe('why', () => {
     await on.call('POST', '/v1/runs/bulk-cancel', { run_ids: [ready, next, last] });
   });
 
+  it('tells what its key is due, and raises the limit of the key where it is set', async () => {
+    the.asUsual();
+    const job = await on.makeJob({ max_concurrency: 4 });
+    const keys = `/v1/jobs/${job}/concurrency-keys`;
+    await on.call('PUT', `${keys}/heavy`, { weight: 3 });
+    await on.call('PUT', `${keys}/one`, { max_concurrency: 1, weight: 2 });
+    // Paused, or what has room would not wait.
+    await on.call('POST', `/v1/jobs/${job}/pause`);
+    const heavy: string[] = [];
+    for (let n = 0; n < 4; n++) heavy.push(await the.run(job, { concurrency_key: 'heavy' }));
+    const light: string[] = [];
+    for (let n = 0; n < 2; n++) light.push(await the.run(job, { concurrency_key: 'light' }));
+    await on.call('POST', `/v1/jobs/${job}/resume`);
+    const [first = '', second = ''] = light;
+    assert.deepEqual((await the.why(first)).blockers, [], 'ranked behind, but due one of four');
+    const behind = await the.why(second);
+    assert.deepEqual(
+      [behind.position, behind.blockers[0]?.message, behind.blockers[0]?.unblock?.body],
+      [
+        5,
+        'the job: 0 of 4 in flight, and 5 runs of keys that are served first wait for the rest; ' +
+          'key light has 0, its share is 1 (min 0, weight 1)',
+        { max_concurrency: 6 },
+      ],
+    );
+    for (let n = 0; n < 2; n++)
+      light.push(await the.run(job, { concurrency_key: 'one', priority: 9 }));
+    const last = light.at(-1) ?? '';
+    const [of_key] = (await the.why(last)).blockers as [Blocker];
+    assert.equal(
+      of_key.message,
+      'key one: 0 of 1 in flight, and 1 better ranked run waits for the rest',
+    );
+    assert.deepEqual(of_key.unblock, {
+      method: 'PUT',
+      path: `${keys}/one`,
+      body: { min_concurrency: 0, max_concurrency: 2, weight: 2 },
+    });
+    // With the calls of all that is in its way it gets in.
+    for (const blocker of (await the.why(last)).blockers) await the.perform(blocker);
+    assert.deepEqual((await the.why(last)).blockers, []);
+    await the.workOn();
+    await on.start(last);
+    await on.call('POST', '/v1/runs/bulk-cancel', { run_ids: [...heavy, ...light] });
+  });
+
   it('estimates from how long runs took and how many run at a time', async () => {
     the.asUsual();
     const job = await on.makeJob({ max_concurrency: 2 });

@@ -247,4 +247,27 @@ describe('limits on runs in flight', () => {
     assert.deepEqual(await limits.mend(), []);
     await cancelAll();
   });
+
+  it('a closed endpoint is tried by a run that the turns of keys let through, not by the best ranked one behind it', async () => {
+    const endpoint_url = 'http://127.0.0.1:9/probed-in-turn';
+    const job = await on.makeJob({ endpoint_url, max_concurrency: 1 });
+    await on.call('PUT', `/v1/jobs/${job}/concurrency-keys/*`, { weight: 1 });
+    await on.app.sql(
+      `insert into endpoint_admission (project_id, endpoint, closed, share, probe_at)
+       values ($1, strait_endpoint($2), true, 1, strait_now() - interval '1 s')`,
+      on.project.project_id,
+      endpoint_url,
+    );
+    await on.run(job, { concurrency_key: 'served', priority: 9 });
+    const next = await on.run(job, { concurrency_key: 'next' });
+    await on.app.sql(`update lanes set turn = 5 where concurrency_key = 'served'`);
+    await promoteAll(on.app);
+    assert.deepEqual(await standing(job), [1, 0, 1]);
+    const [ready] = await on.app.sql(
+      `select q.run_id from run_queue q join jobs j on j.id = q.job_id where j.slug = $1`,
+      job,
+    );
+    assert.equal(ready?.['run_id'], next);
+    await cancelAll();
+  });
 });
