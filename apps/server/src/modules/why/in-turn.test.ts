@@ -8,7 +8,7 @@ import { needed } from './in-turn.ts';
 import { promotable, standing, type Competitor } from './promotion-model.ts';
 
 const seed = Number(process.env['STRAIT_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
-const STATES = process.env['STRAIT_SCENARIOS'] === 'full' ? 30_000 : 6_000;
+const STATES = process.env['STRAIT_SCENARIOS'] === 'full' ? 30_000 : 2_000;
 
 const before = (runs: readonly Competitor[], me: Competitor): number =>
   runs
