@@ -35,6 +35,8 @@ export function blockerCases(on: InRunTest) {
   /** The key of the project that is asked about. */
   let key = on.project.api_key;
   let ports = 3000;
+  let adapting = '';
+  const admission = createEndpointAdmission({ db: on.app.composition.hot });
 
   async function why(id: string): Promise<WhyAnswer> {
     // No worker process runs here, and this file may have waited long for its turn.
@@ -108,6 +110,15 @@ export function blockerCases(on: InRunTest) {
     const first = await run(job);
     await on.call('DELETE', `/v1/runs/${first}`);
     return (await on.post(first, 'replay')).body.id;
+  }
+
+  /** As many at a time; null: the endpoint recovered. */
+  async function takes(endpoint: string, most: number | null): Promise<void> {
+    const key = { project_id: on.project.project_id, endpoint };
+    await on.app.composition.hot.transaction(async (tx) => {
+      if (most === null) await admission.ease(tx, key, null);
+      else assert.ok(await admission.limit(tx, key, most));
+    });
   }
 
   const hours = (n: number) => shiftClock(on.app.db, n * 3_600_000);
@@ -250,7 +261,7 @@ export function blockerCases(on: InRunTest) {
       setUp: async () => {
         const endpoint = `http://127.0.0.1:${++ports}/x`;
         const { project_id } = on.project;
-        await createEndpointAdmission({ db: on.app.composition.hot }).set(on.app.db, [
+        await admission.set(on.app.db, [
           { project_id, endpoint, closed: true, share: 1, probe_at: inOneHour() },
         ]);
         return run(await on.makeJob({ endpoint_url: endpoint }));
@@ -270,6 +281,19 @@ export function blockerCases(on: InRunTest) {
       kind: 'job_limit',
       holders: 1,
       setUp: async () => second(await on.makeJob({ max_concurrency: 1 })),
+    },
+    {
+      kind: 'endpoint_concurrency',
+      says: /^endpoint http:\/\/127\.0\.0\.1:\d+\/x takes 1 at a time now \(adaptive\), 1 in flight$/,
+      holders: 1,
+      setUp: async () => {
+        const endpoint = `http://127.0.0.1:${++ports}/x`;
+        const job = await on.makeJob({ endpoint_url: endpoint });
+        await takes(endpoint, 1);
+        adapting = endpoint;
+        return second(job);
+      },
+      away: () => takes(adapting, null),
     },
     {
       kind: 'project_limit',
@@ -349,6 +373,7 @@ export function blockerCases(on: InRunTest) {
     workOn,
     perform,
     run,
+    takes,
     /** Cases that need a project of their own change it. */
     asUsual: () => void (key = on.project.api_key),
     cleanUp: async () => {

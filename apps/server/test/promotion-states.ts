@@ -37,6 +37,8 @@ export interface PromotionState {
     readonly closed: boolean;
     readonly due: boolean;
     readonly share: number;
+    /** It takes so many at a time, all its jobs together. */
+    readonly max_in_flight: number | null;
   }[];
   readonly jobs: readonly StateJob[];
   readonly runs: readonly StateRun[];
@@ -66,11 +68,13 @@ export function promotionState(seed: number, n: number): PromotionState {
     quota: cap(),
     project_budget: limit(),
     group_paused: chance(5),
-    endpoints: [0, 1].flatMap((endpoint) =>
-      chance(5)
-        ? [{ n: endpoint, closed: chance(2), due: chance(2), share: random.pick([1, 0.5, 0.2]) }]
-        : [],
-    ),
+    endpoints: [0, 1].flatMap((n) => {
+      const failing = chance(5);
+      const max_in_flight = chance(3) ? 1 + random.below(5) : null;
+      const [closed, due, share] = [chance(2), chance(2), random.pick([1, 0.5, 0.2])];
+      if (failing) return [{ n, closed, due, share, max_in_flight }];
+      return max_in_flight === null ? [] : [{ n, closed: false, due, share: 1, max_in_flight }];
+    }),
     jobs,
     runs: jobs.flatMap(({ slug }) => runsOf(slug, random, budgets)),
   };
@@ -105,11 +109,11 @@ const INSERTS = [
     cross join jsonb_to_recordset(s.jobs) as j(slug text, budget bigint, key_budget bigint, estimate bigint)
      join jobs o on o.project_id = s.project_id and o.slug = j.slug
     where j.budget is not null or j.key_budget is not null or j.estimate is not null`,
-  `insert into endpoint_admission (project_id, endpoint, closed, share, probe_at)
-   select s.project_id, strait_endpoint('http://127.0.0.1:9/' || e.n), e.closed, e.share,
+  `insert into endpoint_admission (project_id, endpoint, closed, share, max_in_flight, probe_at)
+   select s.project_id, strait_endpoint('http://127.0.0.1:9/' || e.n), e.closed, e.share, e.max_in_flight,
           strait_now() + case when e.due then interval '-1 minute' else interval '1 hour' end
      from jsonb_to_recordset($1) as s(project_id text, endpoints jsonb)
-    cross join jsonb_to_recordset(s.endpoints) as e(n int, closed bool, due bool, share float8)`,
+    cross join jsonb_to_recordset(s.endpoints) as e(n int, closed bool, due bool, share float8, max_in_flight int)`,
   `with input as materialized (
      select strait_run_id() as id, s.project_id, j.id as job_id, r.key, r.active, r.priority, r.spent
        from jsonb_to_recordset($1) as s(project_id text, runs jsonb)

@@ -26,6 +26,23 @@ export const endpointVariables = {
     default: true,
     description: 'Lets the health score of an endpoint slow and block the jobs that call it.',
   }),
+  adaptive_concurrency: flag('ADAPTIVE_CONCURRENCY', {
+    default: true,
+    description:
+      'Lets an endpoint that answers 429 or 503, fails often or gets much slower take fewer runs at a time, until it recovers.',
+  }),
+  concurrency_min: integer('ADAPTIVE_CONCURRENCY_MIN', {
+    default: 1,
+    min: 1,
+    max: 10_000,
+    description: 'Such an endpoint takes at least this many.',
+  }),
+  concurrency_max: integer('ADAPTIVE_CONCURRENCY_MAX', {
+    default: 1_000,
+    min: 1,
+    max: 100_000,
+    description: 'And at most this many; endpoints that do well have no limit.',
+  }),
   max_connections: integer('ENDPOINT_MAX_CONNECTIONS', {
     default: 0,
     min: 0,

@@ -122,6 +122,10 @@ test('settings that contradict each other are refused', () => {
     [],
   );
   assert.match(String(problems({ RUN_RETENTION_LONG: '1d' })), /RUN_RETENTION_LONG/);
+  assert.match(
+    String(problems({ ADAPTIVE_CONCURRENCY_MIN: '1001' })),
+    /ADAPTIVE_CONCURRENCY_MAX must not be smaller/,
+  );
   assert.match(String(problems({ FINISH_BATCH_SIZE: '100' })), /FINISH_BATCH_EARLY/);
   assert.match(String(problems({ ENCRYPTION_KEY_OLD: 'k'.repeat(32) })), /needs ENCRYPTION_KEY/);
 });
@@ -201,6 +205,9 @@ test('every variable changes something', () => {
     ADAPTIVE_TIMEOUT: 'true',
     ENDPOINT_BREAKER_FAILURES: '9',
     ENDPOINT_HEALTH: 'false',
+    ADAPTIVE_CONCURRENCY: 'false',
+    ADAPTIVE_CONCURRENCY_MIN: '9',
+    ADAPTIVE_CONCURRENCY_MAX: '9',
     MAX_RESULT_SIZE: '2MiB',
     ALLOW_PRIVATE_ENDPOINTS: 'true',
     ENDPOINT_REQUIRE_TLS: 'true',

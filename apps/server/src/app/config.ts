@@ -26,6 +26,8 @@ export interface Config extends Omit<Read, 'process' | 'endpoints' | 'secrets'> 
     readonly keep_alive_ms: number;
     readonly breaker_failures: number;
     readonly health_counts: boolean;
+    /** Undefined: off. */
+    readonly adaptive_concurrency: { readonly min: number; readonly max: number } | undefined;
   };
 }
 
@@ -89,6 +91,9 @@ export function readConfig(
       keep_alive_ms: endpoints.keep_alive_ms,
       breaker_failures: endpoints.breaker_failures,
       health_counts: endpoints.health,
+      adaptive_concurrency: endpoints.adaptive_concurrency
+        ? { min: endpoints.concurrency_min, max: endpoints.concurrency_max }
+        : undefined,
     },
   });
 }
@@ -146,6 +151,8 @@ function contradictions({
     problems.push('STALE_THRESHOLD must be at least three times HEARTBEAT_INTERVAL');
   if (worker.finish_early > worker.finish_batch)
     problems.push('FINISH_BATCH_EARLY must not be larger than FINISH_BATCH_SIZE');
+  if (endpoints.concurrency_max < endpoints.concurrency_min)
+    problems.push('ADAPTIVE_CONCURRENCY_MAX must not be smaller than ADAPTIVE_CONCURRENCY_MIN');
   if (runs.retention_long_secs < runs.retention_short_secs) {
     problems.push('RUN_RETENTION_LONG must not be shorter than RUN_RETENTION_SHORT');
   }

@@ -110,7 +110,7 @@ export function createEngine(deps: EngineDeps) {
   });
   const endpointChanges = metrics.counter({
     name: 'endpoint_changes_total',
-    help: 'Changes of circuit breakers and of health levels of endpoints, by what they became',
+    help: 'Changes of circuit breakers, health levels and adaptive limits of endpoints, by what they became',
     labels: ['what', 'to'],
   });
   const endpoints = createEndpoints({
@@ -118,6 +118,7 @@ export function createEngine(deps: EngineDeps) {
     admission: createEndpointAdmission({ db: deps.hot }),
     breaker_failures: config.outbound.breaker_failures,
     health_counts: config.outbound.health_counts,
+    concurrency: config.outbound.adaptive_concurrency,
     onError,
     onChange: ({ project_id, endpoint, what, to }) => {
       endpointChanges.inc({ what, to });

@@ -36,10 +36,14 @@ export interface ExchangeInput {
   readonly signal: AbortSignal;
 }
 
+/** The endpoint says that it has too much to do. */
+const OVERLOADED: ReadonlySet<number | undefined> = new Set([429, 503]);
+
 const OPEN: Entry = { verdict: 'open' };
 
 export function createExchange(deps: ExchangeDeps) {
   const { jobs, outbound, endpoints, clock, maxResultBytes } = deps;
+  const atOnce = createPeaks();
 
   /**
    * The last look before anything is sent. Claims have looked already; asked again is only for the probe that a closed
@@ -62,15 +66,22 @@ export function createExchange(deps: ExchangeDeps) {
   ): Promise<{ readonly reply: OutboundReply; readonly outcome: AttemptOutcome }> => {
     const begun = clock.monotonic();
     const timeout_ms = Math.max(1, left());
-    const reply = await outbound.send({
-      method: 'POST',
-      url,
-      headers: request.headers,
-      body: request.body,
-      deadline_ms: timeout_ms,
-      max_body_bytes: maxResultBytes,
-      signal,
-    });
+    const leave = atOnce.enter(`${run.project_id} ${endpoint}`);
+    let concurrent = 1;
+    let reply: OutboundReply;
+    try {
+      reply = await outbound.send({
+        method: 'POST',
+        url,
+        headers: request.headers,
+        body: request.body,
+        deadline_ms: timeout_ms,
+        max_body_bytes: maxResultBytes,
+        signal,
+      });
+    } finally {
+      concurrent = leave();
+    }
     const outcome = readReply(reply, job);
     const aborted = !reply.ok && reply.kind === 'aborted';
     endpoints.note({
@@ -83,6 +94,8 @@ export function createExchange(deps: ExchangeDeps) {
           : findingOf(outcome.error_class, reply.ok),
       latency_ms: clock.monotonic() - begun,
       timeout_ms,
+      overloaded: !outcome.ok && OVERLOADED.has(outcome.status_code),
+      concurrent,
       probe: is_probe ? { run_id: run.id, claim_seq: run.claim_seq } : undefined,
     });
     return { reply, outcome };
@@ -144,4 +157,25 @@ export function createExchange(deps: ExchangeDeps) {
   };
 
   return { admit, exchange };
+}
+
+/** How many of a kind are under way at a time. */
+function createPeaks() {
+  const kinds = new Map<string, { now: number; peak: number }>();
+  return {
+    /** Leaving answers with the most there were since somebody left last. */
+    enter(kind: string): () => number {
+      const at = kinds.get(kind) ?? { now: 0, peak: 0 };
+      kinds.set(kind, at);
+      at.now += 1;
+      at.peak = Math.max(at.peak, at.now);
+      return () => {
+        const { peak } = at;
+        at.now -= 1;
+        at.peak = at.now;
+        if (at.now === 0) kinds.delete(kind);
+        return peak;
+      };
+    },
+  };
 }

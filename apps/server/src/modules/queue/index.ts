@@ -31,6 +31,7 @@ export {
   createEndpointAdmission,
   type Admission,
   type EndpointAdmission,
+  type EndpointKey,
   type Entry,
   type ProbeClaim,
 } from './admission/admission.ts';

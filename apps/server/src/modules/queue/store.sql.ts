@@ -35,7 +35,7 @@ const enqueueRunsText = `with input as materialized (
          coalesce(nullif((n.extra ->> 'ttl_secs')::int, 0), nullif(j.run_ttl_secs, 0), nullif($1::int, 0)) as ttl_secs,
          j.max_concurrency > 0 or (j.max_concurrency_per_key > 0 and n.extra ->> 'concurrency_key' <> '') or q.max_executing_runs > 0
            or q.max_daily_cost_microusd > 0 or b.job_id is not null or j.paused or coalesce(g.paused, false)
-           or coalesce(a.closed, false) as limited,
+           or coalesce(a.closed or a.max_in_flight is not null, false) as limited,
          case when j.has_dependencies then strait_matching(n.idempotency_key, coalesce(n.extra ->> 'triggered_by', ''),
            j.default_run_metadata || coalesce(n.extra -> 'metadata', '{}')) end as matching,
          q.max_queued_runs > 0 as counted, j.dedup_window_secs > 0 as remembered
@@ -141,7 +141,7 @@ select i.ord::int as "ord", i.id as "id", strait_id_time(i.id) as "created_at", 
  * Inserts the runs with their place, idempotency row and first event. An input without a row in the
  * answer was not created: its job is gone or disabled, or another run holds its idempotency key.
  * The key share on the job (which the foreign key takes anyway) makes a deletion under way exact: whoever waited for it
- * looks at the job again. What a limit of the job, of its key or of the project concerns, a pause or a closed endpoint, takes its
+ * looks at the job again. What a limit of the job, of its key or of the project concerns, a pause, an endpoint that is closed or has a limit, takes its
  * slots at once where there is room (strait_admit), or waits in run_parked for them; nobody waits for a lane here. A run of a job with dependencies that are not met goes to `waiting`; it is
  * judged again once it is visible (`unchecked`), so an end that was not visible here is not missed. Every new run takes room
  * from a project that counts what is queued, and is noted where payloads are compared, whoever makes it; whether it may come
@@ -161,7 +161,7 @@ export function enqueueRuns(db: Queryable, params: EnqueueRunsParams): Promise<E
       params.extras.map((item) => (item === null ? null : JSON.stringify(item))),
       params.aging_ms,
     ],
-    name: 'queue_enqueueRuns_bb661d56',
+    name: 'queue_enqueueRuns_86fee1d3',
   });
 }
 
@@ -251,6 +251,8 @@ select r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.payl
             when a.closed and a.probe_run_id is distinct from r.id then 'park'
             when (j.max_concurrency > 0 or (j.max_concurrency_per_key > 0 and r.concurrency_key <> '') or q.max_executing_runs > 0)
                  and (select lanes from seqs) ->> r.id is null then 'park'
+            when a.max_in_flight is not null
+                 and not exists (select from lanes l where l.lane_id = ((select lanes from seqs) ->> r.id)::bigint and l.job_id is not null) then 'park'
             when (q.max_daily_cost_microusd > 0 or b.max_daily_cost_microusd > 0
                   or (b.max_daily_cost_per_key_microusd > 0 and r.concurrency_key <> ''))
                  and not exists (select from cost_reservations v where v.run_id = r.id) then 'park'
@@ -283,7 +285,7 @@ export function claimRuns(db: Queryable, params: ClaimRunsParams): Promise<Claim
       params.limit,
       params.worker_id,
     ],
-    name: 'queue_claimRuns_c1c6f446',
+    name: 'queue_claimRuns_b740c5f4',
   });
 }
 

@@ -102,6 +102,47 @@ describe('why', () => {
     await on.call('POST', '/v1/runs/bulk-cancel', { run_ids: ids });
   });
 
+  it('says how many an endpoint takes at a time, of all its jobs, and who they are, started or not', async () => {
+    the.asUsual();
+    const endpoint = 'http://127.0.0.1:9/adapts';
+    const [job, beside] = [
+      await on.makeJob({ endpoint_url: endpoint }),
+      await on.makeJob({ endpoint_url: endpoint }),
+    ];
+    await the.takes(endpoint, 2);
+    const started = await the.run(beside);
+    await the.workOn();
+    await on.start(started);
+    const ready = await the.run(job);
+    await the.workOn();
+    const [next, last] = [await the.run(job), await the.run(beside)];
+    const waiting = await the.why(next);
+    assert.deepEqual(waiting.blockers, [
+      {
+        kind: 'endpoint_concurrency',
+        message: `endpoint ${endpoint} takes 2 at a time now (adaptive), 2 in flight`,
+        holders: [started, ready],
+      },
+    ]);
+    // What the limit is and whether it moves stands there.
+    const { body: health } = await on.call('GET', `/v1/jobs/${job}/endpoint-health`);
+    assert.equal(health.endpoints[0].admission.max_in_flight, 2);
+    assert.equal(health.endpoints[0].admission.state, 'throttled');
+    await on.call('DELETE', `/v1/runs/${started}`);
+    assert.deepEqual((await the.why(next)).blockers, []);
+    const behind = await the.why(last);
+    assert.equal(behind.position, 1);
+    assert.deepEqual(
+      behind.blockers.map(({ message }) => message),
+      [
+        `endpoint ${endpoint} takes 2 at a time now (adaptive), 1 in flight, and 1 better ranked run waits for the rest`,
+      ],
+    );
+    await the.takes(endpoint, null);
+    assert.deepEqual((await the.why(last)).blockers, []);
+    await on.call('POST', '/v1/runs/bulk-cancel', { run_ids: [ready, next, last] });
+  });
+
   it('estimates from how long runs took and how many run at a time', async () => {
     the.asUsual();
     const job = await on.makeJob({ max_concurrency: 2 });

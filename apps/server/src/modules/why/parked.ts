@@ -1,4 +1,5 @@
-// Why a run that waits in a lane is not promoted: counted from the same rows that promotion cuts (lane_rooms).
+// Why a run that waits in a lane is not promoted: counted from the same rows that promotion cuts (lane_rooms,
+// endpoint_rooms).
 
 import type { Tx } from '../../platform/db/database.ts';
 import type { ProjectScope } from '../access/index.ts';
@@ -22,7 +23,9 @@ type Room = store.FindRoomRow;
 type Run = store.FindRunPlaceRow;
 
 interface LevelInLane extends Level {
+  /** Where those are that hold its room; null for what is none. */
   readonly lane_id: number | null;
+  readonly endpoint: string | null;
   /** All better ranked runs in open lanes, counted to 1000. */
   readonly before: number;
 }
@@ -36,6 +39,7 @@ const levelsOf = (room: Room, run: Run): LevelInLane[] => [
     ahead: room.before_in_lane,
     before: room.before_in_lane,
     lane_id: room.lane_id,
+    endpoint: null,
   },
   {
     kind: 'job_limit',
@@ -45,6 +49,17 @@ const levelsOf = (room: Room, run: Run): LevelInLane[] => [
     ahead: room.ahead_in_job,
     before: room.before_in_job,
     lane_id: room.job_lane_id,
+    endpoint: null,
+  },
+  {
+    kind: 'endpoint_concurrency',
+    name: `endpoint ${room.counted_endpoint}`,
+    cap: room.endpoint_cap,
+    in_flight: room.endpoint_in_flight,
+    ahead: room.ahead_at_endpoint,
+    before: room.before_at_endpoint,
+    lane_id: null,
+    endpoint: room.counted_endpoint,
   },
   {
     kind: 'project_limit',
@@ -54,11 +69,19 @@ const levelsOf = (room: Room, run: Run): LevelInLane[] => [
     ahead: room.ahead_in_project,
     before: room.before_in_project,
     lane_id: run.root_lane_id,
+    endpoint: null,
   },
 ];
 
 /** Raises the limit so far that everybody ahead and this run get in. */
-async function raise(tx: Tx, project: ProjectScope, run: Run, level: LevelInLane): Promise<Call> {
+async function raise(
+  tx: Tx,
+  project: ProjectScope,
+  run: Run,
+  level: LevelInLane,
+): Promise<Call | undefined> {
+  // Nobody sets that one: it grows by itself while the endpoint does well.
+  if (level.kind === 'endpoint_concurrency') return undefined;
   const needed = (level.in_flight ?? 0) + level.before + 1;
   const path = `/v1/jobs/${run.job_slug}`;
   if (level.kind === 'key_limit')
@@ -102,9 +125,8 @@ export async function limitBlockers(
   // Of the runs that may try a closed endpoint again the best ranked one does.
   const blockers = room.probe_taken ? [endpointBlocker(run.probe_at)] : [];
   for (const level of levelsOf(room, run).filter(isFull)) {
-    const { lane_id } = level;
-    const holders =
-      lane_id === null ? [] : await store.listHolders(tx, { ...project, lane_id, limit: HOLDERS });
+    const { lane_id, endpoint } = level;
+    const holders = await store.listHolders(tx, { ...project, lane_id, endpoint, limit: HOLDERS });
     const ids = holders.map(({ run_id }) => run_id);
     blockers.push(levelBlocker(level, ids, await raise(tx, project, run, level)));
   }
@@ -130,8 +152,10 @@ export function placeOf(room: Room): { ahead: number; at_a_time: number | null }
   const [cap, ahead] =
     room.project_cap !== null
       ? [room.project_cap, room.before_in_project]
-      : room.job_cap !== null
-        ? [room.job_cap, room.before_in_job]
-        : [room.key_cap, room.before_in_lane];
+      : room.endpoint_cap !== null
+        ? [room.endpoint_cap, room.before_at_endpoint]
+        : room.job_cap !== null
+          ? [room.job_cap, room.before_in_job]
+          : [room.key_cap, room.before_in_lane];
   return { ahead, at_a_time: cap };
 }

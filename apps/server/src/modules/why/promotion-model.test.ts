@@ -24,10 +24,18 @@ interface Run {
   readonly spent: number;
 }
 
+interface EndpointState {
+  readonly name: string;
+  readonly cap: number | null;
+  in_flight: number;
+}
+
 interface JobState {
   readonly cap: number | null;
   readonly shut: boolean;
   readonly probes: string | null;
+  /** Where the endpoint has a limit. */
+  readonly endpoint: EndpointState | null;
   readonly reserve: number;
   readonly budget: number | null;
   readonly key_budget: number | null;
@@ -44,7 +52,13 @@ interface Tree {
 
 /** Lanes and what waits in them, best rank first. */
 function treeOf(state: PromotionState): Tree {
-  const endpoints = new Map(state.endpoints.map((endpoint) => [endpoint.n, endpoint]));
+  const endpoints = new Map(
+    state.endpoints.map((endpoint) => {
+      const { n, max_in_flight: cap } = endpoint;
+      const counted = cap === null ? null : { name: String(n), cap, in_flight: 0 };
+      return [n, { ...endpoint, counted }];
+    }),
+  );
   const jobs = state.jobs.map((job): JobState => {
     const endpoint = endpoints.get(job.endpoint);
     const { max_concurrency } = job;
@@ -57,6 +71,7 @@ function treeOf(state: PromotionState): Tree {
         (job.grouped && state.group_paused) ||
         (closed && !endpoint?.due),
       probes: closed ? String(job.endpoint) : null,
+      endpoint: endpoint?.counted ?? null,
       reserve: job.estimate ?? 0,
       budget: job.budget,
       key_budget: job.key_budget,
@@ -83,6 +98,7 @@ function treeOf(state: PromotionState): Tree {
     if (run.active) {
       tree.in_flight += 1;
       job.in_flight += 1;
+      if (job.endpoint) job.endpoint.in_flight += 1;
       lane.key_in_flight += 1;
     } else
       waiting.push({
@@ -97,11 +113,14 @@ function treeOf(state: PromotionState): Tree {
 
 const room = (cap: number | null, in_flight: number): number =>
   cap === null ? 1_000 : Math.max(cap - in_flight, 0);
+const endpointRoom = ({ endpoint }: JobState): number =>
+  endpoint === null ? 1_000 : room(endpoint.cap, endpoint.in_flight);
 
 /** Whoever fits enters, best rank first; of a closed endpoint one. */
 function plainest(tree: Tree): Set<string> {
   const key = new Map<Lane, number>();
   const job = new Map<number, number>();
+  const there = new Map<EndpointState | null, number>();
   const probed = new Set<string>();
   const entered = new Set<string>();
   for (const { id, lane } of tree.waiting) {
@@ -110,18 +129,20 @@ function plainest(tree: Tree): Set<string> {
       !of.shut &&
       (key.get(lane) ?? 0) < room(lane.key_cap, lane.key_in_flight) &&
       (job.get(lane.job) ?? 0) < room(of.cap, of.in_flight) &&
+      (there.get(of.endpoint) ?? 0) < endpointRoom(of) &&
       entered.size < room(tree.cap, tree.in_flight) &&
       (of.probes === null || !probed.has(of.probes));
     if (!fits) continue;
     entered.add(id);
     key.set(lane, (key.get(lane) ?? 0) + 1);
     job.set(lane.job, (job.get(lane.job) ?? 0) + 1);
+    there.set(of.endpoint, (there.get(of.endpoint) ?? 0) + 1);
     if (of.probes !== null) probed.add(of.probes);
   }
   return entered;
 }
 
-/** As findRoom counts: from each lane what has room there, of each job what has room in it, of a probe one. */
+/** As findRoom counts: from each lane what has room there, of each job and endpoint what has room in it, of a probe one. */
 function counted(tree: Tree, index: number): boolean {
   const me = tree.waiting[index] as Run;
   const mine = tree.jobs[me.lane.job] as JobState;
@@ -138,6 +159,7 @@ function counted(tree: Tree, index: number): boolean {
     const most = Math.min(
       room(lane.key_cap, lane.key_in_flight),
       room(of.cap, of.in_flight),
+      endpointRoom(of),
       project_room,
     );
     if (n >= most || (of.probes !== null && probed.has(of.probes))) continue;
@@ -147,16 +169,22 @@ function counted(tree: Tree, index: number): boolean {
   if (mine.probes !== null && probed.has(mine.probes)) return false;
   const jobs = new Map<number, number>();
   for (const [lane, n] of lanes) jobs.set(lane.job, (jobs.get(lane.job) ?? 0) + n);
-  let in_project = 0;
+  const wanted = new Map<EndpointState | null, number>();
   for (const [at, n] of jobs) {
     const of = tree.jobs[at] as JobState;
-    in_project += Math.min(n, room(of.cap, of.in_flight));
+    const fits = Math.min(n, room(of.cap, of.in_flight));
+    wanted.set(of.endpoint, (wanted.get(of.endpoint) ?? 0) + fits);
   }
+  let in_project = 0;
+  for (const [endpoint, n] of wanted)
+    in_project += endpoint === null ? n : Math.min(n, room(endpoint.cap, endpoint.in_flight));
+  const at_endpoint = wanted.get(mine.endpoint) ?? 0;
   const level = (cap: number | null, in_flight: number, ahead: number) =>
     isFull({ kind: 'job_limit', name: '', cap, in_flight, ahead });
   return !(
     level(me.lane.key_cap, me.lane.key_in_flight, in_lane) ||
     level(mine.cap, mine.in_flight, jobs.get(me.lane.job) ?? 0) ||
+    level(mine.endpoint?.cap ?? null, mine.endpoint?.in_flight ?? 0, at_endpoint) ||
     level(tree.cap, tree.in_flight, in_project)
   );
 }
@@ -174,6 +202,8 @@ const competitorsOf = (tree: Tree, paid: boolean): Competitor[] =>
             job_lane_id: lane.job,
             own_room: room(lane.key_cap, lane.key_in_flight),
             job_room: room(of.cap, of.in_flight),
+            counted_endpoint: of.endpoint?.name ?? null,
+            endpoint_room: endpointRoom(of),
             project_room: room(tree.cap, tree.in_flight),
             probes: of.probes,
             money:
@@ -227,6 +257,8 @@ describe('the model of promotion', () => {
       for (const run of competitors) {
         const same_lane = (other: Competitor) => other.lane_id === run.lane_id;
         const same_job = (other: Competitor) => other.job_lane_id === run.job_lane_id;
+        const same_endpoint = (other: Competitor) =>
+          other.counted_endpoint === run.counted_endpoint;
         const left = [
           (run.money?.[1] ?? 1e9) - sum(same_lane),
           (run.money?.[2] ?? 1e9) - sum(same_job),
@@ -244,6 +276,7 @@ describe('the model of promotion', () => {
         const fits =
           count(same_lane) < run.own_room &&
           count(same_job) < run.job_room &&
+          (run.counted_endpoint === null || count(same_endpoint) < run.endpoint_room) &&
           entered.size < run.project_room &&
           (run.probes === null || count((other) => other.probes === run.probes) === 0) &&
           left.every((money) => money >= Math.max(cost(run), 1));

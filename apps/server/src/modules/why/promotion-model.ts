@@ -7,6 +7,9 @@ export interface Competitor {
   readonly job_lane_id: number | null;
   readonly own_room: number;
   readonly job_room: number;
+  /** The endpoint of the job, where it takes only so many at a time, all its jobs together. */
+  readonly counted_endpoint: string | null;
+  readonly endpoint_room: number;
   readonly project_room: number;
   /** The closed endpoint whose probe this run would be. */
   readonly probes: string | null;
@@ -20,6 +23,7 @@ export interface Competitor {
 interface Left {
   readonly own: Map<number, number | null>;
   readonly job: Map<number | null, number | null>;
+  readonly endpoint: Map<string | null, number>;
   project: number;
   readonly key_money: Map<number, number | null>;
   readonly job_money: Map<number | null, number | null>;
@@ -40,6 +44,12 @@ function leftAtFirst(runs: readonly Competitor[]): Left {
       runs.map((run) => [
         run.job_lane_id,
         run.job_lane_id === null ? Number.POSITIVE_INFINITY : run.job_room,
+      ]),
+    ),
+    endpoint: new Map(
+      runs.map(({ counted_endpoint, endpoint_room }) => [
+        counted_endpoint,
+        counted_endpoint === null ? Number.POSITIVE_INFINITY : endpoint_room,
       ]),
     ),
     project: runs[0]?.project_room ?? 0,
@@ -76,6 +86,7 @@ function pass(runs: readonly Competitor[], left: Left): Competitor[] {
     const most = Math.min(
       left.own.get(run.lane_id) ?? 0,
       left.job.get(run.job_lane_id) ?? 0,
+      left.endpoint.get(run.counted_endpoint) ?? 0,
       left.project,
       run.probes === null ? Number.POSITIVE_INFINITY : 1,
       worthLooking(run, left),
@@ -87,12 +98,13 @@ function pass(runs: readonly Competitor[], left: Left): Competitor[] {
   const probes = new Map(picked.toReversed().map((run) => [run.probes, run.run_id]));
   const of_job = new Map<number | null, number>();
   const sums = { lane: new Map<number, number>(), job: new Map<number | null, number>() };
+  const of_endpoint = new Map<string | null, number>();
   let of_project = 0;
   let project_cost = 0;
   const entered: Competitor[] = [];
   for (const run of picked) {
     const cost = costOf(run) ?? 0;
-    const { lane_id, job_lane_id } = run;
+    const { lane_id, job_lane_id, counted_endpoint } = run;
     const has_money = run.money !== null;
     const key_left = left.key_money.get(lane_id);
     const job_left = left.job_money.get(job_lane_id);
@@ -105,6 +117,9 @@ function pass(runs: readonly Competitor[], left: Left): Competitor[] {
     if (nth > (left.job.get(job_lane_id) ?? 0)) continue;
     if (run.probes !== null && probes.get(run.probes) !== run.run_id) continue;
     if (has_money && !(fits(job_cost, job_left) && fits(lane_cost, key_left))) continue;
+    const nth_there = (of_endpoint.get(counted_endpoint) ?? 0) + 1;
+    of_endpoint.set(counted_endpoint, nth_there);
+    if (nth_there > (left.endpoint.get(counted_endpoint) ?? 0)) continue;
     of_project += 1;
     project_cost += cost;
     const paid = !has_money || fits(project_cost, left.project_money);
@@ -129,6 +144,7 @@ export function promotable(competitors: readonly Competitor[]): Set<string> {
       admitted.add(run.run_id);
       lower(left.own, run.lane_id, 1);
       lower(left.job, run.job_lane_id, 1);
+      lower(left.endpoint, run.counted_endpoint, 1);
       left.project -= 1;
       const cost = costOf(run);
       if (cost === undefined) continue;

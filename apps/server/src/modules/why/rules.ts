@@ -21,6 +21,7 @@ export const blockerKinds = [
   'endpoint_closed',
   'key_limit',
   'job_limit',
+  'endpoint_concurrency',
   'project_limit',
   'budget',
   'no_worker',
@@ -139,8 +140,8 @@ export function delayBlockers(facts: DelayFacts, unblock: Call | undefined): Blo
 
 /** A level of limits as a waiting run meets it. */
 export interface Level {
-  readonly kind: 'key_limit' | 'job_limit' | 'project_limit';
-  /** `key k`, `the job`, `the project`. */
+  readonly kind: 'key_limit' | 'job_limit' | 'endpoint_concurrency' | 'project_limit';
+  /** `key k`, `the job`, `endpoint u`, `the project`. */
   readonly name: string;
   readonly cap: number | null;
   readonly in_flight: number | null;
@@ -155,7 +156,10 @@ export const isFull = ({ cap, in_flight, ahead }: Level): boolean =>
 export function levelBlocker(level: Level, holders: readonly string[], unblock?: Call): Blocker {
   const { kind, name, cap, ahead } = level;
   const in_flight = level.in_flight ?? 0;
-  const taken = `${name}: ${in_flight} of ${cap} in flight`;
+  const taken =
+    kind === 'endpoint_concurrency'
+      ? `${name} takes ${cap} at a time now (adaptive), ${in_flight} in flight`
+      : `${name}: ${in_flight} of ${cap} in flight`;
   const rest = `${ahead} better ranked ${ahead === 1 ? 'run waits' : 'runs wait'} for the rest`;
   const message = in_flight >= (cap ?? 0) ? taken : `${taken}, and ${rest}`;
   return { kind, message, holders, unblock };

@@ -146,14 +146,19 @@ export interface FindRoomRow {
   readonly project_cap: number | null;
   readonly project_in_flight: number | null;
   readonly job_lane_id: number | null;
+  readonly counted_endpoint: string | null;
+  readonly endpoint_cap: number | null;
+  readonly endpoint_in_flight: number | null;
   readonly endpoint_closed: boolean;
   readonly probe_taken: boolean;
   readonly budgeted: boolean;
   readonly money: readonly number[] | null;
   readonly before_in_lane: number;
   readonly before_in_job: number;
+  readonly before_at_endpoint: number;
   readonly before_in_project: number;
   readonly ahead_in_job: number;
+  readonly ahead_at_endpoint: number;
   readonly ahead_in_project: number;
 }
 
@@ -163,8 +168,11 @@ const findRoomText = `with me as materialized (
   select l.*, least(greatest(coalesce(l.key_cap - l.key_in_flight, 1000000), 0), 1000) as own_room,
          greatest(coalesce(l.job_cap - l.job_in_flight, 1000000), 0) as job_room,
          greatest(coalesce(l.project_cap - l.project_in_flight, 1000000), 0) as project_room,
+         e.endpoint as counted_endpoint, e.cap as endpoint_cap, e.in_flight as endpoint_in_flight,
+         greatest(coalesce(e.cap - e.in_flight, 1000000), 0) as endpoint_room,
          l.job_disabled or l.job_paused or l.group_paused or (l.endpoint_closed and not l.probe_due) as shut
-    from lane_rooms l where l.root_lane_id = (select root_lane_id from me) and l.lane_id <> 0
+    from lane_rooms l left join endpoint_rooms e on e.project_id = l.project_id and e.endpoint = l.endpoint
+   where l.root_lane_id = (select root_lane_id from me) and l.lane_id <> 0
 ), held as materialized (
   select v.job_id, v.concurrency_key, sum(greatest(v.reserved_microusd - v.used_microusd, 0))::bigint as microusd
     from cost_reservations v
@@ -172,24 +180,32 @@ const findRoomText = `with me as materialized (
      and (exists (select from run_queue q where q.run_id = v.run_id) or exists (select from run_active a where a.run_id = v.run_id))
    group by 1, 2
 ), behind as materialized (
-  select t.lane_id, t.job_lane_id, t.job_room, case when t.endpoint_closed then t.endpoint end as probes, x.n, x.best_rank, x.best_seq
+  select t.lane_id, t.job_lane_id, t.job_room, t.counted_endpoint, t.endpoint_room,
+         case when t.endpoint_closed then t.endpoint end as probes, x.n, x.best_rank, x.best_seq
     from tree t cross join lateral (
          select count(*)::int as n, min(y.rank) as best_rank, (array_agg(y.seq order by y.rank, y.seq))[1] as best_seq
            from (select p.rank, p.seq from run_parked p, me
                   where p.root_lane_id = me.root_lane_id and p.lane_id = t.lane_id and (p.rank, p.seq) < (me.rank, me.seq)
                   order by p.rank, p.seq
-                  limit least(t.own_room, t.job_room, t.project_room, case when t.endpoint_closed then 1 end)) y) x
+                  limit least(t.own_room, t.job_room, t.endpoint_room, t.project_room, case when t.endpoint_closed then 1 end)) y) x
    where not t.shut and x.n > 0
 ), better as materialized (
-  select lane_id, job_lane_id, job_room, n from behind where probes is null
+  select lane_id, job_lane_id, job_room, counted_endpoint, endpoint_room, n from behind where probes is null
   union all
-  (select distinct on (probes) lane_id, job_lane_id, job_room, n from behind where probes is not null order by probes, best_rank, best_seq)
+  (select distinct on (probes) lane_id, job_lane_id, job_room, counted_endpoint, endpoint_room, n from behind
+    where probes is not null order by probes, best_rank, best_seq)
 ), by_job as (
-  select job_lane_id, least(sum(n), min(job_room))::int as n from better group by job_lane_id
+  select job_lane_id, counted_endpoint, min(endpoint_room) as endpoint_room, least(sum(n), min(job_room))::int as n
+    from better group by job_lane_id, counted_endpoint
+), by_endpoint as (
+  select counted_endpoint, sum(n)::int as wanted,
+         case when counted_endpoint is null then sum(n) else least(sum(n), min(endpoint_room)) end::int as n
+    from by_job group by counted_endpoint
 )
 select t.lane_id, t.concurrency_key, t.key_cap as "key_cap", t.key_in_flight as "key_in_flight", t.job_cap as "job_cap",
        t.job_in_flight as "job_in_flight", t.project_cap as "project_cap", t.project_in_flight as "project_in_flight",
-       t.job_lane_id as "job_lane_id",
+       t.job_lane_id as "job_lane_id", t.counted_endpoint as "counted_endpoint", t.endpoint_cap as "endpoint_cap",
+       t.endpoint_in_flight as "endpoint_in_flight",
        t.endpoint_closed and not t.probe_due as "endpoint_closed",
        t.endpoint_closed and exists (select from behind b where b.probes = t.endpoint) as "probe_taken",
        (select bool_or(budgeted) from tree) as "budgeted", money.of as "money",
@@ -200,9 +216,15 @@ select t.lane_id, t.concurrency_key, t.key_cap as "key_cap", t.key_in_flight as 
                where o.job_lane_id = t.job_lane_id limit 1000) y) as "before_in_job",
        (select count(*)::int from (select from tree o cross join lateral (
                  select from run_parked p where p.root_lane_id = me.root_lane_id and p.lane_id = o.lane_id and (p.rank, p.seq) < (me.rank, me.seq) limit 1000) z
+               where o.counted_endpoint = t.counted_endpoint
+                 and (not (o.job_disabled or o.job_paused or o.group_paused) or o.job_lane_id = t.job_lane_id or o.group_id = t.group_id)
+               limit 1000) y) as "before_at_endpoint",
+       (select count(*)::int from (select from tree o cross join lateral (
+                 select from run_parked p where p.root_lane_id = me.root_lane_id and p.lane_id = o.lane_id and (p.rank, p.seq) < (me.rank, me.seq) limit 1000) z
                where not o.shut or o.job_lane_id = t.job_lane_id or o.group_id = t.group_id or o.endpoint = t.endpoint limit 1000) y) as "before_in_project",
        coalesce((select sum(n)::int from better b where b.job_lane_id = t.job_lane_id), 0) as "ahead_in_job",
-       coalesce((select sum(n)::int from by_job), 0) as "ahead_in_project"
+       coalesce((select wanted from by_endpoint e where e.counted_endpoint = t.counted_endpoint), 0) as "ahead_at_endpoint",
+       coalesce((select sum(n)::int from by_endpoint), 0) as "ahead_in_project"
   from me join tree t on t.lane_id = me.lane_id
   left join lateral (select strait_money(t.project_id, t.job_id, t.concurrency_key,
            coalesce((select h.microusd from held h where h.job_id = t.job_id and h.concurrency_key = t.concurrency_key), 0),
@@ -211,8 +233,8 @@ select t.lane_id, t.concurrency_key, t.key_cap as "key_cap", t.key_in_flight as 
 
 /**
  * The lane of a waiting run with all that limits it, and how many better ranked runs compete for the same room, counted as
- * promotion cuts: from each lane at most its own room, of each job at most the job's, and one run for each closed endpoint whose
- * probe is due. A number at the room or beyond it means that this run would not be promoted now. `before` is all of them, up
+ * promotion cuts: from each lane at most its own room, of each job at most the job's, of each endpoint with a limit at most the
+ * endpoint's, and one run for each closed endpoint whose probe is due. A number at the room or beyond it means that this run would not be promoted now. `before` is all of them, up
  * to a thousand, but for those in lanes that stay shut when this one's is opened.
  */
 export function findRoom(db: Queryable, params: FindRoomParams): Promise<FindRoomRow | undefined> {
@@ -222,7 +244,7 @@ export function findRoom(db: Queryable, params: FindRoomParams): Promise<FindRoo
       params.run_id,
       params.project_id,
     ],
-    name: 'why_findRoom_b69e0c58',
+    name: 'why_findRoom_2593ab3c',
   });
 }
 
@@ -238,6 +260,8 @@ export interface ListCompetitorsRow {
   readonly job_lane_id: number | null;
   readonly own_room: number;
   readonly job_room: number;
+  readonly counted_endpoint: string | null;
+  readonly endpoint_room: number;
   readonly project_room: number;
   readonly probes: string | null;
   readonly money: readonly number[] | null;
@@ -255,23 +279,24 @@ const listCompetitorsText = `with held as materialized (
          least(greatest(coalesce(l.key_cap - l.key_in_flight, 500), 0), 500) as own_room,
          least(greatest(coalesce(l.job_cap - l.job_in_flight, 500), 0), 500) as job_room,
          least(greatest(coalesce(l.project_cap - l.project_in_flight, 500), 0), 500) as project_room,
+         e.endpoint as counted_endpoint, least(greatest(coalesce(e.cap - e.in_flight, 500), 0), 500) as endpoint_room,
          case when l.endpoint_closed then l.endpoint end as probes,
          case when l.budgeted then strait_money(l.project_id, l.job_id, l.concurrency_key,
            coalesce((select h.microusd from held h where h.job_id = l.job_id and h.concurrency_key = l.concurrency_key), 0),
            coalesce((select sum(h.microusd) from held h where h.job_id = l.job_id), 0)::bigint,
            coalesce((select sum(h.microusd) from held h), 0)::bigint) end as money
-    from lane_rooms l
+    from lane_rooms l left join endpoint_rooms e on e.project_id = l.project_id and e.endpoint = l.endpoint
    where l.project_id = $1 and l.root_lane_id = $2 and l.lane_id <> 0
      and not (l.job_disabled or l.job_paused or l.group_paused) and (not l.endpoint_closed or l.probe_due)
      and exists (select from run_parked p where p.root_lane_id = l.root_lane_id and p.lane_id = l.lane_id)
 )
 select x.run_id, t.lane_id as "lane_id", t.job_lane_id as "job_lane_id", t.own_room as "own_room", t.job_room as "job_room",
-       t.project_room as "project_room", t.probes as "probes", t.money as "money",
+       t.counted_endpoint as "counted_endpoint", t.endpoint_room as "endpoint_room", t.project_room as "project_room", t.probes as "probes", t.money as "money",
        case when t.money is not null then strait_run_cost(x.run_id) else 0 end as "spent"
   from tree t cross join lateral (
        select p.run_id, p.rank, p.seq from run_parked p
         where p.root_lane_id = $2 and p.lane_id = t.lane_id order by p.rank, p.seq
-        limit least(t.own_room, t.job_room, t.project_room)) x
+        limit least(t.own_room, t.job_room, t.endpoint_room, t.project_room)) x
  order by x.rank, x.seq limit $3::int`;
 
 /**
@@ -287,13 +312,14 @@ export function listCompetitors(db: Queryable, params: ListCompetitorsParams): P
       params.root_lane_id,
       params.limit,
     ],
-    name: 'why_listCompetitors_4d41bf78',
+    name: 'why_listCompetitors_974b7e4e',
   });
 }
 
 export interface ListHoldersParams {
   readonly project_id: string;
-  readonly lane_id: number;
+  readonly lane_id: number | null;
+  readonly endpoint: string | null;
   readonly limit: number;
 }
 
@@ -303,27 +329,34 @@ export interface ListHoldersRow {
 
 const listHoldersText = `with under as materialized (
   select lane_id from lanes where project_id = $1 and $2::bigint in (lane_id, parent_lane_id, root_lane_id)
+  union all
+  select l.lane_id from jobs j join lanes l on l.project_id = j.project_id and l.job_id = j.id
+   where j.project_id = $1 and j.endpoint = $3::text
 ), active as (
-  select a.run_id, a.started_at from run_active a where a.lane_id = any (array(select lane_id from under)) order by a.started_at limit $3::int
+  select a.run_id, a.started_at from run_active a where a.lane_id = any (array(select lane_id from under)) order by a.started_at limit $4::int
 ), ready as (
   select q.run_id, q.rank from (select run_id, lane_id, rank, seq from run_queue where project_id = $1 order by rank, seq limit 1000) q
-   where q.lane_id = any (array(select lane_id from under)) order by q.rank, q.seq limit $3::int
+   where q.lane_id = any (array(select lane_id from under)) order by q.rank, q.seq limit $4::int
 )
 select run_id as "run_id"
   from (select run_id, 0 as kind, row_number() over (order by started_at) as n from active
         union all select run_id, 1, row_number() over (order by rank) from ready) x
- order by kind, n limit $3::int`;
+ order by kind, n limit $4::int`;
 
-/** Runs with a slot in a lane or below it: those that execute, the oldest first, then those that are about to. */
+/**
+ * Runs with a slot in a lane or below it, or in any lane of the jobs that call an endpoint: those that execute, the oldest
+ * first, then those that are about to.
+ */
 export function listHolders(db: Queryable, params: ListHoldersParams): Promise<ListHoldersRow[]> {
   return many<ListHoldersRow>(db, {
     text: listHoldersText,
     values: [
       params.project_id,
       params.lane_id,
+      params.endpoint,
       params.limit,
     ],
-    name: 'why_listHolders_127d3bce',
+    name: 'why_listHolders_d879ae27',
   });
 }
 

@@ -15,6 +15,10 @@ export const EndpointHealth = z
         description: 'Whether runs may start. `closed`: none but one probe at a time',
       }),
       concurrency_share: z.number().meta({ description: 'Share of `max_concurrency` in effect' }),
+      max_in_flight: z.int().nullable().meta({
+        description:
+          'Runs it takes at a time, all jobs of the project together; grows while it does well. Null: no limit',
+      }),
       next_probe_at: instant,
       probe_run_id: z.string().nullable(),
     }),

@@ -1,10 +1,12 @@
-// What this process learns about endpoints, and what all processes together know of them: breaker, health, and what
+// What this process learns about endpoints, and what all processes together know of them: breaker, health, load, and what
 // these let through. Results are gathered in memory; failures and probes are written at once, successes within a second.
 // A store that does not answer never holds an attempt up.
 
 import type { Database, Tx } from '../../../platform/db/database.ts';
 import { UP, type Service } from '../../../platform/services/service.ts';
 import type { Admission, EndpointAdmission, Entry, ProbeClaim } from '../../queue/index.ts';
+import { createConcurrency } from './concurrency.ts';
+import { foldLoad, joinLoad, NO_LOAD, type Bounds, type LoadWindow } from './concurrency-rules.ts';
 import {
   admissionOf,
   foldBreaker,
@@ -27,6 +29,10 @@ export interface EndpointResult {
   readonly finding: Finding | undefined;
   readonly latency_ms: number;
   readonly timeout_ms: number;
+  /** It answered 429 or 503. */
+  readonly overloaded?: boolean;
+  /** Requests of this process that the endpoint had at a time, at most, while this one ran. */
+  readonly concurrent?: number;
   /** The attempt was let through as the probe of a closed endpoint. */
   readonly probe?: Pick<ProbeClaim, 'run_id' | 'claim_seq'> | undefined;
 }
@@ -35,8 +41,8 @@ export interface EndpointResult {
 export interface EndpointChange {
   readonly project_id: string;
   readonly endpoint: string;
-  readonly what: 'breaker' | 'health';
-  readonly to: 'closed' | 'open' | 'half_open' | HealthLevel;
+  readonly what: 'breaker' | 'health' | 'concurrency';
+  readonly to: 'closed' | 'open' | 'half_open' | HealthLevel | 'limited' | 'free';
 }
 
 export interface EndpointsDeps {
@@ -47,6 +53,10 @@ export interface EndpointsDeps {
   readonly breaker_failures: number;
   /** Whether the health score slows and blocks; it is kept in any case. */
   readonly health_counts: boolean;
+  /** Within which concurrency adapts; absent: it does not. */
+  readonly concurrency?: Bounds | undefined;
+  /** Of results that are judged together, and how long they are gathered in memory. Default: a second. */
+  readonly window_ms?: number;
   readonly onError: (error: unknown, what: string) => void;
   readonly onChange: (change: EndpointChange) => void;
 }
@@ -56,6 +66,7 @@ interface Pending {
   readonly endpoint: string;
   health: HealthFold;
   breaker: BreakerFold;
+  load: LoadWindow;
   readonly probes: (Pick<ProbeClaim, 'run_id' | 'claim_seq'> & {
     readonly finding: Finding | undefined;
   })[];
@@ -65,7 +76,7 @@ interface Pending {
 
 const OPEN_SECS = 60;
 const LONGEST_OPEN_SECS = 600;
-const FLUSH_MS = 1_000;
+const WINDOW_MS = 1_000;
 const STANDING_SECS = 30;
 const STANDING = 500;
 /** Endpoints nobody called for so long are forgotten. */
@@ -74,7 +85,13 @@ const FORGOTTEN_SECS = 7 * 86_400;
 export type Endpoints = ReturnType<typeof createEndpoints>;
 
 export function createEndpoints(deps: EndpointsDeps) {
-  const { db, admission, onError, onChange } = deps;
+  const { db, admission, onError, onChange, window_ms = WINDOW_MS } = deps;
+  const concurrency = createConcurrency({
+    db,
+    admission,
+    bounds: deps.concurrency,
+    onChange: (key, to) => onChange({ ...key, what: 'concurrency', to }),
+  });
   let pending = new Map<string, Pending>();
   let timer: NodeJS.Timeout | undefined;
   let writing: Promise<void> | undefined;
@@ -94,10 +111,11 @@ export function createEndpoints(deps: EndpointsDeps) {
     if (finding !== undefined) {
       entry.health = foldHealth(entry.health, finding, result.latency_ms, result.timeout_ms);
       if (!probe) entry.breaker = foldBreaker(entry.breaker, finding);
+      entry.load = foldLoad(entry.load, result, finding);
     }
     if (probe) entry.probes.push({ ...probe, finding });
     if (probe || finding === 'failure') void flush();
-    else timer ??= setTimeout(() => void flush(), FLUSH_MS);
+    else timer ??= setTimeout(() => void flush(), window_ms);
   };
 
   /** Resolves when everything noted so far is written, or given up. One write at a time; the next takes what came meanwhile. */
@@ -123,9 +141,11 @@ export function createEndpoints(deps: EndpointsDeps) {
   /** Samples of averages may be lost with the database; a probe that nobody hears of is freed by its deadline. */
   const write = async (batch: readonly Pending[]): Promise<void> => {
     try {
-      const { changes, closed } = await db.transaction((tx) => apply(tx, batch));
+      const { changes, closed, windows } = await db.transaction((tx) => apply(tx, batch));
       for (const change of changes) onChange(change);
       for (const each of closed) alarm(each);
+      // Not in the same transaction: a limit needs the root lane, which comes before what was locked there.
+      await concurrency.judge(windows);
     } catch (error) {
       onError(error, 'what is known of endpoints');
     }
@@ -142,7 +162,11 @@ export function createEndpoints(deps: EndpointsDeps) {
     const nameOf = ({ project_id, endpoint }: Pick<Pending, 'project_id' | 'endpoint'>) =>
       `${project_id} ${endpoint}`;
 
-    for (const row of await store.recordHealth(tx, healthColumns(batch))) {
+    const windows = [];
+    const loads = new Map(batch.map((entry) => [nameOf(entry), entry.load]));
+    const columns = { ...healthColumns(batch), window_secs: window_ms / 1000 };
+    for (const row of await store.recordHealth(tx, columns)) {
+      if (row.closed) windows.push(windowOf(row, loads.get(nameOf(row)) ?? NO_LOAD));
       const level = levelOf(row.score);
       const before = levelOf(row.score_before ?? 100);
       if (level !== before) changed(row, 'health', level);
@@ -181,7 +205,7 @@ export function createEndpoints(deps: EndpointsDeps) {
       }
     const looked = batch.filter((entry) => toLookAt.has(nameOf(entry)));
     const closed = await readmit(tx, looked, probed);
-    return { changes, closed };
+    return { changes, closed, windows };
   };
 
   const settleProbe = async (
@@ -303,6 +327,7 @@ export function createEndpoints(deps: EndpointsDeps) {
             standing.map(({ project_id, endpoint }) => emptyEntry(project_id, endpoint, true)),
           ),
         );
+      await concurrency.relax();
       return { again: standing.length === STANDING };
     },
 
@@ -310,6 +335,7 @@ export function createEndpoints(deps: EndpointsDeps) {
     async forget(): Promise<void> {
       const silent_secs = FORGOTTEN_SECS;
       await admission.removeOld(db, silent_secs);
+      await store.removeOldConcurrency(db, { silent_secs });
       await store.removeOldHealth(db, { silent_secs });
       await store.removeOldBreakers(db, { silent_secs });
     },
@@ -323,6 +349,7 @@ const emptyEntry = (project_id: string, endpoint: string, look = false): Pending
   endpoint,
   health: NO_HEALTH,
   breaker: NO_FAILURES,
+  load: NO_LOAD,
   probes: [],
   look,
 });
@@ -340,4 +367,24 @@ const healthColumns = (entries: readonly Pending[]) => ({
   latency_scores: entries.map(({ health }) => health.latency_score),
   samples: entries.map(({ health }) => health.samples),
   last_latencies_ms: entries.map(({ health }) => health.last_latency_ms),
+  oks: entries.map(({ load }) => load.ok),
+  failures: entries.map(({ load }) => load.failures),
+  overloads: entries.map(({ load }) => load.overloads),
+  logs_ms: entries.map(({ load }) => load.log_ms),
+  peaks: entries.map(({ load }) => load.peak),
+});
+
+/** What was recorded before, and what this batch added to it. */
+const windowOf = (row: store.RecordHealthRow, added: LoadWindow) => ({
+  project_id: row.project_id,
+  endpoint: row.endpoint,
+  limited: row.limited,
+  baseline: { ms: row.baseline_ms, samples: row.baseline_samples },
+  window: joinLoad(added, {
+    ok: row.window_ok,
+    failures: row.window_failures,
+    overloads: row.window_overloads,
+    log_ms: row.window_log_ms,
+    peak: row.window_peak,
+  }),
 });

@@ -26,10 +26,11 @@ const viewOf = (row: store.ListEndpointsOfJobRow) => ({
   admission: {
     state: row.closed
       ? ('closed' as const)
-      : row.share < 1
+      : row.share < 1 || row.max_in_flight !== null
         ? ('throttled' as const)
         : ('open' as const),
     concurrency_share: row.share,
+    max_in_flight: row.max_in_flight,
     next_probe_at: row.closed ? row.probe_at : null,
     probe_run_id: row.probe_run_id,
   },

@@ -5,13 +5,19 @@
 -- across projects: the attempts of one worker.
 -- Many results in one update, without losing anybody else's: an average after k results is 0.9^k of what it was plus what
 -- the same k results make of a new endpoint, less 0.9^k of new. Before, idle time has decayed it towards 100 points with a
--- half-life of 10 minutes. The score is linear in the three averages, so it goes the same way.
+-- half-life of 10 minutes. The score is linear in the three averages, so it goes the same way. The window of results by which
+-- concurrency adapts is that of all workers: who writes a second after it began gets it (`closed`: old values, to which his
+-- own belong) and begins the next.
 insert into endpoint_health_scores as h
-       (project_id, endpoint_url, health_score, success_rate, timeout_rate, latency_score, total_requests, last_latency_ms, updated_at)
-select project_id, endpoint, score, success_rate, timeout_rate, latency_score, samples, last_latency_ms, strait_now()
+       (project_id, endpoint_url, health_score, success_rate, timeout_rate, latency_score, total_requests, last_latency_ms, updated_at,
+        window_ok, window_failures, window_overloads, window_log_ms, window_peak, window_since)
+select project_id, endpoint, score, success_rate, timeout_rate, latency_score, samples, last_latency_ms, strait_now(),
+       ok, failures, overloads, log_ms, peak, strait_now() - make_interval(secs => :window_secs::float8)
   from unnest(:project_ids::text[], :endpoints::text[], :scores::float8[], :success_rates::float8[], :timeout_rates::float8[],
-              :latency_scores::float8[], :samples::bigint[], :last_latencies_ms::float8[])
-       as n (project_id, endpoint, score, success_rate, timeout_rate, latency_score, samples, last_latency_ms)
+              :latency_scores::float8[], :samples::bigint[], :last_latencies_ms::float8[],
+              :oks::int[], :failures::int[], :overloads::int[], :logs_ms::float8[], :peaks::int[])
+       as n (project_id, endpoint, score, success_rate, timeout_rate, latency_score, samples, last_latency_ms,
+             ok, failures, overloads, log_ms, peak)
  order by project_id, endpoint
 on conflict (project_id, endpoint_url) do update
    set health_score = least(100, greatest(0, excluded.health_score - power(0.9::float8, least(excluded.total_requests, 2000))
@@ -24,8 +30,63 @@ on conflict (project_id, endpoint_url) do update
          * (1 - h.latency_score) * power(2::float8, -least(100, greatest(0, extract(epoch from strait_now() - h.updated_at)::float8) / 600)))),
        total_requests = h.total_requests + excluded.total_requests,
        last_latency_ms = case when excluded.total_requests > 0 then excluded.last_latency_ms else h.last_latency_ms end,
+       window_ok = case when h.window_since <= strait_now() - make_interval(secs => :window_secs::float8) then 0 else h.window_ok + excluded.window_ok end,
+       window_failures = case when h.window_since <= strait_now() - make_interval(secs => :window_secs::float8) then 0 else h.window_failures + excluded.window_failures end,
+       window_overloads = case when h.window_since <= strait_now() - make_interval(secs => :window_secs::float8) then 0 else h.window_overloads + excluded.window_overloads end,
+       window_log_ms = case when h.window_since <= strait_now() - make_interval(secs => :window_secs::float8) then 0 else h.window_log_ms + excluded.window_log_ms end,
+       window_peak = case when h.window_since <= strait_now() - make_interval(secs => :window_secs::float8) then 0 else greatest(h.window_peak, excluded.window_peak) end,
+       window_since = case when h.window_since <= strait_now() - make_interval(secs => :window_secs::float8) then strait_now() else h.window_since end,
+       baseline_ms = case when h.window_since <= strait_now() - make_interval(secs => :window_secs::float8)
+         then strait_baseline(h.baseline_ms, h.baseline_samples, h.window_ok + excluded.window_ok, h.window_log_ms + excluded.window_log_ms,
+                              extract(epoch from strait_now() - h.window_since)::float8) else h.baseline_ms end,
+       baseline_samples = case when h.window_since <= strait_now() - make_interval(secs => :window_secs::float8)
+         then least(100, h.baseline_samples + h.window_ok + excluded.window_ok) else h.baseline_samples end,
        updated_at = strait_now()
-returning h.project_id, h.endpoint_url as endpoint, h.health_score as score, old.health_score as "score_before?";
+returning h.project_id, h.endpoint_url as endpoint, h.health_score as score, old.health_score as "score_before?",
+          coalesce(old.window_since < new.window_since, false) as "closed!", coalesce(old.window_ok, 0) as "window_ok!",
+          coalesce(old.window_failures, 0) as "window_failures!", coalesce(old.window_overloads, 0) as "window_overloads!",
+          coalesce(old.window_log_ms, 0) as "window_log_ms!", coalesce(old.window_peak, 0) as "window_peak!",
+          old.baseline_ms as "baseline_ms?", coalesce(old.baseline_samples, 0) as "baseline_samples!",
+          exists (select from endpoint_concurrency c where c.project_id = h.project_id and c.endpoint_url = h.endpoint_url) as "limited!";
+
+-- name: lockHealth :maybe
+-- across projects: the attempts of one worker.
+select endpoint_url from endpoint_health_scores where project_id = :project_id and endpoint_url = :endpoint for no key update;
+
+-- name: findLoad :one
+-- across projects: the attempts of one worker. The caller holds the health row.
+-- What runs at the endpoint now: `executing` by the leases of all its jobs; `in_flight`, once it has a limit, by their slots.
+select a.max_in_flight as "limit?", c.observed as "observed?", c.used as "used?", c.calm as "calm?",
+       coalesce(extract(epoch from strait_now() - c.changed_at) * 1000, 0)::float8 as "since_change_ms!",
+       coalesce(extract(epoch from strait_now() - c.judged_at) * 1000, 0)::float8 as "since_judged_ms!",
+       (select count(*)::int from run_active x join job_runs r on r.id = x.run_id and r.created_at = x.run_created_at
+          join jobs j on j.id = r.job_id where j.project_id = n.project_id and j.endpoint = n.endpoint) as "executing!",
+       coalesce(e.in_flight, 0) as "in_flight!"
+  from (select :project_id::text as project_id, :endpoint::text as endpoint) n
+  left join endpoint_admission a on a.project_id = n.project_id and a.endpoint = n.endpoint
+  left join endpoint_rooms e on e.project_id = n.project_id and e.endpoint = n.endpoint
+  left join endpoint_concurrency c on c.project_id = n.project_id and c.endpoint_url = n.endpoint;
+
+-- name: putConcurrency :count
+-- across projects: the attempts of one worker. The caller holds the health row.
+insert into endpoint_concurrency as c (project_id, endpoint_url, observed, used, calm, changed_at, judged_at)
+values (:project_id, :endpoint, :observed, :used, :calm, strait_now(), strait_now())
+on conflict (project_id, endpoint_url) do update
+   set observed = excluded.observed, used = excluded.used, calm = excluded.calm,
+       changed_at = case when :moved::bool then strait_now() else c.changed_at end,
+       judged_at = case when :judged::bool then strait_now() else c.judged_at end;
+
+-- name: removeConcurrency :count
+-- across projects: the attempts of one worker. The caller holds the health row.
+delete from endpoint_concurrency where project_id = :project_id and endpoint_url = :endpoint;
+
+-- name: listSilentLimits :many
+-- across projects: upkeep.
+-- Silence of a closed endpoint says nothing: when it opens, what waited must not come all at once.
+select project_id, endpoint_url as endpoint from endpoint_concurrency c
+ where judged_at <= strait_now() - make_interval(secs => :silent_secs::float8)
+   and not exists (select from endpoint_admission a where a.project_id = c.project_id and a.endpoint = c.endpoint_url and a.closed)
+ order by project_id, endpoint_url limit :limit::int;
 
 -- name: ensureBreakers :count
 -- across projects: the attempts of one worker.
@@ -104,6 +165,12 @@ delete from endpoint_circuit_state c
  where c.updated_at < strait_now() - make_interval(secs => :silent_secs::float8)
    and not exists (select from endpoint_health_scores h where h.project_id = c.project_id and h.endpoint_url = c.endpoint_url);
 
+-- name: removeOldConcurrency :count
+-- across projects: upkeep.
+delete from endpoint_concurrency c
+ where c.judged_at < strait_now() - make_interval(secs => :silent_secs::float8)
+   and not exists (select from endpoint_admission a where a.project_id = c.project_id and a.endpoint = c.endpoint_url);
+
 -- name: listEndpointsOfJob :many
 -- The score as it stands after the idle time since its last result.
 select e.role as "role!", e.endpoint as "endpoint!", coalesce(c.state, 'closed') as "breaker!", coalesce(c.failures, 0) as "failures!",
@@ -112,7 +179,8 @@ select e.role as "role!", e.endpoint as "endpoint!", coalesce(c.state, 'closed')
          as "score!",
        coalesce(h.success_rate, 1) as "success_rate!", coalesce(h.timeout_rate, 0) as "timeout_rate!", coalesce(h.latency_score, 1) as "latency_score!",
        coalesce(h.total_requests, 0) as "total_requests!", h.last_latency_ms as "last_latency_ms?", h.updated_at as "updated_at?",
-       coalesce(a.closed, false) as "closed!", coalesce(a.share, 1) as "share!", a.probe_at as "probe_at?", a.probe_run_id as "probe_run_id?"
+       coalesce(a.closed, false) as "closed!", coalesce(a.share, 1) as "share!", a.probe_at as "probe_at?", a.probe_run_id as "probe_run_id?",
+       a.max_in_flight as "max_in_flight?"
   from jobs j
  cross join lateral (values ('primary', j.endpoint), ('fallback', strait_endpoint(j.fallback_endpoint_url))) as e (role, endpoint)
   left join endpoint_circuit_state c on c.project_id = j.project_id and c.endpoint_url = e.endpoint

@@ -1,7 +1,8 @@
 // Endpoints that stand in the way of runs: closed ones hold the runs of their jobs like a pause, but for one probe at a
-// time; slow ones leave a share of a job's limit. The executor decides which; claims, promotion and inserts obey.
+// time; slow ones leave a share of a job's limit; some take only so many runs at a time, all jobs together. The executor decides which; claims, promotion and inserts obey.
 
 import type { Queryable } from '../../../platform/db/query.ts';
+import { waitForRoot } from '../limits/store.sql.ts';
 import * as store from './store.sql.ts';
 
 export interface EndpointKey {
@@ -31,6 +32,9 @@ export type Entry =
 /** How long after its deadline a probe without a result is lost. */
 const LOST_AFTER_SECS = 10;
 
+/** Runs moved by one statement; what is ready beyond that is caught by the verdict of its claim. */
+const MOVED = 5_000;
+
 export type EndpointAdmission = ReturnType<typeof createEndpointAdmission>;
 
 export function createEndpointAdmission({ db }: { db: Queryable }) {
@@ -49,6 +53,42 @@ export function createEndpointAdmission({ db }: { db: Queryable }) {
             shares: wanted.map(({ share }) => share),
             probe_ats: wanted.map(({ probe_at }) => probe_at),
           }),
+
+    /**
+     * A limit comes, or falls: from the commit on nothing starts beyond it. What runs already is counted and finishes, the
+     * rest goes back to wait. False: no job calls the endpoint. The caller holds its health row, and no lane yet.
+     */
+    limit: async (tx: Queryable, key: EndpointKey, max_in_flight: number): Promise<boolean> => {
+      const { project_id, endpoint } = key;
+      const root_lane_id = (await store.ensureLanesOfEndpoint(tx, { project_id, endpoint }))[0]
+        ?.root_lane_id;
+      if (root_lane_id === undefined) return false;
+      await waitForRoot(tx, { root_lane_id });
+      const { fresh } = await store.limitEndpoint(tx, { project_id, endpoint, max_in_flight });
+      const of_endpoint = { project_id, endpoint, root_lane_id };
+      // Later, whatever comes is placed where it is counted.
+      if (fresh) {
+        await store.laneParked(tx, { ...of_endpoint, limit: MOVED });
+        await store.laneQueued(tx, { ...of_endpoint, limit: MOVED });
+      }
+      const leases = await store.laneLeases(tx, of_endpoint);
+      if (leases.length > 0)
+        await store.countLeases(tx, {
+          lane_ids: leases.map(({ lane_id }) => lane_id),
+          counted: leases.filter(({ was }) => was !== null).length,
+        });
+      await store.returnEndpointSurplus(tx, { ...of_endpoint, max_in_flight });
+      await store.tellProjects(tx, { project_ids: [project_id] });
+      return true;
+    },
+
+    /** More at a time than before; null: as many as there are. */
+    ease: async (
+      tx: Queryable,
+      { project_id, endpoint }: EndpointKey,
+      max_in_flight: number | null,
+    ): Promise<void> =>
+      void (await store.easeEndpoint(tx, { project_id, endpoint, max_in_flight })),
 
     /** Right before an attempt is sent. */
     enter: async (claim: ProbeClaim, timeout_ms: number): Promise<Entry> => {

@@ -77,6 +77,7 @@ const promoteLanesText = `with recursive waiting (lane_id, n) as (
          coalesce(l.key_cap - l.key_in_flight, $4::int) as own_room,
          coalesce(l.job_cap - l.job_in_flight, $4::int) as job_room,
          coalesce(l.project_cap - l.project_in_flight, $4::int) as project_room,
+         e.endpoint as counted_endpoint, coalesce(e.cap - e.in_flight, $4::int) as endpoint_room,
          case when l.endpoint_closed then l.endpoint end as probes,
          greatest(2 * $4::int / (select count(*)::int + 1 from seen), 5) as share,
          case when l.budgeted then strait_money(l.project_id, l.job_id, l.concurrency_key,
@@ -84,16 +85,18 @@ const promoteLanesText = `with recursive waiting (lane_id, n) as (
            coalesce((select h.microusd from job_held h where h.job_id = l.job_id), 0),
            coalesce((select sum(h.microusd) from job_held h), 0)::bigint) end as money
     from seen join lane_rooms l on l.lane_id = seen.lane_id
+    left join endpoint_rooms e on e.project_id = l.project_id and e.endpoint = l.endpoint
    where l.lane_id <> 0 and not (l.job_disabled or l.job_paused or l.group_paused)
      and (not l.endpoint_closed or l.probe_due)
 ), pick as materialized (
   select x.place, x.rank, x.seq, x.run_id, lane.lane_id, lane.job_lane_id, lane.job_room, lane.project_room, lane.money, lane.probes,
+         lane.counted_endpoint, lane.endpoint_room,
          case when lane.money is not null then greatest(lane.money[1] - strait_run_cost(x.run_id), 0) end as cost
     from lane cross join lateral (
          select p.ctid as place, p.rank, p.seq, p.run_id from run_parked p
           where p.root_lane_id = $1 and p.lane_id = lane.lane_id
           order by p.rank, p.seq
-          limit greatest(least(lane.own_room, lane.job_room, lane.project_room, lane.share, $4::int,
+          limit greatest(least(lane.own_room, lane.job_room, lane.endpoint_room, lane.project_room, lane.share, $4::int,
                                case when lane.probes is not null then 1 end,
                                case when least(lane.money[2], lane.money[3], lane.money[4]) <= 0 then 0
                                     when lane.money[1] > 0 then (least(lane.money[2], lane.money[3], lane.money[4]) - 1) / lane.money[1] + 1 end), 0)
@@ -101,16 +104,18 @@ const promoteLanesText = `with recursive waiting (lane_id, n) as (
 ), cut as materialized (
   select place, run_id, probes, cost, row_number() over (order by rank, seq) as of_project, project_room,
          coalesce(sum(cost) over (order by rank, seq) <= money[4], true) as affordable
-    from (select place, rank, seq, run_id, probes, cost, money, project_room, job_lane_id, job_room,
-                 row_number() over (partition by job_lane_id order by rank, seq) as of_job,
-                 sum(cost) over (partition by job_lane_id order by rank, seq) as job_cost,
-                 sum(cost) over (partition by lane_id order by rank, seq) as lane_cost
-            from pick where coalesce(cost <= least(money[2], money[3], money[4]), true)) p
-   where (job_lane_id is null or of_job <= job_room)
-     and (probes is null or place = any (array(select distinct on (k.probes) k.place from pick k
-                                                where k.probes is not null and coalesce(k.cost <= least(k.money[2], k.money[3], k.money[4]), true)
-                                                order by k.probes, k.rank, k.seq)))
-     and coalesce(job_cost <= money[3], true) and coalesce(lane_cost <= money[2], true)
+    from (select p.*, row_number() over (partition by counted_endpoint order by rank, seq) as of_endpoint
+            from (select place, rank, seq, run_id, probes, cost, money, project_room, job_lane_id, job_room, counted_endpoint, endpoint_room,
+                         row_number() over (partition by job_lane_id order by rank, seq) as of_job,
+                         sum(cost) over (partition by job_lane_id order by rank, seq) as job_cost,
+                         sum(cost) over (partition by lane_id order by rank, seq) as lane_cost
+                    from pick where coalesce(cost <= least(money[2], money[3], money[4]), true)) p
+           where (job_lane_id is null or of_job <= job_room)
+             and (probes is null or place = any (array(select distinct on (k.probes) k.place from pick k
+                                                        where k.probes is not null and coalesce(k.cost <= least(k.money[2], k.money[3], k.money[4]), true)
+                                                        order by k.probes, k.rank, k.seq)))
+             and coalesce(job_cost <= money[3], true) and coalesce(lane_cost <= money[2], true)) e
+   where counted_endpoint is null or of_endpoint <= endpoint_room
 ), promised as (
   update endpoint_admission a
      set probe_run_id = cut.run_id, probe_claim = null, probe_until = strait_now() + interval '10 s'
@@ -153,7 +158,8 @@ select lane_id as "lane_id", sum(moved)::int as "moved",
  * the room of the job and of the project, enter run_queue with their slots taken on every level. Limits are read from
  * where they are set, so a changed one counts at once. A job whose endpoint is slow or often fails gets a share of its limit;
  * one whose endpoint is closed nothing, but for one run per endpoint when a probe is due: promising it the probe is taking the
- * endpoint's turn, and exact, because all its jobs are in this tree. Returns one row per lane looked at; `capped` when only
+ * endpoint's turn, and exact, because all its jobs are in this tree. So is the room of an endpoint that takes only so many at a
+ * time (endpoint_rooms): cut by rank over its jobs, between that of the job and of the project. Returns one row per lane looked at; `capped` when only
  * the size of the batch stopped it. Of many lanes each gives a share of the batch, or all of their backlogs would be read for it.
  * Money is cut like room: what a run of a budgeted lane may still cost is reserved with its slots, or it stays. `money`
  * is that of strait_money. A run too dear for what is left does not keep cheaper ones of other lanes waiting.
@@ -167,7 +173,7 @@ export function promoteLanes(db: Queryable, params: PromoteLanesParams): Promise
       params.page,
       params.most,
     ],
-    name: 'queue_limits_promoteLanes_7777f755',
+    name: 'queue_limits_promoteLanes_6d65ace8',
   });
 }
 

@@ -24,7 +24,7 @@ with due as materialized (
   select id, strait_id_time(id), 1, 0, job_id, matching, ttl_secs, expires_at, true from judged
 ), placed as materialized (
   select m.*, case when j.max_concurrency > 0 or j.max_concurrency_per_key > 0 or q.max_executing_runs > 0
-                        or q.max_daily_cost_microusd > 0 or b.job_id is not null or j.paused or coalesce(g.paused, false) or coalesce(a.closed, false)
+                        or q.max_daily_cost_microusd > 0 or b.job_id is not null or j.paused or coalesce(g.paused, false) or coalesce(a.closed or a.max_in_flight is not null, false)
                    then strait_place(m.project_id, m.job_id, (select r.concurrency_key from job_runs r
                                                                where r.id = m.run_id and r.created_at = m.run_created_at)) end as place
     from moved m join jobs j on j.id = m.job_id
@@ -282,10 +282,11 @@ select run_id from run_waiting where claim_seq = 0 and expires_at < strait_now()
 -- for money.
 select p.run_id as "run_id!"
   from lane_rooms l
+       left join endpoint_rooms e on e.project_id = l.project_id and e.endpoint = l.endpoint
        cross join lateral (select p.run_id from run_parked p where p.root_lane_id = l.root_lane_id and p.lane_id = l.lane_id
                             order by p.rank, p.seq limit 1) p
  where l.lane_id <> 0 and not (l.job_disabled or l.job_paused or l.group_paused)
    and (not l.endpoint_closed or l.probe_due) and not l.budgeted
    and (l.key_in_flight >= l.key_cap) is not true and (l.job_in_flight >= l.job_cap) is not true
-   and (l.project_in_flight >= l.project_cap) is not true
+   and (e.in_flight >= e.cap) is not true and (l.project_in_flight >= l.project_cap) is not true
  limit :limit::int;
