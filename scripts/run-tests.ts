@@ -73,7 +73,7 @@ try {
     STRAIT_TEST_TEMPLATE: template,
     STRAIT_TEST_TENANT_ROLE: tenantRole ?? '',
   };
-  const shares = deal(plain, Math.max(1, Math.min(cores * SHARES_PER_CORE, plain.length)));
+  const shares = deal(plain, Math.min(cores * SHARES_PER_CORE, plain.length));
   await lanes(cores, shares, (share, index) => run(share, env, `share ${index + 1}`));
   const waiting = scenarios.filter((file) => WAITING.some((name) => file.includes(name)));
   await Promise.all(
