@@ -36,6 +36,8 @@ const enqueueRunsText = `with input as materialized (
          j.max_concurrency > 0 or (j.max_concurrency_per_key > 0 and n.extra ->> 'concurrency_key' <> '') or q.max_executing_runs > 0
            or q.max_daily_cost_microusd > 0 or b.job_id is not null or j.has_key_limits or j.paused or coalesce(g.paused, false)
            or coalesce(a.closed or a.max_in_flight is not null, false) as limited,
+         case when j.max_concurrency_per_key > 0 or j.has_key_limits or b.max_daily_cost_per_key_microusd > 0
+              then coalesce(n.extra ->> 'concurrency_key', '') else '' end as limited_key,
          case when j.has_dependencies then strait_matching(n.idempotency_key, coalesce(n.extra ->> 'triggered_by', ''),
            j.default_run_metadata || coalesce(n.extra -> 'metadata', '{}')) end as matching,
          q.max_queued_runs > 0 as counted, j.dedup_window_secs > 0 as remembered
@@ -63,8 +65,8 @@ const enqueueRunsText = `with input as materialized (
    where idempotency_key is null or id = any (array(select run_id from claimed))
    order by ord
 ), site as materialized (
-  select project_id, job_id, coalesce(extra ->> 'concurrency_key', '') as key, count(*)::int as n
-    from judged where limited and status = 'queued' group by 1, 2, 3
+  select project_id, job_id, limited_key as key, count(*)::int as n
+    from judged where limited and status = 'queued' group by 1, 2, 3 order by 1, 2, 3
 ), placed as materialized (
   select jsonb_object_agg(a.job_id || ' ' || a.concurrency_key, jsonb_build_array(a.lane_id, a.root_lane_id, a.admitted)) as by_site
     from strait_admit(array(select project_id from site), array(select job_id from site),
@@ -74,7 +76,7 @@ const enqueueRunsText = `with input as materialized (
   select j.*, (j.place ->> 0)::bigint as lane_id, (j.place ->> 1)::bigint as root_lane_id,
          j.status = 'queued' and (j.place ->> 0 is null or (j.place ->> 2)::bool) as starts
     from (select *, case when limited and status = 'queued'
-                         then (select by_site from placed) -> (job_id || ' ' || coalesce(extra ->> 'concurrency_key', '')) end as place,
+                         then (select by_site from placed) -> (job_id || ' ' || limited_key) end as place,
                  greatest(strait_now(), scheduled_at)
                    + coalesce(make_interval(secs => ttl_secs), case when status = 'waiting' then strait_dependency_wait() end) as expires_at
             from judged) j
@@ -161,7 +163,7 @@ export function enqueueRuns(db: Queryable, params: EnqueueRunsParams): Promise<E
       params.extras.map((item) => (item === null ? null : JSON.stringify(item))),
       params.aging_ms,
     ],
-    name: 'queue_enqueueRuns_011a44b9',
+    name: 'queue_enqueueRuns_884b6646',
   });
 }
 
@@ -236,8 +238,10 @@ const claimRunsText = `with recursive turn (project_id, wrapped, n) as (
   insert into run_active (worker_id, run_id, run_created_at, attempt, claim_seq, lane_id, started_at)
   select $3::int, run_id, run_created_at, attempt, seq, lane_id, strait_now() from taken
 ), seqs as materialized (
-  select jsonb_object_agg(run_id, seq) as by_id, jsonb_object_agg(run_id, lane_id) filter (where lane_id is not null) as lanes,
-         min(run_created_at) as lo, max(run_created_at) as hi from taken
+  select jsonb_object_agg(run_id, seq) as by_id, min(run_created_at) as lo, max(run_created_at) as hi,
+         jsonb_object_agg(run_id, (select case when l.concurrency_key is not null then 3 when l.job_id is not null then 2 else 1 end
+                                     from lanes l where l.lane_id = taken.lane_id)) filter (where lane_id is not null) as levels
+    from taken
 )
 select r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.payload::text as "payload",
        ((select by_id from seqs) ->> r.id)::bigint as "claim_seq", strait_now() as "claimed_at",
@@ -249,16 +253,13 @@ select r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.payl
             when r.expires_at <= strait_now() then 'expire'
             when not j.enabled or j.paused or coalesce(g.paused, false) then 'park'
             when a.closed and a.probe_run_id is distinct from r.id then 'park'
-            when (j.max_concurrency > 0 or j.has_key_limits or (j.max_concurrency_per_key > 0 and r.concurrency_key <> '') or q.max_executing_runs > 0)
-                 and (select lanes from seqs) ->> r.id is null then 'park'
-            when a.max_in_flight is not null
-                 and not exists (select from lanes l where l.lane_id = ((select lanes from seqs) ->> r.id)::bigint and l.job_id is not null) then 'park'
+            when coalesce(((select levels from seqs) ->> r.id)::int, 0) <
+                 case when r.concurrency_key <> '' and (j.max_concurrency_per_key > 0 or j.has_key_limits or b.max_daily_cost_per_key_microusd > 0) then 3
+                      when j.max_concurrency > 0 or j.has_key_limits or a.max_in_flight is not null then 2
+                      when q.max_executing_runs > 0 then 1 else 0 end then 'park'
             when (q.max_daily_cost_microusd > 0 or b.max_daily_cost_microusd > 0
                   or (b.max_daily_cost_per_key_microusd > 0 and r.concurrency_key <> ''))
                  and not exists (select from cost_reservations v where v.run_id = r.id) then 'park'
-            when (b.max_daily_cost_per_key_microusd > 0 or j.has_key_limits) and r.concurrency_key <> ''
-                 and not exists (select from lanes l where l.lane_id = ((select lanes from seqs) ->> r.id)::bigint and l.concurrency_key <> '')
-                 then 'park'
             else 'go' end as "verdict",
        j.endpoint as "live_endpoint", coalesce(a.closed, false) as "probe"
   from job_runs r
@@ -285,7 +286,7 @@ export function claimRuns(db: Queryable, params: ClaimRunsParams): Promise<Claim
       params.limit,
       params.worker_id,
     ],
-    name: 'queue_claimRuns_0d30866e',
+    name: 'queue_claimRuns_a4884ed4',
   });
 }
 

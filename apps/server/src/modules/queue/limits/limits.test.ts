@@ -195,6 +195,46 @@ describe('limits on runs in flight', () => {
     assert.deepEqual(await slots(job), [[0, null]]);
   });
 
+  it('a limit of the job counts for runs that hold or wait for slots of the project', async () => {
+    const job = await on.makeJob();
+    const quotas = (max_executing_runs: number) =>
+      on.app.call('PUT', `/v1/projects/${on.project.project_id}/quotas`, {
+        headers: on.app.internal,
+        body: { max_executing_runs },
+      });
+    assert.equal((await quotas(3)).status, 200);
+    await trigger(job, 6, { concurrency_key: 'k' });
+    assert.deepEqual(await standing(job), [3, 0, 3]);
+    assert.equal((await on.call('PATCH', `/v1/jobs/${job}`, { max_concurrency: 1 })).status, 200);
+    await promoteAll(on.app);
+    assert.deepEqual(await standing(job), [1, 0, 5]);
+    const patch = { max_concurrency: null, max_concurrency_per_key: 2 };
+    assert.equal((await on.call('PATCH', `/v1/jobs/${job}`, patch)).status, 200);
+    await promoteAll(on.app);
+    assert.deepEqual(await standing(job), [2, 0, 4]);
+    assert.equal((await claim()).length, 2);
+
+    // Also where the change came between the look at the lane and the claim.
+    await on.app.sql(
+      `update run_active set lane_id = root_lane_id from lanes l where l.lane_id = run_active.lane_id`,
+    );
+    await on.app.sql(
+      `with held as (delete from run_active returning *)
+       insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id)
+       select r.project_id, 0, r.id, r.created_at, r.job_id, r.attempt, held.lane_id
+         from held join job_runs r on r.id = held.run_id`,
+    );
+    const worker_id = await on.queue.registerWorker({ hostname: 'limits', pid: 1 });
+    const claimed = await on.queue.claim({ worker_id, limit: 10, cursor: '' });
+    assert.deepEqual(
+      claimed.map(({ verdict }) => verdict),
+      ['park', 'park'],
+    );
+    await on.queue.park(claimed);
+    assert.equal((await quotas(0)).status, 200);
+    await cancelAll();
+  });
+
   it('a claim that was under way when the limit came is sent back by its verdict', async () => {
     const job = await on.makeJob();
     await trigger(job, 2);

@@ -351,39 +351,38 @@ export function adoptQueued(db: Queryable, params: AdoptQueuedParams): Promise<n
 }
 
 export interface AdoptParkedParams {
-  readonly project_id: string;
   readonly job_id: string;
+  readonly project_id: string;
   readonly limit: number;
 }
 
-const adoptParkedText = `with keyed as materialized (
+const adoptParkedText = `with wrong as materialized (
   select p.ctid as found_at, strait_place(p.project_id, p.job_id, r.concurrency_key) as place
     from lanes l
-    join run_parked p on p.root_lane_id = l.root_lane_id and p.lane_id = l.lane_id
-    join job_runs r on r.id = p.run_id and r.created_at = p.run_created_at and r.concurrency_key <> ''
-    join jobs j on j.id = p.job_id
-    left join job_budgets b on b.job_id = p.job_id
-   where l.project_id = $1 and l.job_id = $2 and l.concurrency_key is null
-     and (j.has_key_limits or j.max_concurrency_per_key > 0 or b.max_daily_cost_per_key_microusd > 0)
-   order by p.rank, p.seq limit $3::int for update of p skip locked
+    join run_parked p on p.root_lane_id = l.root_lane_id and p.lane_id = l.lane_id and p.job_id = $1
+    join job_runs r on r.id = p.run_id and r.created_at = p.run_created_at
+   cross join lateral strait_lane_level(p.job_id, r.concurrency_key) narrow
+   where l.project_id = $2 and l.concurrency_key is null and (l.job_id = $1 or l.job_id is null)
+     and (narrow.level = 'key' or (narrow.level = 'job' and l.job_id is null))
+   limit $3::int for update of p skip locked
 ), gone as (
-  delete from run_parked p using keyed where p.ctid = keyed.found_at and keyed.place[1] <> p.lane_id
-  returning p.project_id, p.rank, p.run_id, p.run_created_at, p.job_id, p.attempt, keyed.place
+  delete from run_parked p using wrong where p.ctid = wrong.found_at
+  returning p.project_id, p.rank, p.run_id, p.run_created_at, p.job_id, p.attempt, wrong.place
 )
 insert into run_parked (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id, root_lane_id)
 select project_id, rank, run_id, run_created_at, job_id, attempt, place[1], place[2] from gone`;
 
 /**
  * The caller holds the root lane of the tree.
- * Runs with a key that wait in the lane of their job, because nothing limited keys when they came, move to that of their
- * key once something does. At most :limit; again while it is that many.
+ * Runs that wait in a lane that is too wide, because nothing narrower limited them when they came, move to the right one: from
+ * that of the project to that of their job, from there to that of their key. At most :limit; again while it is that many.
  */
 export function adoptParked(db: Queryable, params: AdoptParkedParams): Promise<number> {
   return count(db, {
     text: adoptParkedText,
     values: [
-      params.project_id,
       params.job_id,
+      params.project_id,
       params.limit,
     ],
   });

@@ -1,4 +1,3 @@
-drop function if exists strait_admit(text[], text[], text[], int[]);
 drop view if exists lane_levels;
 drop function if exists strait_lane_level(text, text);
 
