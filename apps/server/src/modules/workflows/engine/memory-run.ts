@@ -1,0 +1,264 @@
+// A workflow run in memory, driven by the same progression function as stored ones: for simulation, for test
+// suites in virtual time, and as the plainest example of a store.
+import type { Changes, Progress, Start } from './changes.ts';
+import type { JsonValue } from './definition.ts';
+import type {
+  Admission,
+  AdmissionRequest,
+  EngineLimits,
+  Event,
+  Instant,
+  Known,
+  Need,
+  RunFacts,
+  StepRow,
+} from './facts.ts';
+import type { Graph } from './graph.ts';
+import { progress } from './progress.ts';
+import { isTerminalStep, writeBoard, type StepState } from './states.ts';
+
+export interface MemoryStep extends StepRow {
+  readonly step_ref: string;
+  readonly state: StepState;
+  readonly output: JsonValue;
+  readonly finished_at: Instant | null;
+}
+
+/** Something the run started that has not ended: a job run, a child run, a child of a map, an approval, a trigger. */
+export interface OpenItem {
+  readonly id: string;
+  readonly step_ref: string;
+  readonly attempt: number;
+  readonly start: Start;
+  /** Of a child of a map. */
+  readonly index: number | null;
+}
+
+interface MapChild {
+  ended: boolean;
+  ok: boolean;
+  output: JsonValue;
+}
+
+export interface MemoryRunOptions {
+  readonly graph: Graph;
+  readonly limits: EngineLimits;
+  readonly payload?: JsonValue;
+  readonly run?: Partial<RunFacts>;
+  readonly steps?: readonly MemoryStep[];
+  /** Grants everything when absent. */
+  readonly admit?: (request: AdmissionRequest, step_ref: string) => Admission;
+}
+
+export const DEFAULT_LIMITS: EngineLimits = {
+  step_concurrency: 0,
+  small: 50,
+  medium: 20,
+  large: 5,
+  max_nesting_depth: 10,
+  max_payload_bytes: 1_048_576,
+  max_map_items: 10_000,
+  max_generations: 1000,
+};
+
+/** The steps of a new run. `states` may name steps copied from another run as completed. */
+export const freshSteps = (graph: Graph): MemoryStep[] =>
+  graph.steps.map(({ step_ref }, index) => ({
+    step_ref,
+    state: graph.dependencies[index]?.length === 0 ? 'pending' : 'needs_dependencies',
+    attempt: 1,
+    work_id: null,
+    wait_id: null,
+    started_at: null,
+    finished_at: null,
+    next_retry_at: null,
+    error: null,
+    output: null,
+    gate_passed: false,
+    map: null,
+  }));
+
+export function createMemoryRun(options: MemoryRunOptions) {
+  const { graph, limits, payload = null, admit = () => ({ kind: 'granted' }) as const } = options;
+  let run: RunFacts & { error: string | null; finished_at: Instant | null } = {
+    id: 'run',
+    workflow_id: 'workflow',
+    status: 'pending',
+    max_parallel_steps: 0,
+    timeout_secs: 0,
+    expires_at: null,
+    depth: 0,
+    generation: 0,
+    parent_step_over: false,
+    continued: false,
+    ...options.run,
+    error: null,
+    finished_at: null,
+  };
+  const steps = new Map(
+    (options.steps ?? freshSteps(graph)).map((step) => [step.step_ref, step] as const),
+  );
+  const open = new Map<string, OpenItem>();
+  const children = new Map<string, MapChild[]>();
+  const applied: Changes[] = [];
+  let ids = 0;
+
+  const stepOf = (step_ref: string): MemoryStep => {
+    const step = steps.get(step_ref);
+    if (!step) throw new Error(`there is no step ${step_ref}`);
+    return step;
+  };
+  const close = (belongs: (item: OpenItem) => boolean) => {
+    for (const item of open.values()) if (belongs(item)) open.delete(item.id);
+  };
+  const add = (start: Start, index: number | null = null): string => {
+    ids += 1;
+    const id = `${start.step_ref}#${ids}`;
+    open.set(id, { id, step_ref: start.step_ref, attempt: start.attempt, start, index });
+    return id;
+  };
+  const set = (step_ref: string, patch: Partial<MemoryStep>) =>
+    steps.set(step_ref, { ...stepOf(step_ref), ...patch });
+
+  function begin(start: Start): void {
+    const { step_ref } = start;
+    switch (start.kind) {
+      case 'work':
+        set(step_ref, { work_id: add(start) });
+        return;
+      case 'map':
+        children.set(
+          childrenKey(step_ref, start.attempt),
+          start.items.map(() => ({ ended: false, ok: false, output: null })),
+        );
+        return;
+      case 'map_children':
+        for (let at = start.from; at < start.from + start.count; at += 1) add(start, at);
+        return;
+      case 'event':
+        if (start.received) return;
+        set(step_ref, { wait_id: add(start) });
+        return;
+      default:
+        set(step_ref, { wait_id: add(start) });
+    }
+  }
+
+  function apply(changes: Changes): void {
+    for (const { step_ref } of changes.waits) close((item) => item.step_ref === step_ref);
+    for (const { step_ref, attempt, index, ok } of changes.children_ended) {
+      close((item) => item.step_ref === step_ref && item.index === index);
+      const child = children.get(childrenKey(step_ref, attempt))?.[index];
+      if (child) Object.assign(child, { ended: true, ok });
+    }
+    for (const step_ref of changes.cancel_work) close((item) => item.step_ref === step_ref);
+    if (changes.cancel_everything !== null) open.clear();
+    for (const { step_ref, from, to, patch } of changes.steps) {
+      const { state } = stepOf(step_ref);
+      if (state !== from) throw new Error(`step ${step_ref} is ${state}, not ${from}`);
+      set(step_ref, { ...patch, state: to });
+      // What it ran has ended, or was canceled above.
+      if (from === 'running' && to !== 'running') close((item) => item.step_ref === step_ref);
+    }
+    changes.starts.forEach(begin);
+    if (changes.run) {
+      const { to, error, finished_at = null, expires_at = run.expires_at } = changes.run;
+      if (changes.run.from !== run.status) throw new Error(`the run is ${run.status}`);
+      run = { ...run, status: to, error, finished_at, expires_at };
+    }
+    if (changes.continuation) run = { ...run, continued: true };
+    applied.push(changes);
+  }
+
+  /** Every state read is one of before or after the event: there is nothing in between. */
+  function look(now: Instant): Known {
+    const states = graph.steps.map(({ step_ref }) => stepOf(step_ref).state);
+    return {
+      now,
+      run,
+      graph,
+      limits,
+      board: writeBoard(states),
+      rows: new Map(),
+      outputs: new Map(),
+      admissions: new Map(),
+      map_outputs: new Map(),
+    };
+  }
+
+  function load(known: Known, need: Need): Known {
+    const rows = new Map(known.rows);
+    for (const step_ref of need.rows) rows.set(step_ref, rowPart(stepOf(step_ref)));
+    const outputs = new Map(known.outputs);
+    for (const step_ref of need.outputs) outputs.set(step_ref, stepOf(step_ref).output);
+    const admissions = new Map(known.admissions);
+    for (const { step_ref, request } of need.admissions)
+      admissions.set(step_ref, admit(request, step_ref));
+    const map_outputs = new Map(known.map_outputs);
+    for (const step_ref of need.map_outputs) {
+      const all = children.get(childrenKey(step_ref, stepOf(step_ref).attempt)) ?? [];
+      map_outputs.set(
+        step_ref,
+        all.map(({ output }) => output),
+      );
+    }
+    const loaded = { ...known, rows, outputs, admissions, map_outputs };
+    return need.payload ? { ...loaded, payload: { value: payload } } : loaded;
+  }
+
+  return {
+    get run() {
+      return run;
+    },
+    steps: (): MemoryStep[] => graph.steps.map(({ step_ref }) => stepOf(step_ref)),
+    step: stepOf,
+    open: (): OpenItem[] => [...open.values()],
+    /** All changes so far, in order. */
+    applied: (): readonly Changes[] => applied,
+    isSettled: (): boolean => [...steps.values()].every(({ state }) => isTerminalStep(state)),
+    /** What the progression answers, without applying it. */
+    ask(event: Event, now: Instant): Progress {
+      let known = look(now);
+      for (let passes = 0; ; passes += 1) {
+        const answer = progress(known, event);
+        if (answer.kind !== 'need') return answer;
+        if (passes > 10 * graph.steps.length + 10)
+          throw new Error('the progression never has enough');
+        known = load(known, answer.need);
+      }
+    },
+    deliver(event: Event, now: Instant): Progress {
+      const answer = this.ask(event, now);
+      if (answer.kind === 'changes') apply(answer.changes);
+      return answer;
+    },
+    /** Ends a child of a map. */
+    endChild(
+      item: OpenItem,
+      end: { readonly ok: boolean; readonly output: JsonValue },
+      now: Instant,
+    ) {
+      const { step_ref, attempt, index } = item;
+      const child = children.get(childrenKey(step_ref, attempt))?.[index ?? -1];
+      if (!child || index === null) throw new Error(`${item.id} is no child of a map`);
+      const isOpen = !child.ended;
+      if (isOpen) child.output = end.ok ? end.output : null;
+      const ended = [{ index, ok: end.ok, open: isOpen }];
+      return this.deliver({ kind: 'map_children_ended', step_ref, attempt, children: ended }, now);
+    },
+  };
+}
+export type MemoryRun = ReturnType<typeof createMemoryRun>;
+
+const childrenKey = (step_ref: string, attempt: number): string => `${step_ref}:${attempt}`;
+
+const rowPart = (step: MemoryStep): StepRow => ({
+  attempt: step.attempt,
+  work_id: step.work_id,
+  wait_id: step.wait_id,
+  started_at: step.started_at,
+  next_retry_at: step.next_retry_at,
+  error: step.error,
+  gate_passed: step.gate_passed,
+  map: step.map,
+});
