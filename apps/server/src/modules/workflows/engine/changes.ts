@@ -31,11 +31,12 @@ export interface StepPatch {
   readonly map?: MapCounts | null;
 }
 
-/** From where it was to where it is. A reset takes a running step to `canceled` first, then back. */
 export interface StepChange {
   readonly step_ref: string;
   readonly from: StepState;
   readonly to: StepState;
+  /** On the way it was canceled if it was running, and then put back to the start. */
+  readonly reset: boolean;
   readonly patch: StepPatch;
 }
 

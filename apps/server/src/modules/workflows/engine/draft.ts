@@ -33,6 +33,9 @@ export interface Draft {
   readonly waits: WaitEnd[];
   readonly childrenEnded: Changes['children_ended'][number][];
   readonly starts: Start[];
+  /** Steps that this progression gave their `started_at`. */
+  readonly firstStarts: Set<number>;
+  readonly resets: Set<number>;
   readonly decisions: Decision[];
   readonly warnings: string[];
   continuation: Changes['continuation'];
@@ -73,6 +76,8 @@ export function openDraft(known: Known): Draft {
     waits: [],
     childrenEnded: [],
     starts: [],
+    firstStarts: new Set(),
+    resets: new Set(),
     decisions: [],
     warnings: [],
     continuation: null,
@@ -174,6 +179,7 @@ export function changesOf(draft: Draft): Changes {
     step_ref: stepAt(draft, index).step_ref,
     from: draft.before[index] ?? 'pending',
     to: stateAt(draft, index),
+    reset: draft.resets.has(index),
     patch,
   }));
   return {

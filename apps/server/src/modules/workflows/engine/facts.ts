@@ -49,7 +49,12 @@ export interface StepRow {
 export type AdmissionRequest =
   | { readonly kind: 'job'; readonly job_id: string; readonly count: number }
   | { readonly kind: 'sub_workflow'; readonly workflow_id: string; readonly count: number }
-  | { readonly kind: 'event'; readonly event_key: string };
+  | {
+      readonly kind: 'event';
+      readonly event_key: string;
+      /** Steps of this run whose waits end with this event: their keys are free. */
+      readonly freed_by: readonly string[];
+    };
 
 export type Admission =
   | {

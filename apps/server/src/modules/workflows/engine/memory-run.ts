@@ -34,12 +34,6 @@ export interface OpenItem {
   readonly index: number | null;
 }
 
-interface MapChild {
-  ended: boolean;
-  ok: boolean;
-  output: JsonValue;
-}
-
 export interface MemoryRunOptions {
   readonly graph: Graph;
   readonly limits: EngineLimits;
@@ -99,7 +93,8 @@ export function createMemoryRun(options: MemoryRunOptions) {
     (options.steps ?? freshSteps(graph)).map((step) => [step.step_ref, step] as const),
   );
   const open = new Map<string, OpenItem>();
-  const children = new Map<string, MapChild[]>();
+  /** Outputs of the children of maps, by step and attempt. */
+  const children = new Map<string, JsonValue[]>();
   const applied: Changes[] = [];
   let ids = 0;
 
@@ -129,7 +124,7 @@ export function createMemoryRun(options: MemoryRunOptions) {
       case 'map':
         children.set(
           childrenKey(step_ref, start.attempt),
-          start.items.map(() => ({ ended: false, ok: false, output: null })),
+          start.items.map(() => null),
         );
         return;
       case 'map_children':
@@ -146,19 +141,14 @@ export function createMemoryRun(options: MemoryRunOptions) {
 
   function apply(changes: Changes): void {
     for (const { step_ref } of changes.waits) close((item) => item.step_ref === step_ref);
-    for (const { step_ref, attempt, index, ok } of changes.children_ended) {
+    for (const { step_ref, index } of changes.children_ended)
       close((item) => item.step_ref === step_ref && item.index === index);
-      const child = children.get(childrenKey(step_ref, attempt))?.[index];
-      if (child) Object.assign(child, { ended: true, ok });
-    }
     for (const step_ref of changes.cancel_work) close((item) => item.step_ref === step_ref);
     if (changes.cancel_everything !== null) open.clear();
     for (const { step_ref, from, to, patch } of changes.steps) {
       const { state } = stepOf(step_ref);
       if (state !== from) throw new Error(`step ${step_ref} is ${state}, not ${from}`);
       set(step_ref, { ...patch, state: to });
-      // What it ran has ended, or was canceled above.
-      if (from === 'running' && to !== 'running') close((item) => item.step_ref === step_ref);
     }
     changes.starts.forEach(begin);
     if (changes.run) {
@@ -196,11 +186,8 @@ export function createMemoryRun(options: MemoryRunOptions) {
       admissions.set(step_ref, admit(request, step_ref));
     const map_outputs = new Map(known.map_outputs);
     for (const step_ref of need.map_outputs) {
-      const all = children.get(childrenKey(step_ref, stepOf(step_ref).attempt)) ?? [];
-      map_outputs.set(
-        step_ref,
-        all.map(({ output }) => output),
-      );
+      const { attempt } = stepOf(step_ref);
+      map_outputs.set(step_ref, children.get(childrenKey(step_ref, attempt)) ?? []);
     }
     const loaded = { ...known, rows, outputs, admissions, map_outputs };
     return need.payload ? { ...loaded, payload: { value: payload } } : loaded;
@@ -229,22 +216,17 @@ export function createMemoryRun(options: MemoryRunOptions) {
     },
     deliver(event: Event, now: Instant): Progress {
       const answer = this.ask(event, now);
+      // Work ends by itself, whatever that means to the run.
+      if (event.kind === 'job_ended') open.delete(event.job_run_id);
+      if (event.kind === 'child_ended') open.delete(event.child_run_id);
       if (answer.kind === 'changes') apply(answer.changes);
       return answer;
     },
-    /** Ends a child of a map. */
-    endChild(
-      item: OpenItem,
-      end: { readonly ok: boolean; readonly output: JsonValue },
-      now: Instant,
-    ) {
-      const { step_ref, attempt, index } = item;
-      const child = children.get(childrenKey(step_ref, attempt))?.[index ?? -1];
-      if (!child || index === null) throw new Error(`${item.id} is no child of a map`);
-      const isOpen = !child.ended;
-      if (isOpen) child.output = end.ok ? end.output : null;
-      const ended = [{ index, ok: end.ok, open: isOpen }];
-      return this.deliver({ kind: 'map_children_ended', step_ref, attempt, children: ended }, now);
+    /** What a child of a map gave; its end is an event. */
+    setChildOutput({ step_ref, attempt, index }: OpenItem, output: JsonValue): void {
+      const list = children.get(childrenKey(step_ref, attempt));
+      if (!list || index === null) throw new Error(`step ${step_ref} has no such child`);
+      list[index] = output;
     },
   };
 }

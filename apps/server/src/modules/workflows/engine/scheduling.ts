@@ -182,19 +182,18 @@ const starters: Readonly<Record<StepDefinition['step_type'], Starter>> = {
     if (draft.known.run.generation >= draft.known.limits.max_generations)
       return refuse(draft, index, 'max continuations exceeded');
     const payload = render(step.payload ?? '{{payload}}', scopeOf(parts));
-    completeStep(draft, index, payload, { transform: false, patch: started(draft, row) });
+    completeStep(draft, index, payload, { transform: false, patch: started(draft, index, row) });
     return true;
   },
 };
 
-const started = (draft: Draft, row: StepRow): StepPatch => ({
-  started_at: row.started_at ?? draft.known.now,
-  next_retry_at: null,
-  error: null,
-});
+function started(draft: Draft, index: number, row: StepRow): StepPatch {
+  if (row.started_at === null) draft.firstStarts.add(index);
+  return { started_at: row.started_at ?? draft.known.now, next_retry_at: null, error: null };
+}
 
 function begin(draft: Draft, index: number, row: StepRow, to: StepState, start: Start): true {
-  move(draft, index, to, started(draft, row));
+  move(draft, index, to, started(draft, index, row));
   draft.starts.push(start);
   return true;
 }
@@ -284,7 +283,8 @@ function startWait(draft: Draft, index: number, step: StepDefinition, row: StepR
   // The database only knows the keys of other transactions.
   if (draft.starts.some((start) => start.kind === 'event' && start.event_key === event_key))
     return refuse(draft, index, 'event key is already waited for');
-  const grant = admit(draft, index, { kind: 'event', event_key });
+  const freed_by = draft.waits.map(({ step_ref }) => step_ref);
+  const grant = admit(draft, index, { kind: 'event', event_key, freed_by });
   if (grant === null) return true;
   if (!grant) return false;
   const timeout_secs = step.event_timeout_secs || DEFAULT_EVENT_TIMEOUT_SECS;
@@ -300,7 +300,7 @@ function startWait(draft: Draft, index: number, step: StepDefinition, row: StepR
     notify_url: step.event_notify_url,
     ...(early ? { received: early } : {}),
   });
-  const patch = started(draft, row);
+  const patch = started(draft, index, row);
   if (early) completeStep(draft, index, early.payload, { transform: true, patch });
   else move(draft, index, 'on_event', patch);
   return true;
@@ -318,7 +318,7 @@ function startMap(draft: Draft, index: number, step: StepDefinition, row: StepRo
     return refuse(draft, index, `map_items has more than ${max_map_items} elements`);
   if (items.length === 0) {
     const output = step.map_collect ? [] : { total: 0, completed: 0, failed: 0 };
-    completeStep(draft, index, output, { transform: true, patch: started(draft, row) });
+    completeStep(draft, index, output, { transform: true, patch: started(draft, index, row) });
     return true;
   }
   const wanted = Math.min(items.length, step.map_max_parallel);
@@ -329,7 +329,7 @@ function startMap(draft: Draft, index: number, step: StepDefinition, row: StepRo
   const { attempt } = row;
   const count = Math.min(wanted, grant.room ?? wanted);
   const map = { total: items.length, started: count, completed: 0, failed: 0 };
-  move(draft, index, 'running', { ...started(draft, row), map });
+  move(draft, index, 'running', { ...started(draft, index, row), map });
   draft.starts.push(
     { kind: 'map', step_ref, attempt, items },
     { kind: 'map_children', step_ref, attempt, target, from: 0, count, timeout_secs },

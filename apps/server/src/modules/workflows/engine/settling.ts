@@ -66,7 +66,7 @@ export function letGo(
 ): void {
   const { step_ref } = stepAt(draft, index);
   const state = stateAt(draft, index);
-  if (withdraw(draft, step_ref)) return;
+  if (withdraw(draft, index)) return;
   if (state === 'running') draft.cancelWork.add(index);
   if (!isParked(state)) return;
   const isTrigger = state === 'on_event' || state === 'on_sleep';
@@ -74,9 +74,12 @@ export function letGo(
 }
 
 /** Takes back what this progression would have started for a step. */
-function withdraw(draft: Draft, step_ref: string): boolean {
+function withdraw(draft: Draft, index: number): boolean {
+  const { step_ref } = stepAt(draft, index);
   const unborn = draft.starts.filter((start) => start.step_ref === step_ref);
   for (const start of unborn) draft.starts.splice(draft.starts.indexOf(start), 1);
+  if (unborn.length > 0 && draft.firstStarts.delete(index))
+    setPatch(draft, index, { started_at: null, map: null });
   return unborn.length > 0;
 }
 
@@ -130,11 +133,20 @@ export function failStep(
     });
     return;
   }
-  const state = how.as ?? 'failed';
+  failForGood(draft, index, error, how.as ?? 'failed');
+}
+
+function failForGood(
+  draft: Draft,
+  index: number,
+  error: string,
+  state: 'failed' | 'canceled_work',
+): void {
+  const { step_ref, on_failure } = stepAt(draft, index);
   move(draft, index, state, { error, finished_at: draft.known.now, next_retry_at: null });
-  if (step.on_failure === 'fail_workflow')
-    endRun(draft, 'failed', failureText(step.step_ref, state, error), 'workflow failed');
-  else if (step.on_failure === 'skip_dependents') skipDependents(draft, index);
+  if (on_failure === 'fail_workflow')
+    endRun(draft, 'failed', failureText(step_ref, state, error), 'workflow failed');
+  else if (on_failure === 'skip_dependents') skipDependents(draft, index);
 }
 
 const failureText = (step_ref: string, state: StepState, error: string): string =>
@@ -166,6 +178,13 @@ function skipDependents(draft: Draft, index: number): void {
     const state = stateAt(draft, dependent);
     // One that runs started before an operator reset the failed step: it may finish.
     if (isTerminalStep(state) || state === 'running') continue;
+    // One of those whose attempt failed just now: there will be no next one.
+    if (state === 'on_retry' && draft.before[dependent] === 'running') {
+      const { attempt = 1, error: own } = draft.patches.get(dependent) ?? {};
+      setPatch(draft, dependent, { attempt: attempt - 1 });
+      failForGood(draft, dependent, own ?? error, 'failed');
+      continue;
+    }
     letGo(draft, dependent, 'canceled', null, error);
     move(draft, dependent, 'skipped_dependency', {
       error,
@@ -185,12 +204,8 @@ export function endRun(
   draft.states.forEach((state, index) => {
     if (isTerminalStep(state)) return;
     // Whatever was in flight before this progression falls under `cancelEverything`; this drops what it would have started.
-    const { step_ref } = stepAt(draft, index);
-    const never = withdraw(draft, step_ref) && draft.before[index] !== 'running';
+    withdraw(draft, index);
     move(draft, index, 'canceled_run', {
-      ...(never
-        ? { started_at: draft.known.rows.get(step_ref)?.started_at ?? null, map: null }
-        : {}),
       error: stepError,
       finished_at: draft.known.now,
       next_retry_at: null,
@@ -275,6 +290,7 @@ export function resetStep(
     if (!row) continue;
     const state = stateAt(draft, index);
     letGo(draft, index, 'canceled', actor, 'the step was reset');
+    draft.resets.add(index);
     if (state === 'running') move(draft, index, 'canceled_work');
     const ready = (draft.graph.dependencies[index] ?? []).every(
       (dependency) => !chosen.has(dependency) && isResolved(draft, dependency),
