@@ -94,27 +94,37 @@ export const STEP_STATES = {
 } as const satisfies Record<string, StateFacts>;
 export type StepState = keyof typeof STEP_STATES;
 
-const byCode = new Map<string, StepState>();
-for (const [state, facts] of Object.entries(STEP_STATES))
-  byCode.set(facts.code, state as StepState);
-
 export const statusOf = (state: StepState): StepStatus => STEP_STATES[state].status;
 export const waitReasonOf = (state: StepState): WaitReason | null => STEP_STATES[state].wait_reason;
 export const codeOf = (state: StepState): string => STEP_STATES[state].code;
 
-/** @throws Error on a code no state has: the board was not written by this program. */
-export function stateOfCode(code: string): StepState {
-  const state = byCode.get(code);
-  if (state === undefined) throw new Error(`'${code}' is no state of a step`);
-  return state;
-}
+const byCode: (StepState | undefined)[] = [];
+for (const state of Object.keys(STEP_STATES) as StepState[])
+  byCode[codeOf(state).charCodeAt(0)] = state;
 
 /** The states of the steps of a run, in the order of `graph.steps`, as one text. */
 export const writeBoard = (states: readonly StepState[]): string => states.map(codeOf).join('');
-export const readBoard = (board: string): StepState[] => Array.from(board, stateOfCode);
 
-const TERMINAL: ReadonlySet<StepStatus> = new Set(['completed', 'failed', 'skipped', 'canceled']);
-export const isTerminalStep = (state: StepState): boolean => TERMINAL.has(statusOf(state));
+/** @throws Error on a code no state has: the board was not written by this program. */
+export function readBoard(board: string): StepState[] {
+  const states: StepState[] = [];
+  for (let at = 0; at < board.length; at += 1) {
+    const state = byCode[board.charCodeAt(at)];
+    if (state === undefined) throw new Error(`'${board[at]}' is no state of a step`);
+    states.push(state);
+  }
+  return states;
+}
+
+const TERMINAL: ReadonlySet<StepState> = new Set<StepState>([
+  'completed',
+  'failed',
+  'skipped',
+  'skipped_dependency',
+  'canceled_work',
+  'canceled_run',
+]);
+export const isTerminalStep = (state: StepState): boolean => TERMINAL.has(state);
 
 const PARKED: ReadonlySet<StepState> = new Set<StepState>([
   'on_approval',
