@@ -97,6 +97,7 @@ export function createMemoryRun(options: MemoryRunOptions) {
   const children = new Map<string, JsonValue[]>();
   const applied: Changes[] = [];
   let ids = 0;
+  let asked = 0;
 
   const stepOf = (step_ref: string): MemoryStep => {
     const step = steps.get(step_ref);
@@ -202,6 +203,8 @@ export function createMemoryRun(options: MemoryRunOptions) {
     open: (): OpenItem[] => [...open.values()],
     /** All changes so far, in order. */
     applied: (): readonly Changes[] => applied,
+    /** How many things the progression has asked for. */
+    asked: (): number => asked,
     isSettled: (): boolean => [...steps.values()].every(({ state }) => isTerminalStep(state)),
     /** What the progression answers, without applying it. */
     ask(event: Event, now: Instant): Progress {
@@ -211,6 +214,8 @@ export function createMemoryRun(options: MemoryRunOptions) {
         if (answer.kind !== 'need') return answer;
         if (passes > 10 * graph.steps.length + 10)
           throw new Error('the progression never has enough');
+        const { rows, outputs, admissions, map_outputs } = answer.need;
+        asked += rows.length + outputs.length + admissions.length + map_outputs.length;
         known = load(known, answer.need);
       }
     },
