@@ -1,7 +1,7 @@
 // Drives one random workflow through the engine and the model side by side, and holds every answer to the invariants
 // of workflow-semantics §12.
 import assert from 'node:assert/strict';
-import type { Changes, Start } from '../../src/modules/workflows/engine/changes.ts';
+import type { Changes } from '../../src/modules/workflows/engine/changes.ts';
 import type { JsonValue } from '../../src/modules/workflows/engine/definition.ts';
 import type { Admission, Event } from '../../src/modules/workflows/engine/facts.ts';
 import { compileGraph } from '../../src/modules/workflows/engine/graph.ts';
@@ -14,12 +14,13 @@ import {
   isOver,
   isTerminalStep,
   statusOf,
-  stepStatuses,
   waitReasonOf,
-  type WorkflowRunStatus,
 } from '../../src/modules/workflows/engine/states.ts';
 import type { WorkflowCase } from './cases.ts';
-import { CONDITION_ERROR, Model } from './model.ts';
+import { endOf, outputFor } from './happenings.ts';
+import { checkChanges, keysOf } from './invariants.ts';
+import { Model } from './model-starts.ts';
+import { CONDITION_ERROR } from './model.ts';
 
 const PAYLOAD = { n: 1, s: 'text' };
 const MAX_EVENTS = 20_000;
@@ -88,11 +89,12 @@ export function drive(workflow: WorkflowCase): {
     const first = run.ask(event, now);
     assert.deepEqual(run.ask(event, now), first, 'the same facts and event gave two answers');
     assert.notEqual(first.kind, 'refused', JSON.stringify([event, first]));
-    const before = statusesOf();
+    const before = new Map(run.steps().map(({ step_ref, state }) => [step_ref, state] as const));
     const runBefore = run.run.status;
     const answer = run.deliver(event, now);
     model.take(event, now);
-    if (answer.kind === 'changes') check(answer.changes, before, runBefore);
+    if (answer.kind === 'changes')
+      checkChanges(workflow, run, answer.changes, { before, runBefore, startedEver });
     compare(event, answer.kind === 'changes' ? answer.changes : null);
     // A crash after the commit, before anybody knew: the event comes again.
     if (!OPERATOR.has(event.kind)) {
@@ -112,62 +114,8 @@ export function drive(workflow: WorkflowCase): {
   const refuses = (event: Event) =>
     assert.equal(run.deliver(event, now).kind, 'refused', JSON.stringify(event));
 
-  const statusesOf = () => new Map(run.steps().map((step) => [step.step_ref, step] as const));
-
-  function check(
-    changes: Changes,
-    before: ReturnType<typeof statusesOf>,
-    runBefore: WorkflowRunStatus,
-  ): void {
-    for (const { step_ref, from, to, reset } of changes.steps) {
-      const isLegal = reset || stepStatuses.allows(statusOf(from), statusOf(to));
-      assert.ok(isLegal || from === to, `${step_ref} went from ${from} to ${to}`);
-      assert.equal(before.get(step_ref)?.state, from);
-    }
-    assert.equal(new Set(changes.steps.map(({ step_ref }) => step_ref)).size, changes.steps.length);
-    for (const key of changes.starts.flatMap(keysOf)) {
-      assert.ok(!startedEver.has(key), `I1: ${key} started twice`);
-      startedEver.add(key);
-    }
-    for (const { step_ref, kind } of changes.starts) {
-      // The next children of a map that began before an operator reset what it depends on.
-      if (kind === 'map_children') continue;
-      for (const ref of stepOf(step_ref).depends_on)
-        assert.ok(isResolved(ref), `I2: ${step_ref} before ${ref}`);
-    }
-    const { status } = run.run;
-    if (isOver(status)) assert.deepEqual(changes.starts, [], 'I3: started in a run that is over');
-    if (status === 'paused') assert.deepEqual(changes.starts, [], 'I4: started in a paused run');
-    if (isOver(runBefore))
-      assert.ok(
-        changes.steps.some(({ reset }) => reset),
-        'a run that was over changed',
-      );
-  }
-  const stepOf = (ref: string) => {
-    const step = workflow.steps.find(({ step_ref }) => step_ref === ref);
-    if (!step) throw new Error(ref);
-    return step;
-  };
-  function isResolved(ref: string): boolean {
-    const { state } = run.step(ref);
-    const isFallen = state === 'failed' || state === 'canceled_work';
-    return (
-      state === 'completed' ||
-      state === 'skipped' ||
-      (isFallen && stepOf(ref).on_failure === 'continue')
-    );
-  }
-
   function compare(event: Event, changes: Changes | null): void {
     const at = JSON.stringify(event);
-    const running = run.steps().filter(({ state }) => state === 'running');
-    const limit = workflow.max_parallel_steps;
-    assert.ok(limit === 0 || running.length <= limit, 'I5: more steps run than may');
-    assert.ok(running.length <= workflow.small, 'I7: more steps of a class run than may');
-    const held = running.map(({ step_ref }) => stepOf(step_ref).concurrency_key).filter(Boolean);
-    assert.equal(new Set(held).size, held.length, 'I6: two steps run with one key');
-
     assert.equal(run.run.status, model.status, at);
     assert.equal(plain(run.run.error), plain(model.error), at);
     assert.equal(run.run.continued, model.continued, at);
@@ -214,89 +162,30 @@ export function drive(workflow: WorkflowCase): {
           `${step.step_ref} has ended, what it started has not`,
         );
     }
+    for (const start of changes?.starts ?? [])
+      if (start.kind === 'work')
+        assert.deepEqual(
+          start.payload,
+          model.payloadOf(start.step_ref),
+          `${start.step_ref} after ${at}`,
+        );
     const begun = (changes?.starts ?? []).flatMap(keysOf);
     assert.deepEqual(begun.toSorted(), model.begun.toSorted(), at);
     if (isOver(run.run.status)) assert.deepEqual(run.open(), [], 'a run is over, its work is not');
   }
 
   function endItem(item: OpenItem, dice: number): void {
-    const { id, step_ref, start } = item;
-    const good = { n: dice % 3 };
-    switch (start.kind) {
-      case 'map_children': {
-        const list = children.get(`${step_ref}:${item.attempt}`) ?? [];
-        children.set(`${step_ref}:${item.attempt}`, list);
-        const ok = dice % 4 !== 0;
-        const index = item.index ?? 0;
-        list[index] = ok ? good : null;
-        run.setChildOutput(item, ok ? good : null);
-        const child = { index, ok, open: true };
-        return happens({
-          kind: 'map_children_ended',
-          step_ref,
-          attempt: item.attempt,
-          children: [child],
-        });
+    const { at, event } = endOf(item, dice, now);
+    now = at;
+    if (event.kind === 'map_children_ended') {
+      const list = children.get(`${item.step_ref}:${item.attempt}`) ?? [];
+      children.set(`${item.step_ref}:${item.attempt}`, list);
+      for (const { index, ok } of event.children) {
+        list[index] = ok ? outputFor(dice) : null;
+        run.setChildOutput(item, list[index]);
       }
-      case 'work': {
-        if (start.target.kind === 'job') {
-          const status =
-            [
-              'completed',
-              'completed',
-              'completed',
-              'failed',
-              'dead_letter',
-              'canceled',
-              'completed',
-              'crashed',
-            ][dice % 8] ?? 'completed';
-          const error = status === 'failed' ? 'boom' : null;
-          return happens({
-            kind: 'job_ended',
-            step_ref,
-            job_run_id: id,
-            status,
-            result: good,
-            error,
-          });
-        }
-        const status =
-          ['completed', 'completed', 'failed', 'timed_out', 'canceled'][dice % 5] ?? '';
-        const error = status === 'failed' ? 'child boom' : null;
-        return happens({
-          kind: 'child_ended',
-          step_ref,
-          child_run_id: id,
-          status,
-          output: good,
-          error,
-        });
-      }
-      case 'approval':
-      case 'cost_gate': {
-        const approval_id = id;
-        if (dice % 4 === 0)
-          return happens({ kind: 'rejected', step_ref, approval_id, actor: 'ann', reason: 'no' });
-        if (dice % 4 === 1 && start.expires_at !== null) {
-          now = Math.max(now, start.expires_at);
-          return happens({ kind: 'approval_timed_out', step_ref, approval_id });
-        }
-        return happens({ kind: 'approved', step_ref, approval_id, actor: 'ann' });
-      }
-      case 'event':
-        if (dice % 6 === 0) return happens({ kind: 'event_timed_out', step_ref, trigger_id: id });
-        if (dice % 6 === 1) return happens({ kind: 'event_canceled', step_ref, trigger_id: id });
-        return happens({
-          kind: 'event_received',
-          step_ref,
-          trigger_id: id,
-          payload: good,
-          sent_by: 'x',
-        });
-      default:
-        return happens({ kind: 'sleep_over', step_ref, trigger_id: id });
     }
+    happens(event);
   }
 
   function operate(dice: number): void {
@@ -421,14 +310,6 @@ const OPERATOR: ReadonlySet<string> = new Set([
   'resume',
   'reconsider',
 ]);
-
-/** What must start at most once. A cost gate is asked again when its step is reset before it began. */
-function keysOf(start: Start): string[] {
-  const key = `${start.step_ref}:${start.attempt}`;
-  if (start.kind === 'cost_gate') return [];
-  if (start.kind !== 'map_children') return [key];
-  return Array.from({ length: start.count }, (_, at) => `${key}:${start.from + at}`);
-}
 
 const plain = (error: string | null): string | null =>
   error === null ? null : error.replace(/condition error: .*$/, CONDITION_ERROR);

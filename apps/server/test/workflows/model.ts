@@ -31,9 +31,9 @@ export interface ModelWorld {
   readonly depth: number;
 }
 
-const DONE = new Set(['completed', 'failed', 'skipped', 'canceled']);
+export const DONE = new Set(['completed', 'failed', 'skipped', 'canceled']);
 
-export class Model {
+export abstract class ModelRun {
   status: string = 'pending';
   error: string | null = null;
   readonly steps = new Map<string, ModelStep>();
@@ -41,18 +41,18 @@ export class Model {
   /** Of the last event: `ref:attempt`, for maps with the children begun. */
   begun: string[] = [];
   continued = false;
-  #freed = false;
+  freed = false;
   /** Begun for the first time in this event. */
-  #fresh = new Set<ModelStep>();
-  #nudged = new Set<ModelStep>();
+  fresh = new Set<ModelStep>();
+  nudged = new Set<ModelStep>();
   /** Were running when the event came. */
-  #failing = new Set<ModelStep>();
-  readonly #case: WorkflowCase;
-  readonly #world: ModelWorld;
+  failing = new Set<ModelStep>();
+  readonly workflow: WorkflowCase;
+  readonly world: ModelWorld;
 
   constructor(workflow: WorkflowCase, world: ModelWorld) {
-    this.#case = workflow;
-    this.#world = world;
+    this.workflow = workflow;
+    this.world = world;
     this.order = workflow.steps.map((step) => step.step_ref).toSorted();
     for (const def of workflow.steps)
       this.steps.set(def.step_ref, {
@@ -72,92 +72,91 @@ export class Model {
       });
   }
 
-  #of(ref: string): ModelStep {
+  of(ref: string): ModelStep {
     const step = this.steps.get(ref);
     if (!step) throw new Error(`no step ${ref}`);
     return step;
   }
-  #all = () => this.order.map((ref) => this.#of(ref));
-  #resolved(step: ModelStep): boolean {
+  all = () => this.order.map((ref) => this.of(ref));
+  resolved(step: ModelStep): boolean {
     if (step.status === 'completed') return true;
     if (step.status === 'skipped') return step.swept === null;
     const fell = step.status === 'failed' || (step.status === 'canceled' && step.swept === null);
     return fell && step.def.on_failure === 'continue';
   }
-  #bad = (step: ModelStep) => DONE.has(step.status) && !this.#resolved(step);
-  #dependencies = (step: ModelStep) => step.def.depends_on.map((ref) => this.#of(ref));
-  #under(ref: string): ModelStep[] {
+  bad = (step: ModelStep) => DONE.has(step.status) && !this.resolved(step);
+  dependencies = (step: ModelStep) => step.def.depends_on.map((ref) => this.of(ref));
+  under(ref: string): ModelStep[] {
     const below = new Set([ref]);
     for (let grown = true; grown;) {
       grown = false;
-      for (const step of this.#all())
+      for (const step of this.all())
         if (!below.has(step.def.step_ref) && step.def.depends_on.some((it) => below.has(it))) {
           below.add(step.def.step_ref);
           grown = true;
         }
     }
     below.delete(ref);
-    return this.#all().filter((step) => below.has(step.def.step_ref));
+    return this.all().filter((step) => below.has(step.def.step_ref));
   }
 
   /** An event that is meant for the run as it is; the test keeps late and repeated ones away. */
   take(event: Event, now: number): void {
     this.begun = [];
-    this.#fresh = new Set();
-    this.#nudged = new Set();
-    this.#failing = new Set(this.#all().filter((step) => step.status === 'running'));
-    this.#freed = false;
-    this.#effect(event, now);
-    this.#go(now);
-    this.#end();
+    this.fresh = new Set();
+    this.nudged = new Set();
+    this.failing = new Set(this.all().filter((step) => step.status === 'running'));
+    this.freed = false;
+    this.effect(event, now);
+    this.go(now);
+    this.end();
     if (!DONE.has(this.status) && this.status !== 'timed_out') return;
     // What would begin when the run ends does not begin.
-    for (const step of this.#fresh) if (step.swept === 'run') step.begun = false;
+    for (const step of this.fresh) if (step.swept === 'run') step.begun = false;
     this.begun = [];
   }
 
-  #effect(event: Event, now: number): void {
+  effect(event: Event, now: number): void {
     switch (event.kind) {
       case 'started':
       case 'resume':
         this.status = 'running';
-        this.#freed = true;
-        this.#nudged = new Set(this.#all());
-        this.#topUp(now);
+        this.freed = true;
+        this.nudged = new Set(this.all());
+        this.topUp(now);
         return;
       case 'reconsider':
-        this.#freed = true;
-        this.#nudged = new Set(this.#all());
-        this.#topUp(now);
+        this.freed = true;
+        this.nudged = new Set(this.all());
+        this.topUp(now);
         return;
       case 'pause':
         this.status = 'paused';
         return;
       case 'cancel':
-        return this.#stop('canceled', event.run_error, event.step_error);
+        return this.stop('canceled', event.run_error, event.step_error);
       case 'fail':
-        return this.#stop('failed', event.error, event.error);
+        return this.stop('failed', event.error, event.error);
       case 'run_timed_out':
-        return this.#stop('timed_out', 'workflow timed out', 'workflow timed out');
+        return this.stop('timed_out', 'workflow timed out', 'workflow timed out');
       default:
-        return this.#stepEffect(this.#of(event.step_ref), event, now);
+        return this.stepEffect(this.of(event.step_ref), event, now);
     }
   }
 
-  #stepEffect(step: ModelStep, event: Extract<Event, { step_ref: string }>, now: number): void {
+  stepEffect(step: ModelStep, event: Extract<Event, { step_ref: string }>, now: number): void {
     switch (event.kind) {
       case 'job_ended': {
         const error = event.error ?? `job run ended with status ${event.status}`;
-        if (event.status === 'completed')
-          this.#complete(step, this.#transformed(step, event.result));
-        else this.#fall(step, error, event.status !== 'canceled', now, event.status === 'canceled');
+        if (event.status === 'completed') this.complete(step, this.transformed(step, event.result));
+        else this.fall(step, error, event.status !== 'canceled', now, event.status === 'canceled');
         return;
       }
       case 'child_ended':
-        if (event.status === 'completed') this.#complete(step, event.output);
-        else if (event.status === 'failed') this.#fall(step, event.error ?? '', true, now);
+        if (event.status === 'completed') this.complete(step, event.output);
+        else if (event.status === 'failed') this.fall(step, event.error ?? '', true, now);
         else
-          this.#fall(
+          this.fall(
             step,
             `sub-workflow child ended with status ${event.status}`,
             event.status === 'timed_out',
@@ -165,116 +164,115 @@ export class Model {
           );
         return;
       case 'map_children_ended':
-        return this.#childEnded(step, event.children[0]?.ok === true, now);
+        return this.childEnded(step, event.children[0]?.ok === true, now);
       case 'event_received':
-        return this.#complete(step, event.payload);
+        return this.complete(step, event.payload);
       case 'event_timed_out':
-        return this.#fall(step, 'event trigger timed out', true, now);
+        return this.fall(step, 'event trigger timed out', true, now);
       case 'event_canceled':
-        return this.#fall(step, 'event trigger canceled by user', false, now);
+        return this.fall(step, 'event trigger canceled by user', false, now);
       case 'sleep_over':
-        return this.#complete(step, {
+        return this.complete(step, {
           slept_for_secs: step.def.sleep_duration_secs,
           completed_at: new Date(now).toISOString(),
         });
       case 'approved':
-        return this.#approve(step, event.actor, now);
+        return this.approve(step, event.actor, now);
       case 'rejected':
-        return this.#fall(step, `approval rejected: ${event.reason}`, false, now);
+        return this.fall(step, `approval rejected: ${event.reason}`, false, now);
       case 'approval_timed_out':
         if (step.wait === 'cost_gate' && step.def.cost_gate_default_action === 'approve')
-          this.#approve(step, 'system:cost-gate-timeout', now);
-        else this.#fall(step, 'approval timed out', true, now);
+          this.approve(step, 'system:cost-gate-timeout', now);
+        else this.fall(step, 'approval timed out', true, now);
         return;
       case 'retry_due':
-        this.#nudged.add(step);
+        this.nudged.add(step);
         return;
       case 'skip':
         step.error = event.reason === '' ? null : event.reason;
-        return this.#set(step, 'skipped');
+        return this.set(step, 'skipped');
       case 'force_complete':
-        return this.#complete(step, event.result);
+        return this.complete(step, event.result);
       case 'retry_step':
       case 'replay_subtree':
-        return this.#reset(step, event.kind);
+        return this.reset(step, event.kind);
     }
   }
 
-  #set(step: ModelStep, status: ModelStep['status'], wait: string | null = null): void {
-    if (step.status === 'running' && status !== 'running') this.#freed = true;
+  set(step: ModelStep, status: ModelStep['status'], wait: string | null = null): void {
+    if (step.status === 'running' && status !== 'running') this.freed = true;
     step.status = status;
     step.wait = wait;
     step.byQuota = false;
-    if (this.#resolved(step))
-      for (const it of this.#all())
-        if (it.def.depends_on.includes(step.def.step_ref)) this.#nudged.add(it);
+    if (this.resolved(step))
+      for (const it of this.all())
+        if (it.def.depends_on.includes(step.def.step_ref)) this.nudged.add(it);
   }
-  #transformed(step: ModelStep, result: JsonValue): JsonValue {
+  transformed(step: ModelStep, result: JsonValue): JsonValue {
     const isObject = typeof result === 'object' && result !== null && !Array.isArray(result);
     if (step.def.output_transform !== 'n' || !isObject) return result;
     return (result as { n?: JsonValue }).n ?? result;
   }
-  #complete(step: ModelStep, output: JsonValue): void {
+  complete(step: ModelStep, output: JsonValue): void {
     step.output = output;
     step.error = null;
-    this.#set(step, 'completed');
+    this.set(step, 'completed');
   }
-  #approve(step: ModelStep, actor: string, now: number): void {
+  approve(step: ModelStep, actor: string, now: number): void {
     if (step.wait === 'cost_gate') {
       step.gatePassed = true;
-      this.#set(step, 'waiting', 'capacity');
+      this.set(step, 'waiting', 'capacity');
       return;
     }
     const approved_at = new Date(now).toISOString();
-    this.#complete(step, { approved: true, approved_by: actor, approved_at });
+    this.complete(step, { approved: true, approved_by: actor, approved_at });
   }
 
-  #fall(step: ModelStep, error: string, again: boolean, now: number, canceled = false): void {
+  fall(step: ModelStep, error: string, again: boolean, now: number, canceled = false): void {
     step.error = error;
-    const hopeless = this.#dependencies(step).some((it) => this.#bad(it));
+    const hopeless = this.dependencies(step).some((it) => this.bad(it));
     if (again && step.def.retry_max_attempts > step.attempt && !hopeless) {
       step.attempt += 1;
       step.failures = step.attempt - 1;
       step.retryAt = Infinity; // the test fills in what the engine chose
       step.map = null;
-      this.#set(step, 'waiting', 'retry');
+      this.set(step, 'waiting', 'retry');
       return;
     }
-    this.#set(step, canceled ? 'canceled' : 'failed');
+    this.set(step, canceled ? 'canceled' : 'failed');
     step.swept = null;
     const { step_ref, on_failure } = step.def;
-    if (on_failure === 'fail_workflow')
-      this.#stop('failed', this.#failure(step), 'workflow failed');
+    if (on_failure === 'fail_workflow') this.stop('failed', this.failure(step), 'workflow failed');
     if (on_failure !== 'skip_dependents') return;
-    for (const below of this.#under(step_ref))
-      if (below.wait === 'retry' && this.#failing.has(below)) {
+    for (const below of this.under(step_ref))
+      if (below.wait === 'retry' && this.failing.has(below)) {
         below.attempt -= 1;
-        this.#fall(below, below.error ?? '', false, now);
+        this.fall(below, below.error ?? '', false, now);
       } else if (below.status === 'pending' || below.status === 'waiting') {
         below.error = `dependency ${step_ref} failed`;
         below.swept = 'dependency';
-        if (this.#fresh.has(below)) below.begun = false;
+        if (this.fresh.has(below)) below.begun = false;
         this.begun = this.begun.filter((key) => !key.startsWith(`${below.def.step_ref}:`));
-        this.#set(below, 'skipped');
+        this.set(below, 'skipped');
       }
   }
-  #failure = ({ def, status, error }: ModelStep) =>
+  failure = ({ def, status, error }: ModelStep) =>
     status === 'canceled'
       ? `step ${def.step_ref} canceled`
       : `step ${def.step_ref} failed: ${error}`;
 
-  #stop(status: string, error: string, stepError: string): void {
+  stop(status: string, error: string, stepError: string): void {
     this.status = status;
     this.error = error;
-    for (const step of this.#all())
+    for (const step of this.all())
       if (!DONE.has(step.status)) {
         step.error = stepError;
         step.swept = 'run';
-        this.#set(step, 'canceled');
+        this.set(step, 'canceled');
       }
   }
 
-  #childEnded(step: ModelStep, ok: boolean, now: number): void {
+  childEnded(step: ModelStep, ok: boolean, now: number): void {
     const { map, def } = step;
     if (!map) throw new Error('no map');
     if (ok) map.completed += 1;
@@ -282,25 +280,24 @@ export class Model {
     if (map.failed > def.map_tolerated_failures) {
       const may = def.map_tolerated_failures === 0 ? 'none' : String(def.map_tolerated_failures);
       const error = `${map.failed} of ${map.total} children failed, ${may} may fail`;
-      return this.#fall(step, error, true, now);
+      return this.fall(step, error, true, now);
     }
     if (map.completed + map.failed === map.total) {
       const { total, completed, failed } = map;
-      const list = this.#world.children(def.step_ref);
-      return this.#complete(step, def.map_collect ? list : { total, completed, failed });
+      const list = this.world.children(def.step_ref);
+      return this.complete(step, def.map_collect ? list : { total, completed, failed });
     }
-    this.#fill(step, now);
+    this.fill(step, now);
   }
-  #topUp(now: number): void {
-    for (const step of this.#all())
-      if (step.status === 'running' && step.map) this.#fill(step, now);
+  topUp(now: number): void {
+    for (const step of this.all()) if (step.status === 'running' && step.map) this.fill(step, now);
   }
-  #fill(step: ModelStep, now: number): void {
+  fill(step: ModelStep, now: number): void {
     const { map, def } = step;
     if (this.status !== 'running' || !map || map.started === map.total) return;
     if (map.started - map.completed - map.failed >= def.map_max_parallel) return;
-    const admitted = this.#world.admit(def);
-    if (admitted === 'no') return this.#fall(step, 'the job is gone', true, now);
+    const admitted = this.world.admit(def);
+    if (admitted === 'no') return this.fall(step, 'the job is gone', true, now);
     if (admitted === 'full') return;
     while (
       map.started < map.total &&
@@ -311,12 +308,12 @@ export class Model {
     }
   }
 
-  #reset(target: ModelStep, kind: 'retry_step' | 'replay_subtree'): void {
+  reset(target: ModelStep, kind: 'retry_step' | 'replay_subtree'): void {
     const chosen = this.resetSet(target.def.step_ref, kind);
     for (const step of chosen) {
-      if (step.status === 'running') this.#freed = true;
+      if (step.status === 'running') this.freed = true;
       const isAgain = step === target || step.begun;
-      const isReady = this.#dependencies(step).every((it) => !chosen.has(it) && this.#resolved(it));
+      const isReady = this.dependencies(step).every((it) => !chosen.has(it) && this.resolved(it));
       const toPending =
         step.status === 'pending' ||
         (isReady && (DONE.has(step.status) || step.status === 'running'));
@@ -339,10 +336,10 @@ export class Model {
     }
   }
   resetSet(ref: string, kind: 'retry_step' | 'replay_subtree'): Set<ModelStep> {
-    const target = this.#of(ref);
-    const below = new Set(this.#under(ref));
+    const target = this.of(ref);
+    const below = new Set(this.under(ref));
     const chosen = new Set(
-      this.#all().filter((step) => {
+      this.all().filter((step) => {
         if (step === target || (step.status === 'canceled' && step.swept === 'run')) return true;
         if (!below.has(step)) return false;
         return (
@@ -353,7 +350,7 @@ export class Model {
     for (let shrunk = true; shrunk;) {
       shrunk = false;
       for (const step of chosen)
-        if (this.#dependencies(step).some((it) => !chosen.has(it) && this.#bad(it))) {
+        if (this.dependencies(step).some((it) => !chosen.has(it) && this.bad(it))) {
           chosen.delete(step);
           shrunk = true;
         }
@@ -361,148 +358,21 @@ export class Model {
     return chosen;
   }
 
-  /** Again and again the first step by name that may start and was not looked at in this event. */
-  #go(now: number): void {
-    const looked = new Set<ModelStep>();
-    while (this.status === 'running') {
-      const next = this.#all().find((step) => !looked.has(step) && this.#mayStart(step, now));
-      if (!next) return;
-      looked.add(next);
-      this.#start(next, now);
-    }
-  }
-  #mayStart(step: ModelStep, now: number): boolean {
-    if (!this.#dependencies(step).every((it) => this.#resolved(it))) return false;
-    if (step.status === 'pending') return true;
-    if (step.status !== 'waiting') return false;
-    // Its timer decides, unless the run is looked at anyway: as a whole, or what the step depends on.
-    if (step.wait === 'retry') return step.retryAt <= now && this.#nudged.has(step);
-    if (step.wait === 'capacity') return !step.byQuota || this.#freed || this.#nudged.has(step);
-    return step.wait === 'dependencies';
-  }
+  /** Starts what may start. */
+  abstract go(now: number): void;
 
-  #start(step: ModelStep, now: number): void {
-    const { def } = step;
-    const running = this.#all().filter((it) => it.status === 'running');
-    const limit = this.#case.max_parallel_steps;
-    const isBlocked =
-      (limit > 0 && running.length >= limit) ||
-      (def.concurrency_key !== '' &&
-        running.some((it) => it.def.concurrency_key === def.concurrency_key)) ||
-      running.length >= this.#case.small;
-    if (isBlocked) {
-      // One that waits for a quota says what it waits for now.
-      if (step.wait !== 'capacity' || step.byQuota) this.#set(step, 'waiting', 'capacity');
-      return;
-    }
-    if (!step.begun && !step.gatePassed) {
-      const holds = this.#holds(def);
-      if (holds === null) return this.#fall(step, CONDITION_ERROR, false, now);
-      if (!holds) return this.#set(step, 'skipped');
-    }
-    switch (def.step_type) {
-      case 'approval':
-        return this.#begin(step, 'waiting', 'approval');
-      case 'sleep':
-        return this.#begin(step, 'waiting', 'sleep');
-      case 'continue_as_new': {
-        if (
-          this.#all().some(
-            (it) => it.def.step_type === 'continue_as_new' && it.status === 'completed',
-          )
-        )
-          return this.#fall(step, 'the run continues as new already', true, now);
-        step.begun = true;
-        return this.#complete(step, { again: this.#world.payload['n'] ?? null });
-      }
-      case 'wait_for_event':
-        return this.#startWait(step, now);
-      default:
-        return this.#startWork(step, now);
-    }
-  }
-  #startWait(step: ModelStep, now: number): void {
-    const { event_key, step_ref } = step.def;
-    if (event_key === '{{missing}}')
-      return this.#fall(step, 'event key has unresolved placeholder {{missing}}', true, now);
-    const key = event_key.replace('{{step_ref}}', step_ref);
-    const waiting = this.#all().some(
-      (it) => it.wait === 'event' && it.def.event_key === event_key && it !== step,
+  /** What the job or child of a step without a payload of its own gets. */
+  payloadOf(ref: string): JsonValue {
+    const outputs = this.dependencies(this.of(ref)).filter(
+      (step) => step.status === 'completed' && step.output !== null,
     );
-    if (key === 'shared' && (waiting || this.#world.keyTaken(key)))
-      return this.#fall(step, 'event key is already waited for', true, now);
-    this.#begin(step, 'waiting', 'event');
-  }
-  #startWork(step: ModelStep, now: number): void {
-    const { def } = step;
-    if (def.step_type === 'sub_workflow' && this.#world.depth >= (def.max_nesting_depth || 10))
-      return this.#fall(step, 'max nesting depth exceeded', true, now);
-    if (def.step_type === 'map' && !Array.isArray(def.map_items))
-      return this.#fall(step, 'map_items is not a list', true, now);
-    const items = def.step_type === 'map' ? (def.map_items as JsonValue[]) : null;
-    if (items?.length === 0) {
-      step.begun = true;
-      return this.#complete(step, def.map_collect ? [] : { total: 0, completed: 0, failed: 0 });
-    }
-    const admitted = this.#world.admit(def);
-    if (admitted === 'no') return this.#fall(step, 'the job is gone', true, now);
-    if (admitted === 'full') {
-      this.#set(step, 'waiting', 'capacity');
-      step.byQuota = true;
-      return;
-    }
-    if (def.cost_gate_threshold_microusd > 0 && !step.gatePassed && this.#world.expensive(def))
-      return this.#set(step, 'waiting', 'cost_gate');
-    this.#begin(step, 'running', null);
-    if (!items) return;
-    step.map = { total: items.length, started: 0, completed: 0, failed: 0 };
-    this.#fill(step, now);
-  }
-  #begin(step: ModelStep, status: 'waiting' | 'running', wait: string | null): void {
-    if (!step.begun) this.#fresh.add(step);
-    step.begun = true;
-    step.error = null;
-    this.#set(step, status, wait);
-    this.begun.push(`${step.def.step_ref}:${step.attempt}`);
+    const parent_outputs = Object.fromEntries(outputs.map((it) => [it.def.step_ref, it.output]));
+    return { ...this.world.payload, ...(outputs.length > 0 ? { parent_outputs } : {}) };
   }
 
-  /** Null for a condition without an answer. */
-  #holds({ condition, depends_on }: StepDefinition): boolean | null {
-    const node = condition as { [key: string]: JsonValue } | null;
-    if (node === null) return true;
-    const status = (ref: JsonValue | undefined) => this.#of(String(ref)).status;
-    switch (node['type']) {
-      case 'step_status':
-        return status(node['step_ref']) === node['status'];
-      case 'step_status_in':
-        return (node['statuses'] as string[]).includes(status(node['step_ref']));
-      case 'not': {
-        const inner = node['condition'] as { [key: string]: JsonValue };
-        return status(inner['step_ref']) !== inner['status'];
-      }
-      case 'eq':
-        return String(this.#n(node, 'outputs') ?? '') === '1';
-      default: {
-        const [, ref = ''] = this.#path(node);
-        const value = depends_on.includes(ref) ? this.#n(node, 'parent_outputs') : null;
-        return typeof value === 'number' ? value > 0 : null;
-      }
-    }
-  }
-  #path = (node: { [key: string]: JsonValue }) =>
-    (node['left'] as { path: string }).path.split('.');
-  #n(node: { [key: string]: JsonValue }, head: string): JsonValue {
-    const [first, ref = ''] = this.#path(node);
-    const step = this.#of(ref);
-    if (first !== head || step.status !== 'completed') return null;
-    const { output } = step;
-    const isObject = typeof output === 'object' && output !== null && !Array.isArray(output);
-    return isObject ? ((output as { n?: JsonValue }).n ?? null) : null;
-  }
-
-  #end(): void {
+  end(): void {
     if (this.status !== 'running' && this.status !== 'paused') return;
-    const all = this.#all();
+    const all = this.all();
     if (all.some((step) => !DONE.has(step.status))) return;
     const fallen = all.find(
       (step) =>
@@ -510,7 +380,7 @@ export class Model {
         step.def.on_failure !== 'continue',
     );
     this.status = fallen ? 'failed' : 'completed';
-    this.error = fallen ? this.#failure(fallen) : null;
+    this.error = fallen ? this.failure(fallen) : null;
     if (!fallen)
       this.continued = all.some(
         (step) => step.def.step_type === 'continue_as_new' && step.status === 'completed',

@@ -48,7 +48,7 @@ export const states = (run: MemoryRun) =>
   Object.fromEntries(run.steps().map(({ step_ref, state }) => [step_ref, state]));
 export const openOf = (run: MemoryRun, step_ref: string) => {
   const item = run.open().find((one) => one.step_ref === step_ref);
-  assert.ok(item, `${step_ref} has nothing open: ${JSON.stringify(states(run))}`);
+  if (!item) assert.fail(`${step_ref} has nothing open: ${JSON.stringify(states(run))}`);
   return item;
 };
 export const end = (

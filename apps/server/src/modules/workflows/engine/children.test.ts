@@ -1,16 +1,7 @@
 // Sub-workflows, maps and continuations, and what a large run costs; the numbers are rows of workflow-semantics §27.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import {
-  begin,
-  decisions,
-  end,
-  job,
-  openOf,
-  states,
-  step,
-  T0,
-} from '../../../../test/workflows/play.ts';
+import { begin, end, job, openOf, states, step, T0 } from '../../../../test/workflows/play.ts';
 import type { JsonValue, StepInput } from './definition.ts';
 import type { Admission } from './facts.ts';
 import type { MemoryRun } from './memory-run.ts';
