@@ -285,7 +285,9 @@ export function drive(workflow: WorkflowCase): {
   while (!isOver(run.run.status)) {
     assert.ok(events < MAX_EVENTS, 'I8: the run never ends');
     const [item] = run.open();
-    const [step] = dueRetries();
+    // In turn: one may wait for another that an operator reset.
+    const retries = dueRetries();
+    const step = retries[events % Math.max(1, retries.length)];
     if (item) endItem(item, 2);
     else if (step) {
       now = Math.max(now, step.next_retry_at ?? 0);
