@@ -8,12 +8,13 @@ import type {
   EngineLimits,
   Event,
   Instant,
-  Known,
   Need,
   RunFacts,
   StepRow,
 } from './facts.ts';
 import type { Graph } from './graph.ts';
+import { firstKnown, learn, type Loaded } from './loading.ts';
+import { initialStates } from './new-run.ts';
 import { progress } from './progress.ts';
 import { isTerminalStep, writeBoard, type StepState } from './states.ts';
 
@@ -55,11 +56,15 @@ export const DEFAULT_LIMITS: EngineLimits = {
   max_generations: 1000,
 };
 
-/** The steps of a new run. `states` may name steps copied from another run as completed. */
-export const freshSteps = (graph: Graph): MemoryStep[] =>
-  graph.steps.map(({ step_ref }, index) => ({
+/** The steps of a new run; `completed` are outputs of steps taken over from another. */
+export function freshSteps(
+  graph: Graph,
+  completed: ReadonlyMap<string, JsonValue> = new Map(),
+): MemoryStep[] {
+  const states = initialStates(graph, new Set(completed.keys()));
+  return graph.steps.map(({ step_ref }, index) => ({
     step_ref,
-    state: graph.dependencies[index]?.length === 0 ? 'pending' : 'needs_dependencies',
+    state: states[index] ?? 'pending',
     attempt: 1,
     work_id: null,
     wait_id: null,
@@ -67,10 +72,11 @@ export const freshSteps = (graph: Graph): MemoryStep[] =>
     finished_at: null,
     next_retry_at: null,
     error: null,
-    output: null,
+    output: completed.get(step_ref) ?? null,
     gate_passed: false,
     map: null,
   }));
+}
 
 export function createMemoryRun(options: MemoryRunOptions) {
   const { graph, limits, payload = null, admit = () => ({ kind: 'granted' }) as const } = options;
@@ -161,37 +167,21 @@ export function createMemoryRun(options: MemoryRunOptions) {
     applied.push(changes);
   }
 
-  /** Every state read is one of before or after the event: there is nothing in between. */
-  function look(now: Instant): Known {
-    const states = graph.steps.map(({ step_ref }) => stepOf(step_ref).state);
+  function load({ rows, outputs, payload: isAsked, admissions, map_outputs }: Need): Loaded {
     return {
-      now,
-      run,
-      graph,
-      limits,
-      board: writeBoard(states),
-      rows: new Map(),
-      outputs: new Map(),
-      admissions: new Map(),
-      map_outputs: new Map(),
+      rows: new Map(rows.map((step_ref) => [step_ref, rowPart(stepOf(step_ref))])),
+      outputs: new Map(outputs.map((step_ref) => [step_ref, stepOf(step_ref).output])),
+      admissions: new Map(
+        admissions.map(({ step_ref, request }) => [step_ref, admit(request, step_ref)]),
+      ),
+      map_outputs: new Map(
+        map_outputs.map((step_ref) => {
+          const { attempt } = stepOf(step_ref);
+          return [step_ref, children.get(childrenKey(step_ref, attempt)) ?? []];
+        }),
+      ),
+      ...(isAsked ? { payload: { value: payload } } : {}),
     };
-  }
-
-  function load(known: Known, need: Need): Known {
-    const rows = new Map(known.rows);
-    for (const step_ref of need.rows) rows.set(step_ref, rowPart(stepOf(step_ref)));
-    const outputs = new Map(known.outputs);
-    for (const step_ref of need.outputs) outputs.set(step_ref, stepOf(step_ref).output);
-    const admissions = new Map(known.admissions);
-    for (const { step_ref, request } of need.admissions)
-      admissions.set(step_ref, admit(request, step_ref));
-    const map_outputs = new Map(known.map_outputs);
-    for (const step_ref of need.map_outputs) {
-      const { attempt } = stepOf(step_ref);
-      map_outputs.set(step_ref, children.get(childrenKey(step_ref, attempt)) ?? []);
-    }
-    const loaded = { ...known, rows, outputs, admissions, map_outputs };
-    return need.payload ? { ...loaded, payload: { value: payload } } : loaded;
   }
 
   return {
@@ -208,15 +198,14 @@ export function createMemoryRun(options: MemoryRunOptions) {
     isSettled: (): boolean => [...steps.values()].every(({ state }) => isTerminalStep(state)),
     /** What the progression answers, without applying it. */
     ask(event: Event, now: Instant): Progress {
-      let known = look(now);
-      for (let passes = 0; ; passes += 1) {
+      const board = writeBoard(graph.steps.map(({ step_ref }) => stepOf(step_ref).state));
+      let known = firstKnown({ now, run, graph, board, limits });
+      for (;;) {
         const answer = progress(known, event);
         if (answer.kind !== 'need') return answer;
-        if (passes > 10 * graph.steps.length + 10)
-          throw new Error('the progression never has enough');
         const { rows, outputs, admissions, map_outputs } = answer.need;
         asked += rows.length + outputs.length + admissions.length + map_outputs.length;
-        known = load(known, answer.need);
+        known = learn(known, answer.need, load(answer.need));
       }
     },
     deliver(event: Event, now: Instant): Progress {

@@ -217,4 +217,23 @@ describe('S6: retry step and replay subtree (§14.2)', () => {
       assert.equal(statusAfter(run, replay('a')), 'run_not_resettable');
     }
   });
+  test('an attempt that failed just now has nothing to try again for when what it depends on fails with it', () => {
+    let isGone = false;
+    const run = begin(
+      [
+        job('a', [], { on_failure: 'skip_dependents', concurrency_key: 'k' }),
+        job('b', ['a'], { on_failure: 'continue', concurrency_key: 'k', retry_max_attempts: 3 }),
+      ],
+      {
+        admit: () => (isGone ? { kind: 'refused', error: 'the job is gone' } : { kind: 'granted' }),
+      },
+    );
+    end(run, 'a');
+    run.deliver(retry('a'), T0);
+    assert.deepEqual(states(run), { a: 'blocked_key', b: 'running' });
+    isGone = true;
+    end(run, 'b', 'failed', null, 'boom');
+    assert.deepEqual([states(run), run.step('b').error], [{ a: 'failed', b: 'failed' }, 'boom']);
+    assert.deepEqual([run.step('b').attempt, run.run.status], [1, 'failed']);
+  });
 });
