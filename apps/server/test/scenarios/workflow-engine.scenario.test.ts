@@ -8,7 +8,7 @@ import { drive } from '../workflows/driver.ts';
 
 const CASES = process.env['STRAIT_SCENARIOS'] === 'full' ? 20_000 : 500;
 
-test(`I1 to I10 hold and every state is the model's in ${CASES} random workflows`, () => {
+test(`I1 to I10 hold and every state is the model's in ${CASES} random workflows`, async () => {
   const seed = Number(process.env['SEED'] ?? Date.now() % 2_147_483_647);
   // Making a failing case small can take minutes.
   const shrinks = process.env['SHRINK'] === '1';
@@ -16,9 +16,9 @@ test(`I1 to I10 hold and every state is the model's in ${CASES} random workflows
   const seen = new Map<string, number>();
   const count = (what: string) => seen.set(what, (seen.get(what) ?? 0) + 1);
   let events = 0;
-  fc.assert(
-    fc.property(workflowCases, (workflow) => {
-      const end = drive(workflow);
+  await fc.assert(
+    fc.asyncProperty(workflowCases, async (workflow) => {
+      const end = await drive(workflow);
       events += end.events;
       count(end.status);
       for (const kind of end.kinds) count(kind);

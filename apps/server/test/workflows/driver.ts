@@ -1,13 +1,16 @@
 // Drives one random workflow through the engine and the model side by side, and holds every answer to the invariants
 // of workflow-semantics §12.
 import assert from 'node:assert/strict';
-import type { Changes } from '../../src/modules/workflows/engine/changes.ts';
+import type { Changes, Progress } from '../../src/modules/workflows/engine/changes.ts';
 import type { JsonValue } from '../../src/modules/workflows/engine/definition.ts';
 import type { Admission, Event } from '../../src/modules/workflows/engine/facts.ts';
 import { compileGraph } from '../../src/modules/workflows/engine/graph.ts';
 import {
   createMemoryRun,
   DEFAULT_LIMITS,
+  type MemoryRun,
+  type MemoryRunOptions,
+  type MemoryStep,
   type OpenItem,
 } from '../../src/modules/workflows/engine/memory-run.ts';
 import {
@@ -25,15 +28,39 @@ import { CONDITION_ERROR } from './model.ts';
 const PAYLOAD = { n: 1, s: 'text' };
 const MAX_EVENTS = 20_000;
 
+/** What of a run there is to see between two events. */
+export interface Sight {
+  readonly run: Pick<MemoryRun['run'], 'status' | 'error' | 'continued' | 'expires_at'>;
+  readonly steps: readonly MemoryStep[];
+  readonly open: readonly OpenItem[];
+}
+
+/** A store under test. In memory it answers at once; one on a database may take its time. */
+export interface RunUnderTest {
+  look(): Sight | Promise<Sight>;
+  /** What it would answer, without doing it. */
+  ask(event: Event, now: number): Progress | Promise<Progress>;
+  deliver(event: Event, now: number): Progress | Promise<Progress>;
+  setChildOutput(item: OpenItem, output: JsonValue): void | Promise<void>;
+}
+export type MakeRun = (options: MemoryRunOptions) => RunUnderTest | Promise<RunUnderTest>;
+
+const inMemory: MakeRun = (options) => {
+  const run = createMemoryRun(options);
+  return { ...run, look: () => ({ run: run.run, steps: run.steps(), open: run.open() }) };
+};
+
+export interface Driven {
+  readonly events: number;
+  readonly status: string;
+  readonly kinds: ReadonlySet<string>;
+}
+
 /** Throws at the first difference or broken invariant. Gives what happened, to see that the cases are worth it. */
-export function drive(workflow: WorkflowCase): {
-  events: number;
-  status: string;
-  kinds: Set<string>;
-} {
+export async function drive(workflow: WorkflowCase, makeRun: MakeRun = inMemory): Promise<Driven> {
   const world = { quota: 'free' as 'free' | 'full', jobGone: false, keyTaken: false };
   const children = new Map<string, JsonValue[]>();
-  const run = createMemoryRun({
+  const run = await makeRun({
     graph: compileGraph(workflow.steps),
     limits: { ...DEFAULT_LIMITS, small: workflow.small },
     payload: PAYLOAD,
@@ -48,14 +75,12 @@ export function drive(workflow: WorkflowCase): {
         const { event_key, freed_by } = request;
         const isTaken =
           (event_key === 'shared' && world.keyTaken) ||
-          run
-            .open()
-            .some(
-              ({ start, step_ref }) =>
-                start.kind === 'event' &&
-                start.event_key === event_key &&
-                !freed_by.includes(step_ref),
-            );
+          sight.open.some(
+            ({ start, step_ref }) =>
+              start.kind === 'event' &&
+              start.event_key === event_key &&
+              !freed_by.includes(step_ref),
+          );
         return isTaken
           ? { kind: 'refused', error: 'event key is already waited for' }
           : { kind: 'granted' };
@@ -65,7 +90,8 @@ export function drive(workflow: WorkflowCase): {
       return { kind: 'granted', average_cost_microusd: 200 };
     },
   });
-  const attemptOf = (ref: string) => run.step(ref).attempt;
+  let sight = await run.look();
+  const attemptOf = (ref: string) => sight.steps.find((step) => step.step_ref === ref)?.attempt;
   const model = new Model(workflow, {
     admit: () => (world.jobGone ? 'no' : world.quota === 'full' ? 'full' : 'yes'),
     expensive: () => true,
@@ -82,44 +108,48 @@ export function drive(workflow: WorkflowCase): {
   let events = 0;
 
   /** An event that has its place now: engine and model must do the same. */
-  function happens(event: Event): void {
+  async function happens(event: Event): Promise<void> {
     events += 1;
     kinds.add(event.kind);
     // A crash before the commit: the same question gets the same answer, and nothing has changed.
-    const first = run.ask(event, now);
-    assert.deepEqual(run.ask(event, now), first, 'the same facts and event gave two answers');
+    const first = await run.ask(event, now);
+    const again = await run.ask(event, now);
+    assert.deepEqual(again, first, 'the same facts and event gave two answers');
     assert.notEqual(first.kind, 'refused', JSON.stringify([event, first]));
-    const before = new Map(run.steps().map(({ step_ref, state }) => [step_ref, state] as const));
-    const runBefore = run.run.status;
-    const answer = run.deliver(event, now);
+    const before = new Map(sight.steps.map(({ step_ref, state }) => [step_ref, state] as const));
+    const runBefore = sight.run.status;
+    const answer = await run.deliver(event, now);
     model.take(event, now);
+    sight = await run.look();
     if (answer.kind === 'changes')
-      checkChanges(workflow, run, answer.changes, { before, runBefore, startedEver });
+      checkChanges(workflow, sight, answer.changes, { before, runBefore, startedEver });
     compare(event, answer.kind === 'changes' ? answer.changes : null);
     // A crash after the commit, before anybody knew: the event comes again.
     if (!OPERATOR.has(event.kind)) {
-      unheard(event);
+      await unheard(event);
       past.push(event);
     }
   }
   /** An event that comes too late, or twice. */
-  function unheard(event: Event): void {
+  async function unheard(event: Event): Promise<void> {
     const again =
       event.kind === 'map_children_ended'
         ? { ...event, children: event.children.map((child) => ({ ...child, open: false })) }
         : event;
-    const answer = run.deliver(again, now);
+    const answer = await run.deliver(again, now);
     assert.equal(answer.kind, 'nothing', `I9: ${JSON.stringify([again, answer])}`);
   }
-  const refuses = (event: Event) =>
-    assert.equal(run.deliver(event, now).kind, 'refused', JSON.stringify(event));
+  async function refuses(event: Event): Promise<void> {
+    const answer = await run.deliver(event, now);
+    assert.equal(answer.kind, 'refused', JSON.stringify(event));
+  }
 
   function compare(event: Event, changes: Changes | null): void {
     const at = JSON.stringify(event);
-    assert.equal(run.run.status, model.status, at);
-    assert.equal(plain(run.run.error), plain(model.error), at);
-    assert.equal(run.run.continued, model.continued, at);
-    for (const step of run.steps()) {
+    assert.equal(sight.run.status, model.status, at);
+    assert.equal(plain(sight.run.error), plain(model.error), at);
+    assert.equal(sight.run.continued, model.continued, at);
+    for (const step of sight.steps) {
       const other = model.steps.get(step.step_ref);
       if (!other) throw new Error(step.step_ref);
       const { attempt, output } = step;
@@ -158,7 +188,7 @@ export function drive(workflow: WorkflowCase): {
       }
       if (isTerminalStep(step.state))
         assert.ok(
-          run.open().every((item) => item.step_ref !== step.step_ref),
+          sight.open.every((item) => item.step_ref !== step.step_ref),
           `${step.step_ref} has ended, what it started has not`,
         );
     }
@@ -171,10 +201,11 @@ export function drive(workflow: WorkflowCase): {
         );
     const begun = (changes?.starts ?? []).flatMap(keysOf);
     assert.deepEqual(begun.toSorted(), model.begun.toSorted(), at);
-    if (isOver(run.run.status)) assert.deepEqual(run.open(), [], 'a run is over, its work is not');
+    if (isOver(sight.run.status))
+      assert.deepEqual(sight.open, [], 'a run is over, its work is not');
   }
 
-  function endItem(item: OpenItem, dice: number): void {
+  async function endItem(item: OpenItem, dice: number): Promise<void> {
     const { at, event } = endOf(item, dice, now);
     now = at;
     if (event.kind === 'map_children_ended') {
@@ -182,13 +213,13 @@ export function drive(workflow: WorkflowCase): {
       children.set(`${item.step_ref}:${item.attempt}`, list);
       for (const { index, ok } of event.children) {
         list[index] = ok ? outputFor(dice) : null;
-        run.setChildOutput(item, list[index]);
+        await run.setChildOutput(item, list[index] ?? null);
       }
     }
-    happens(event);
+    await happens(event);
   }
 
-  function operate(dice: number): void {
+  async function operate(dice: number): Promise<void> {
     const step_ref = refs[dice % refs.length] ?? '';
     const step = model.steps.get(step_ref);
     if (!step) return;
@@ -231,7 +262,7 @@ export function drive(workflow: WorkflowCase): {
         return;
       case 11:
         if (dice % 3 !== 0 || !isActive) return;
-        now = Math.max(now, run.run.expires_at ?? 0);
+        now = Math.max(now, sight.run.expires_at ?? 0);
         return happens({ kind: 'run_timed_out' });
       default: {
         if (dice % 3 !== 0) return;
@@ -245,13 +276,13 @@ export function drive(workflow: WorkflowCase): {
     }
   }
 
-  const dueRetries = () => run.steps().filter(({ state }) => state === 'on_retry');
-  function act(number: number): void {
+  const dueRetries = () => sight.steps.filter(({ state }) => state === 'on_retry');
+  async function act(number: number): Promise<void> {
     const dice = Math.floor(number / 20);
     now += (dice % 5) * 700;
     const kind = number % 20;
     if (kind < 12) {
-      const open = run.open();
+      const open = sight.open;
       const item = open[dice % Math.max(1, open.length)];
       if (item) return endItem(item, Math.floor(dice / Math.max(1, open.length)));
     }
@@ -261,45 +292,45 @@ export function drive(workflow: WorkflowCase): {
       if (!step) return;
       if (dice % 4 !== 0) now = Math.max(now, step.next_retry_at ?? 0);
       const event = { kind: 'retry_due', step_ref: step.step_ref } as const;
-      if (run.run.status === 'running' && now >= (step.next_retry_at ?? 0)) return happens(event);
+      if (sight.run.status === 'running' && now >= (step.next_retry_at ?? 0)) return happens(event);
       return unheard(event);
     }
     if (kind === 14) {
-      if (run.run.status === 'running') return happens({ kind: 'pause' });
-      if (run.run.status === 'paused') return happens({ kind: 'resume' });
+      if (sight.run.status === 'running') return happens({ kind: 'pause' });
+      if (sight.run.status === 'paused') return happens({ kind: 'resume' });
       return refuses({ kind: dice % 2 === 0 ? 'pause' : 'resume' });
     }
     const old = past[dice % Math.max(1, past.length)];
     if (kind === 15 && old && old.kind !== 'retry_due') return unheard(old);
-    if (kind > 15) operate(dice);
+    if (kind > 15) return operate(dice);
   }
 
-  happens({ kind: 'started' });
-  for (const number of workflow.script) act(number);
+  await happens({ kind: 'started' });
+  for (const number of workflow.script) await act(number);
 
   // Whatever was done to it, it can be brought to an end.
   world.quota = 'free';
   world.jobGone = false;
-  if (run.run.status === 'paused') happens({ kind: 'resume' });
-  if (run.run.status === 'running') happens({ kind: 'reconsider' });
-  while (!isOver(run.run.status)) {
+  if (sight.run.status === 'paused') await happens({ kind: 'resume' });
+  if (sight.run.status === 'running') await happens({ kind: 'reconsider' });
+  while (!isOver(sight.run.status)) {
     assert.ok(events < MAX_EVENTS, 'I8: the run never ends');
-    const [item] = run.open();
+    const [item] = sight.open;
     // In turn: one may wait for another that an operator reset.
     const retries = dueRetries();
     const step = retries[events % Math.max(1, retries.length)];
-    if (item) endItem(item, 2);
+    if (item) await endItem(item, 2);
     else if (step) {
       now = Math.max(now, step.next_retry_at ?? 0);
-      happens({ kind: 'retry_due', step_ref: step.step_ref });
+      await happens({ kind: 'retry_due', step_ref: step.step_ref });
     } else
       assert.fail(
-        `I8: stuck: ${JSON.stringify(run.steps().map(({ step_ref, state }) => [step_ref, state]))}`,
+        `I8: stuck: ${JSON.stringify(sight.steps.map(({ step_ref, state }) => [step_ref, state]))}`,
       );
   }
-  assert.ok(run.isSettled());
-  for (const event of past) if (event.kind !== 'retry_due') unheard(event);
-  return { events, status: run.run.status, kinds };
+  assert.ok(sight.steps.every(({ state }) => isTerminalStep(state)));
+  for (const event of past) if (event.kind !== 'retry_due') await unheard(event);
+  return { events, status: sight.run.status, kinds };
 }
 
 const OPERATOR: ReadonlySet<string> = new Set([

@@ -3,6 +3,7 @@
 import type { JsonValue, StepDefinition } from './definition.ts';
 import { byText, topologicalOrder, type Graph } from './graph.ts';
 import type { StepState, WorkflowRunStatus } from './states.ts';
+import { isObject } from './templates.ts';
 
 /** Completed steps that can be undone: the deepest first, in a rank the last by name first. */
 export function compensationPlan(graph: Graph, states: readonly StepState[]): StepDefinition[] {
@@ -25,7 +26,7 @@ export function compensationPayload(
   step_ref: string,
   output: JsonValue,
 ): JsonValue {
-  const members = typeof output === 'object' && !Array.isArray(output) ? output : {};
+  const members = isObject(output) ? output : {};
   return { ...members, original_output: output, step_ref, workflow_run_id };
 }
 

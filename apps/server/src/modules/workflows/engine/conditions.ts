@@ -2,7 +2,7 @@
 import { RE2JS } from 're2js';
 import type { JsonValue } from './definition.ts';
 import { stepStatuses } from './states.ts';
-import { isPath, lookUp, pathsIn, render, stringForm, type Scope } from './templates.ts';
+import { isObject, isPath, lookUp, pathsIn, render, stringForm, type Scope } from './templates.ts';
 
 const MAX_DEPTH = 32;
 const MAX_NODES = 256;
@@ -32,8 +32,6 @@ const MEMBERS: Readonly<Record<string, readonly string[]>> = {
 };
 const NUMERIC: ReadonlySet<string> = new Set(['gt', 'gte', 'lt', 'lte']);
 
-const isNode = (value: JsonValue | undefined): value is Node =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 const hasPlaceholder = (text: string) => pathsIn(text).length > 0;
 
 /** The first thing wrong with a condition, with the path to it; null for none. */
@@ -46,7 +44,7 @@ export function conditionProblem(
     if (depth > MAX_DEPTH) return [path, `conditions nest at most ${MAX_DEPTH} deep`];
     nodes += 1;
     if (nodes > MAX_NODES) return [path, `a condition has at most ${MAX_NODES} nodes`];
-    if (!isNode(value)) return [path, 'must be an object with a type'];
+    if (!isObject(value)) return [path, 'must be an object with a type'];
     const type = value['type'];
     if (typeof type !== 'string' || !Object.hasOwn(MEMBERS, type))
       return [`${path}.type`, `unknown condition type ${JSON.stringify(type ?? null)}`];
@@ -100,7 +98,7 @@ export function conditionProblem(
 }
 
 function operandProblem(operand: JsonValue, path: string): string[] | null {
-  if (!isNode(operand)) return null;
+  if (!isObject(operand)) return null;
   const keys = Object.keys(operand);
   const [key = ''] = keys;
   if (keys.length !== 1 || !['value', 'step_ref', 'path'].includes(key))
@@ -114,16 +112,16 @@ function operandProblem(operand: JsonValue, path: string): string[] | null {
 /** Known when the definition is saved: no run can make a number of it. */
 function cannotBeNumber(operand: JsonValue): boolean {
   if (typeof operand === 'string') return !hasPlaceholder(operand);
-  if (!isNode(operand)) return typeof operand !== 'number';
+  if (!isObject(operand)) return typeof operand !== 'number';
   if (Object.hasOwn(operand, 'value')) return typeof operand['value'] !== 'number';
   return Object.hasOwn(operand, 'step_ref');
 }
 
 function rightProblem(type: string, node: Node, path: string): string[] | null {
   const operand = node['right'] ?? null;
-  const literal = isNode(operand) ? operand['value'] : operand;
+  const literal = isObject(operand) ? operand['value'] : operand;
   if (literal === undefined) return null; // known at run time only
-  const template = !isNode(operand) && typeof literal === 'string' && hasPlaceholder(literal);
+  const template = !isObject(operand) && typeof literal === 'string' && hasPlaceholder(literal);
   if (template) return null;
   if (type === 'in') return Array.isArray(literal) ? null : [`${path}.right`, 'must be a list'];
   const problem = compile(stringForm(literal));
@@ -164,7 +162,7 @@ export function evaluate(condition: JsonValue, scope: ConditionScope): Verdict {
     return status;
   };
   const holds = (node: JsonValue | undefined): boolean => {
-    if (!isNode(node)) throw new ConditionError('a condition must be an object');
+    if (!isObject(node)) throw new ConditionError('a condition must be an object');
     const type = node['type'];
     const compare = (name: string) => operandValue(node[name], name, scope);
     switch (type) {
@@ -234,7 +232,7 @@ function operandValue(
   scope: ConditionScope,
 ): JsonValue {
   if (operand === undefined) throw new ConditionError(`${name} is missing`);
-  if (!isNode(operand)) return render(operand, scope);
+  if (!isObject(operand)) return render(operand, scope);
   if (Object.hasOwn(operand, 'value')) return operand['value'] ?? null;
   const { step_ref, path } = operand;
   if (typeof step_ref === 'string') return scope.status(step_ref) ?? '';
@@ -261,7 +259,7 @@ function shown(value: JsonValue): JsonValue {
 /** The paths a condition may look up, so that a store loads no more than these. */
 export function pathsOfCondition(condition: JsonValue): string[] {
   if (Array.isArray(condition)) return condition.flatMap((one: JsonValue) => pathsOfCondition(one));
-  if (!isNode(condition)) return pathsIn(condition);
+  if (!isObject(condition)) return pathsIn(condition);
   const { path } = condition;
   const own = Object.keys(condition).length === 1 && typeof path === 'string' ? [path] : [];
   return [...own, ...Object.values(condition).flatMap((inner) => pathsOfCondition(inner))];

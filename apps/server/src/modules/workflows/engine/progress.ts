@@ -16,6 +16,7 @@
 // - for `cancel_everything` cancels child runs by a progression of each (locks go from parent to child only);
 // - publishes hooks, news for the parent and `emits` from the outbox.
 import type { Progress, Refusal, WaitEnd } from './changes.ts';
+import { DEFAULT_SLEEP_SECS } from './definition.ts';
 import {
   changesOf,
   decide,
@@ -40,7 +41,7 @@ import {
   move,
   resetStep,
 } from './settling.ts';
-import { isActive, isOver, isTerminalStep, statusOf } from './states.ts';
+import { isActive, isOver, isTerminalStep, statusOf, type StepState } from './states.ts';
 
 /** What an event came to, when that is not a change. */
 type Outcome = Extract<Progress, { kind: 'nothing' | 'refused' }> | null;
@@ -213,7 +214,7 @@ function settle(
     case 'sleep_over': {
       if (state !== 'on_sleep' || row.wait_id !== event.trigger_id) return late;
       endWait('received', null);
-      const slept_for_secs = stepAt(draft, index).sleep_duration_secs;
+      const slept_for_secs = stepAt(draft, index).sleep_duration_secs || DEFAULT_SLEEP_SECS;
       const completed_at = new Date(draft.known.now).toISOString();
       completeStep(draft, index, { slept_for_secs, completed_at }, { transform: false });
       return null;
@@ -251,7 +252,7 @@ function settle(
   }
 }
 
-const isOn = (state: string, row: StepRow, approval_id: string): boolean =>
+const isOn = (state: StepState, row: StepRow, approval_id: string): boolean =>
   (state === 'on_approval' || state === 'on_cost_gate') && row.wait_id === approval_id;
 
 /** An approval is the end of its step; a cost gate is where the step begins (§17). */

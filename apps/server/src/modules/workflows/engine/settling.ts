@@ -26,7 +26,7 @@ import {
 } from './states.ts';
 import { applyTransform } from './transforms.ts';
 
-/** The first call for a step decides what its wait or work was; later patches win column by column. */
+/** Brings a step into a state; columns of `patch` win over those of earlier moves. */
 export function move(draft: Draft, index: number, to: StepState, patch: StepPatch = {}): void {
   const from = stateAt(draft, index);
   stepStatuses.assert(statusOf(from), statusOf(to));
@@ -50,7 +50,7 @@ export const isReady = (draft: Draft, index: number): boolean =>
   (draft.graph.dependencies[index] ?? []).every((dependency) => isResolved(draft, dependency));
 
 /** A dependency ended in a way that dependents cannot go on from. */
-export const isHopeless = (draft: Draft, index: number): boolean =>
+const isHopeless = (draft: Draft, index: number): boolean =>
   (draft.graph.dependencies[index] ?? []).some((dependency) => endedBadly(draft, dependency));
 
 const endedBadly = (draft: Draft, index: number): boolean =>
@@ -292,20 +292,14 @@ export function resetStep(
     letGo(draft, index, 'canceled', actor, 'the step was reset');
     draft.resets.add(index);
     if (state === 'running') move(draft, index, 'canceled_work');
-    const ready = (draft.graph.dependencies[index] ?? []).every(
+    const hasEnded = isTerminalStep(stateAt(draft, index));
+    const isNext = (draft.graph.dependencies[index] ?? []).every(
       (dependency) => !chosen.has(dependency) && isResolved(draft, dependency),
     );
+    // One that never started and is only swept along needs no new attempt.
     const attempt = row.attempt + (index === target || row.started_at !== null ? 1 : 0);
-    if (state !== 'pending')
-      move(
-        draft,
-        index,
-        ready && isTerminalStep(stateAt(draft, index)) ? 'pending' : 'needs_dependencies',
-        {
-          ...CLEARED,
-          attempt,
-        },
-      );
+    const to = isNext && hasEnded ? 'pending' : 'needs_dependencies';
+    if (state !== 'pending') move(draft, index, to, { ...CLEARED, attempt });
     decide(draft, index, 'operator', 'reset', kind, { actor });
     draft.candidates.push(index);
   }
