@@ -73,7 +73,11 @@ export class Model extends ModelRun {
     );
     if (key === 'shared' && (waiting || this.world.keyTaken(key)))
       return this.fall(step, 'event key is already waited for', true, now);
-    this.begin(step, 'waiting', 'event');
+    const early = this.served.has(key) ? null : this.world.early();
+    if (early === null) return this.begin(step, 'waiting', 'event');
+    step.begun = true;
+    this.served.add(key);
+    this.complete(step, early);
   }
   startWork(step: ModelStep, now: number): void {
     const { def } = step;

@@ -26,6 +26,8 @@ export interface ModelWorld {
   readonly admit: (step: StepDefinition) => 'yes' | 'full' | 'no';
   readonly expensive: (step: StepDefinition) => boolean;
   readonly keyTaken: (key: string) => boolean;
+  /** The payload of an event that came before its waiter. */
+  readonly early: () => JsonValue;
   readonly children: (step_ref: string) => JsonValue[];
   readonly payload: { readonly [key: string]: JsonValue };
   readonly depth: number;
@@ -45,6 +47,8 @@ export abstract class ModelRun {
   /** Begun for the first time in this event. */
   fresh = new Set<ModelStep>();
   nudged = new Set<ModelStep>();
+  /** Keys whose early event was taken in this event. */
+  served = new Set<string>();
   /** Were running when the event came. */
   failing = new Set<ModelStep>();
   readonly workflow: WorkflowCase;
@@ -104,6 +108,7 @@ export abstract class ModelRun {
   take(event: Event, now: number): void {
     this.begun = [];
     this.fresh = new Set();
+    this.served = new Set();
     this.nudged = new Set();
     this.failing = new Set(this.all().filter((step) => step.status === 'running'));
     this.freed = false;
@@ -164,7 +169,7 @@ export abstract class ModelRun {
           );
         return;
       case 'map_children_ended':
-        return this.childEnded(step, event.children[0]?.ok === true, now);
+        return this.childrenEnded(step, event.children, now);
       case 'event_received':
         return this.complete(step, event.payload);
       case 'event_timed_out':
@@ -272,11 +277,12 @@ export abstract class ModelRun {
       }
   }
 
-  childEnded(step: ModelStep, ok: boolean, now: number): void {
+  childrenEnded(step: ModelStep, children: readonly { ok: boolean }[], now: number): void {
     const { map, def } = step;
     if (!map) throw new Error('no map');
-    if (ok) map.completed += 1;
-    else map.failed += 1;
+    for (const { ok } of children)
+      if (ok) map.completed += 1;
+      else map.failed += 1;
     if (map.failed > def.map_tolerated_failures) {
       const may = def.map_tolerated_failures === 0 ? 'none' : String(def.map_tolerated_failures);
       const error = `${map.failed} of ${map.total} children failed, ${may} may fail`;

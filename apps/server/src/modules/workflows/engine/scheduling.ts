@@ -280,15 +280,19 @@ function startWait(draft: Draft, index: number, step: StepDefinition, row: StepR
   const rendered = renderKey(step.event_key, scope);
   if ('error' in rendered) return refuse(draft, index, rendered.error);
   const event_key = rendered.key;
-  // The database only knows the keys of other transactions.
-  if (draft.starts.some((start) => start.kind === 'event' && start.event_key === event_key))
+  // The database only knows the keys of other transactions, and one early event serves one waiter.
+  const twins = draft.starts.filter(
+    (start) => start.kind === 'event' && start.event_key === event_key,
+  );
+  if (twins.some((start) => start.kind === 'event' && !start.received))
     return refuse(draft, index, 'event key is already waited for');
+  const isServed = twins.length > 0;
   const freed_by = draft.waits.map(({ step_ref }) => step_ref);
   const grant = admit(draft, index, { kind: 'event', event_key, freed_by });
   if (grant === null) return true;
   if (!grant) return false;
   const timeout_secs = step.event_timeout_secs || DEFAULT_EVENT_TIMEOUT_SECS;
-  const early = grant.early_event;
+  const early = isServed ? undefined : grant.early_event;
   draft.starts.push({
     kind: 'event',
     step_ref: step.step_ref,

@@ -322,6 +322,10 @@ describe('overrides of one run (§10, check 4)', () => {
     // The definition is shared by every run of the version (V1).
     assert.deepEqual(steps[2]?.depends_on, ['a', 'b']);
   });
+  test('a workflow without steps can be saved, not run', () => {
+    assert.equal(problem([]), null);
+    assert.equal(refused(applyOverrides([], [])), 'steps');
+  });
   test('the last word on a step counts', () => {
     const left = applyOverrides(steps, [
       { step_ref: 'b', enabled: false },

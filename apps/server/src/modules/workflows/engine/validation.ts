@@ -234,6 +234,7 @@ export function applyOverrides(
   steps: readonly StepDefinition[],
   overrides: readonly StepOverride[],
 ): { readonly steps: readonly StepDefinition[] } | DefinitionProblem {
+  if (steps.length === 0) return whole('a run needs at least one step');
   const refs = new Set(steps.map(({ step_ref }) => step_ref));
   const disabled = new Set<string>();
   for (const [index, { step_ref, enabled }] of overrides.entries()) {

@@ -8,6 +8,7 @@ import {
   end,
   job,
   openOf,
+  states,
   step,
   T0,
 } from '../../../../test/workflows/play.ts';
@@ -186,6 +187,14 @@ describe('people, events and time', () => {
           : { kind: 'granted' },
     });
     assert.deepEqual([run.step('w').output, run.step('b').state], ['early', 'running']);
+  });
+  test('one early event serves one of the waiters of one event, the next waits, the third finds the key taken', () => {
+    const waiter = (ref: string) =>
+      step(ref, { step_type: 'wait_for_event', event_key: 'k', on_failure: 'continue' });
+    const run = begin(['x', 'y', 'z'].map(waiter), {
+      admit: () => ({ kind: 'granted', early_event: { payload: 'early' } }),
+    });
+    assert.deepEqual(states(run), { x: 'completed', y: 'on_event', z: 'failed' });
   });
   test('a key freed by the same event can be waited for again', () => {
     const requests: AdmissionRequest[] = [];
