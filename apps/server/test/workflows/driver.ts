@@ -252,6 +252,7 @@ export async function drive(workflow: WorkflowCase, makeRun: MakeRun = inMemory)
     const isActive = model.status === 'running' || model.status === 'paused';
     const isWaiting = step.status === 'pending' || step.status === 'waiting';
     const does = (event: Event, isLegal: boolean) => (isLegal ? happens(event) : refuses(event));
+    const more = Math.floor(dice / 15);
     switch (dice % 15) {
       case 0:
       case 1:
@@ -265,7 +266,7 @@ export async function drive(workflow: WorkflowCase, makeRun: MakeRun = inMemory)
       case 4:
       case 5:
       case 6: {
-        const kind = dice % 2 === 0 ? 'retry_step' : 'replay_subtree';
+        const kind = more % 2 === 0 ? 'retry_step' : 'replay_subtree';
         const isOpen = ['running', 'paused', 'failed', 'timed_out', 'completed'].includes(
           model.status,
         );
@@ -283,20 +284,20 @@ export async function drive(workflow: WorkflowCase, makeRun: MakeRun = inMemory)
         world.keyTaken = !world.keyTaken;
         return;
       case 10:
-        world.jobGone = dice % 5 === 0;
+        world.jobGone = more % 5 === 0;
         return;
       case 11:
         world.early = !world.early;
         return;
       case 12:
-        if (dice % 4 !== 0 || !isActive) return;
+        if (more % 4 !== 0 || !isActive) return;
         return happens({ kind: 'fail', error: 'workflow stalled' });
       case 13:
-        if (dice % 3 !== 0 || !isActive) return;
+        if (more % 3 !== 0 || !isActive) return;
         now = Math.max(now, sight.run.expires_at ?? 0);
         return happens({ kind: 'run_timed_out' });
       default: {
-        if (dice % 3 !== 0) return;
+        if (more % 3 !== 0) return;
         const event = {
           kind: 'cancel',
           run_error: 'canceled by user',

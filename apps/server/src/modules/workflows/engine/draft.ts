@@ -1,4 +1,5 @@
 // The state of a run while one progression works on it: what it was, what it is by now, and what is missing.
+import type { Full } from './admission.ts';
 import type {
   Changes,
   Decision,
@@ -28,6 +29,7 @@ export interface Draft {
   /** Steps to look at, the first by name first. */
   readonly candidates: IndexHeap;
   slotFreed: boolean;
+  readonly fullQuotas: Map<string, Full>;
   cancelEverything: string | null;
   readonly cancelWork: Set<number>;
   readonly waits: WaitEnd[];
@@ -71,6 +73,7 @@ export function openDraft(known: Known): Draft {
     keyHolders: new Map(),
     candidates: new IndexHeap(),
     slotFreed: false,
+    fullQuotas: new Map(),
     cancelEverything: null,
     cancelWork: new Set(),
     waits: [],

@@ -66,7 +66,7 @@ export type Admission =
       /** An event that came before its waiter. */
       readonly early_event?: { readonly payload: JsonValue };
     }
-  /** A quota or the limit on concurrent runs: the step waits. */
+  /** A quota, or the limit on concurrent runs of a workflow: the step waits. For jobs, the quota of the project. */
   | { readonly kind: 'full'; readonly explanation: string; readonly details?: JsonValue }
   /** It will not start: the step fails. */
   | { readonly kind: 'refused'; readonly error: string };

@@ -104,6 +104,7 @@ export function createMemoryRun(options: MemoryRunOptions) {
   const applied: Changes[] = [];
   let ids = 0;
   let asked = 0;
+  let passes = 0;
 
   const stepOf = (step_ref: string): MemoryStep => {
     const step = steps.get(step_ref);
@@ -195,12 +196,15 @@ export function createMemoryRun(options: MemoryRunOptions) {
     applied: (): readonly Changes[] => applied,
     /** How many things the progression has asked for. */
     asked: (): number => asked,
+    /** How often it was called. */
+    passes: (): number => passes,
     isSettled: (): boolean => [...steps.values()].every(({ state }) => isTerminalStep(state)),
     /** What the progression answers, without applying it. */
     ask(event: Event, now: Instant): Progress {
       const board = writeBoard(graph.steps.map(({ step_ref }) => stepOf(step_ref).state));
       let known = firstKnown({ now, run, graph, board, limits });
       for (;;) {
+        passes += 1;
         const answer = progress(known, event);
         if (answer.kind !== 'need') return answer;
         const { rows, outputs, admissions, map_outputs } = answer.need;

@@ -92,6 +92,26 @@ describe('limits (§12)', () => {
   });
 });
 
+describe('what is asked of a store', () => {
+  const passes = (run: ReturnType<typeof begin>) => run.passes();
+  test('many roots behind a small limit are asked about together', () => {
+    const many = Array.from({ length: 200 }, (_, at) => `r${at}`);
+    const approvals = many.map((ref) =>
+      step(ref, { step_type: 'approval', approval_approvers: ['ann'] }),
+    );
+    assert.ok(passes(begin(approvals, { run: { max_parallel_steps: 2 } })) <= 3);
+    const full = begin(
+      many.map((ref) => job(ref)),
+      {
+        run: { max_parallel_steps: 2 },
+        admit: () => ({ kind: 'full', explanation: 'the queue is full' }),
+      },
+    );
+    assert.ok(passes(full) <= 3);
+    assert.ok(full.steps().every(({ state }) => state === 'blocked_quota'));
+  });
+});
+
 describe('starts that fail (§12.1)', () => {
   test('S9, S10: a root that cannot start goes down the failure path', () => {
     const refuse = (): Admission => ({ kind: 'refused', error: 'the job is disabled' });

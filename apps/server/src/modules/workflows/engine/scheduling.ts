@@ -1,6 +1,7 @@
 // The core, 3 of 3: which steps may start now, what holds the others back, and what a start is. A step whose
 // facts are not loaded takes its slot for the time being, so that one pass asks for all that is missing.
-import type { Decision, Start, StepPatch, Target } from './changes.ts';
+import { askFor, fullFor, requestFor, targetOf, type Full, type Grant } from './admission.ts';
+import type { Decision, Start, StepPatch } from './changes.ts';
 import { ConditionError, evaluate } from './conditions.ts';
 import {
   DEFAULT_EVENT_TIMEOUT_SECS,
@@ -19,7 +20,7 @@ import {
   stepAt,
   type Draft,
 } from './draft.ts';
-import type { Admission, AdmissionRequest, StepRow } from './facts.ts';
+import type { AdmissionRequest, StepRow } from './facts.ts';
 import { conditionScope, partsFor, scopeParts } from './reading.ts';
 import { completeStep, failStep, isReady, move } from './settling.ts';
 import { isBlocked, type StepState } from './states.ts';
@@ -63,10 +64,15 @@ function consider(draft: Draft, index: number): void {
   const holds = conditionHolds(draft, index, step);
   // When it is not known yet, the step may be skipped: it takes no slot meanwhile.
   if (holds !== true) return;
+  const full = fullFor(draft, step);
+  if (full) return waitForQuota(draft, index, full);
   const row = rowOf(draft, index);
   if (row && starters[step.step_type](draft, index, step, row)) return;
-  if (stateAt(draft, index) === state) reserve(draft, index);
+  if (stateAt(draft, index) === state && WORKS.has(step.step_type)) reserve(draft, index);
 }
+
+/** Types that run and so take a slot; the others are parked, or end at once. */
+const WORKS: ReadonlySet<string> = new Set(['job', 'sub_workflow', 'map']);
 
 interface Blocker {
   readonly state: StepState;
@@ -205,44 +211,23 @@ function refuse(draft: Draft, index: number, error: string): true {
 }
 
 /** The grant, or null when the step waits or has failed for want of it, or undefined when nobody asked yet. */
-function admit(
-  draft: Draft,
-  index: number,
-  request: AdmissionRequest,
-): Extract<Admission, { kind: 'granted' }> | null | undefined {
-  const { step_ref } = stepAt(draft, index);
-  const admission = draft.known.admissions.get(step_ref);
-  if (!admission) {
-    draft.needs.admissions.set(step_ref, request);
-    return undefined;
-  }
-  if (admission.kind === 'refused') {
+function admit(draft: Draft, index: number, request: AdmissionRequest): Grant | null | undefined {
+  const admission = askFor(draft, index, request);
+  if (admission?.kind === 'refused') {
     refuse(draft, index, admission.error);
     return null;
   }
-  if (admission.kind === 'full' || (request.kind !== 'event' && admission.room === 0)) {
-    const { explanation, details = null } =
-      admission.kind === 'full' ? admission : { explanation: 'there is no room' };
-    const state = 'blocked_quota';
-    block(draft, index, { state, decision_type: 'scheduler', explanation, details });
+  if (admission?.kind === 'full') {
+    waitForQuota(draft, index, admission);
     return null;
   }
   return admission;
 }
 
-/** The job or workflow a step starts, or why it may not. */
-function targetOf(draft: Draft, step: StepDefinition): Target | { readonly error: string } {
-  if (step.sub_workflow_id === '') return { kind: 'job', job_id: step.job_id };
-  const { depth } = draft.known.run;
-  if (depth >= (step.max_nesting_depth || draft.known.limits.max_nesting_depth))
-    return { error: 'max nesting depth exceeded' };
-  return { kind: 'sub_workflow', workflow_id: step.sub_workflow_id, depth: depth + 1 };
+function waitForQuota(draft: Draft, index: number, { explanation, details = null }: Full): void {
+  const state = 'blocked_quota';
+  block(draft, index, { state, decision_type: 'scheduler', explanation, details });
 }
-
-const requestFor = (target: Target, count: number): AdmissionRequest =>
-  target.kind === 'job'
-    ? { kind: 'job', job_id: target.job_id, count }
-    : { kind: 'sub_workflow', workflow_id: target.workflow_id, count };
 
 function startWork(draft: Draft, index: number, step: StepDefinition, row: StepRow): boolean {
   const target = targetOf(draft, step);
@@ -353,19 +338,14 @@ export function continueMap(draft: Draft, index: number): void {
   const target = targetOf(draft, step);
   if (wanted <= 0 || 'error' in target) return;
   const { step_ref, timeout_secs_override: timeout_secs } = step;
-  const admission = draft.known.admissions.get(step_ref);
-  if (!admission) {
-    draft.needs.admissions.set(step_ref, requestFor(target, wanted));
-    return;
-  }
-  if (admission.kind === 'refused') {
+  const admission = askFor(draft, index, requestFor(target, wanted));
+  if (admission?.kind === 'refused') {
     draft.cancelWork.add(index);
     refuse(draft, index, admission.error);
-    return;
   }
   // Without room the next child that ends, or the reaper, asks again.
-  const count = admission.kind === 'full' ? 0 : Math.min(wanted, admission.room ?? wanted);
-  if (count === 0) return;
+  if (admission?.kind !== 'granted') return;
+  const count = Math.min(wanted, admission.room ?? wanted);
   const { attempt } = row;
   const start = {
     kind: 'map_children',
