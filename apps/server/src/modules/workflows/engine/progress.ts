@@ -9,8 +9,8 @@
 // - reads the run and its board (one character per step), then only what `need` names: a callback in a run of a
 //   thousand steps reads the rows of the step and of what starts after it, and the outputs those starts use;
 // - applies `Changes` field by field in order, steps guarded by `from`, and makes the ids of what it starts;
-// - answers `need.admissions` in that transaction too: the rows behind a grant are locked until it commits, and a
-//   lost race for an event key repeats the whole progression;
+// - answers `need.admissions` in that transaction too, in the order asked, counting what it granted before in the same
+//   progression: the rows behind a grant stay locked until the commit, and a lost race for an event key repeats it all;
 // - delivers the end of every job run, child run, wait and timer at least once, with the id it had. A child that
 //   continued as new ends under the id of its first run, and only when its last run has ended;
 // - for `cancel_everything` cancels child runs by a progression of each (locks go from parent to child only);
