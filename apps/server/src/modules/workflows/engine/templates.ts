@@ -1,0 +1,153 @@
+// `{{path}}` in payloads, keys and conditions, and the payload a step's work gets (workflow-semantics §8).
+import type { JsonValue } from './definition.ts';
+
+/** What a path may start with, and its value. `undefined` is not found; null is a value. */
+export interface Scope {
+  readonly head: (name: string) => JsonValue | undefined;
+}
+
+const SEGMENT = String.raw`[A-Za-z0-9_-]+`;
+const PATH = String.raw`${SEGMENT}(?:\.${SEGMENT})*`;
+const PLACEHOLDER = new RegExp(String.raw`\{\{[ \t]*(${PATH})[ \t]*\}\}`, 'g');
+const WHOLE = new RegExp(String.raw`^\{\{[ \t]*(${PATH})[ \t]*\}\}$`);
+const WHOLE_PATH = new RegExp(`^${PATH}$`);
+
+export const isPath = (text: string): boolean => WHOLE_PATH.test(text);
+
+export interface ScopeParts {
+  readonly payload: JsonValue;
+  /** Direct dependencies with an output that is not null. */
+  readonly parent_outputs: ReadonlyMap<string, JsonValue>;
+  /** Names that win over everything, such as `item` in a map. */
+  readonly names?: Readonly<Record<string, JsonValue>>;
+  /** Names the trigger payload may shadow: `workflow_run_id`, `workflow_id`, `step_ref`. */
+  readonly fallbacks: Readonly<Record<string, JsonValue>>;
+}
+
+export function scopeOf(parts: ScopeParts): Scope {
+  return {
+    head: (name) => {
+      if (parts.names && Object.hasOwn(parts.names, name)) return parts.names[name];
+      if (name === 'payload') return parts.payload;
+      if (name === 'parent_outputs') return Object.fromEntries(parts.parent_outputs);
+      const shadow = member(parts.payload, name);
+      if (shadow !== undefined) return shadow;
+      return Object.hasOwn(parts.fallbacks, name) ? parts.fallbacks[name] : undefined;
+    },
+  };
+}
+
+export function isObject(
+  value: JsonValue | undefined,
+): value is { readonly [key: string]: JsonValue } {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function member(value: JsonValue | undefined, name: string): JsonValue | undefined {
+  if (Array.isArray(value))
+    return /^\d+$/.test(name) ? (value[Number(name)] as JsonValue) : undefined;
+  return isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;
+}
+
+export function lookUp(path: string, scope: Scope): JsonValue | undefined {
+  const [head = '', ...rest] = path.split('.');
+  let value = scope.head(head);
+  for (const name of rest) value = member(value, name);
+  return value;
+}
+
+/** How a value reads inside a longer text, and in comparisons. */
+export function stringForm(value: JsonValue): string {
+  if (typeof value === 'string') return value;
+  if (value === null) return '';
+  if (typeof value === 'number')
+    return Number.isInteger(value) ? BigInt(value).toString() : String(value);
+  if (typeof value === 'boolean') return String(value);
+  return JSON.stringify(value);
+}
+
+/** Values of strings are rendered, once; keys never, and unknown paths stay as they are written. */
+export function render(value: JsonValue, scope: Scope): JsonValue {
+  if (typeof value === 'string') {
+    const whole = WHOLE.exec(value)?.[1];
+    if (whole === undefined) return renderText(value, scope);
+    const found = lookUp(whole, scope);
+    return found === undefined ? value : found;
+  }
+  if (Array.isArray(value)) return value.map((element: JsonValue) => render(element, scope));
+  if (isObject(value)) return mapValues(value, (inner) => render(inner, scope));
+  return value;
+}
+
+function mapValues(
+  value: { readonly [key: string]: JsonValue },
+  change: (inner: JsonValue) => JsonValue,
+): JsonValue {
+  // fromEntries defines own properties, so a key `__proto__` stays a key.
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, change(inner)]));
+}
+
+export function renderText(text: string, scope: Scope): string {
+  return text.replaceAll(PLACEHOLDER, (placeholder: string, path: string) => {
+    const value = lookUp(path, scope);
+    return value === undefined ? placeholder : stringForm(value);
+  });
+}
+
+/** A key of an event, or why there is none. Asked of the template, so that data with braces is just data. */
+export function renderKey(template: string, scope: Scope): { key: string } | { error: string } {
+  for (const path of pathsIn(template))
+    if (lookUp(path, scope) === undefined)
+      return { error: `event key has unresolved placeholder {{${path}}}` };
+  const key = renderText(template, scope);
+  const bytes = Buffer.byteLength(key);
+  if (bytes < 1 || bytes > 512) return { error: `event key must be 1 to 512 bytes, not ${bytes}` };
+  if (hasControlCharacter(key)) return { error: 'event key must not contain control characters' };
+  return { key };
+}
+
+/** Whether any byte is below 0x20. */
+export const hasControlCharacter = (text: string): boolean =>
+  Array.from(text).some((character) => character < ' ');
+
+/** The paths of all placeholders in the strings of a value. */
+export function pathsIn(value: JsonValue): string[] {
+  if (typeof value === 'string')
+    return [...value.matchAll(PLACEHOLDER)].map(([, path = '']) => path);
+  if (Array.isArray(value)) return value.flatMap((element: JsonValue) => pathsIn(element));
+  if (isObject(value)) return Object.values(value).flatMap(pathsIn);
+  return [];
+}
+
+/**
+ * The payload of a job or child run (§8.1): trigger payload, over it the rendered payload of the step, and
+ * `parent_outputs` when a direct dependency has an output. Null stands for absent.
+ */
+export function mergePayload(
+  trigger: JsonValue,
+  rendered: JsonValue,
+  parentOutputs: ReadonlyMap<string, JsonValue>,
+): JsonValue {
+  if ((trigger !== null && !isObject(trigger)) || (rendered !== null && !isObject(rendered)))
+    return rendered ?? trigger;
+  return {
+    ...trigger,
+    ...rendered,
+    ...(parentOutputs.size > 0 ? { parent_outputs: Object.fromEntries(parentOutputs) } : {}),
+  };
+}
+
+export interface ChildPayloadParts extends ScopeParts {
+  /** The payload of the map step, not rendered. */
+  readonly template: JsonValue;
+  readonly item: JsonValue;
+  readonly index: number;
+}
+
+/** What a child of a map gets: `item` and `index` are names in the template, and keys when there is none. */
+export function childPayload(parts: ChildPayloadParts): JsonValue {
+  const { item, index, template } = parts;
+  const scope = scopeOf({ ...parts, names: { item, index } });
+  const rendered = template === null ? { item, index } : render(template, scope);
+  return mergePayload(parts.payload, rendered, parts.parent_outputs);
+}
