@@ -132,9 +132,7 @@ describe('definitions of workflows', () => {
       [
         'body.steps[0].event_notify_url',
         {
-          steps: [
-            { step_ref: 'a', event_key: 'k', event_notify_url: 'http://169.254.169.254/latest' },
-          ],
+          steps: [{ step_ref: 'a', event_key: 'k', event_notify_url: 'ftp://example.com/x' }],
         },
       ],
     ];
@@ -153,15 +151,27 @@ describe('definitions of workflows', () => {
     assert.deepEqual(await app.sql('select id from workflows'), before_all);
   });
 
-  it('have as many steps as the installation allows', async () => {
-    await using small = await testApp({ settings: { WF_MAX_STEP_CAP: '1' } });
-    const { api_key } = await small.project();
-    const sleeps = ['a', 'b'].map((step_ref) => ({ step_ref, sleep_duration_secs: 1 }));
-    const answer = await small.call('POST', '/v1/workflows', {
-      key: api_key,
-      body: { name: 'A', slug: 'a', steps: sleeps },
-    });
-    assert.deepEqual([answer.status, answer.body.details[0].path], [400, 'body.steps']);
+  it('keep to what the installation allows: so many steps, no URLs of its inside', async () => {
+    const settings = { WF_MAX_STEP_CAP: '1', ALLOW_PRIVATE_ENDPOINTS: 'false' };
+    await using strict = await testApp({ settings });
+    const { api_key } = await strict.project();
+    const refusal = async (...steps: object[]) => {
+      const body = { name: 'A', slug: 'a', steps };
+      const answer = await strict.call('POST', '/v1/workflows', { key: api_key, body });
+      return [answer.status, answer.body.code, answer.body.details?.[0].path];
+    };
+    const sleep = (step_ref: string) => ({ step_ref, sleep_duration_secs: 1 });
+    assert.deepEqual(await refusal(sleep('a'), sleep('b')), [
+      400,
+      'invalid_workflow',
+      'body.steps',
+    ]);
+    const event_notify_url = 'http://169.254.169.254/latest';
+    assert.deepEqual(await refusal({ step_ref: 'a', event_key: 'k', event_notify_url }), [
+      400,
+      'invalid_url',
+      'body.steps[0].event_notify_url',
+    ]);
   });
 
   it('with a thousand steps are stored and read whole', async () => {
