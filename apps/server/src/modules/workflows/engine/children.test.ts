@@ -214,6 +214,8 @@ describe('size', () => {
     const run = begin(steps);
     assert.ok(drain(run) <= 4);
     assert.equal(run.run.status, 'completed');
+    // The row of the step, then all about the next one, then the answer.
+    assert.ok(run.passes() <= 3 * 1001, `${run.passes()}`);
   });
   test('in a fan of 1×998×1 an event concerns two, except where it opens and closes', () => {
     const middle = Array.from({ length: 998 }, (_, at) => `m${pad(at)}`);

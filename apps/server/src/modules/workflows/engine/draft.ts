@@ -145,8 +145,7 @@ export function tally(draft: Draft, index: number, state: StepState, by: 1 | -1)
   if (by < 0) draft.slotFreed = true;
   if (concurrency_key === '') return;
   if (by > 0) draft.keyHolders.set(concurrency_key, index);
-  else if (draft.keyHolders.get(concurrency_key) === index)
-    draft.keyHolders.delete(concurrency_key);
+  else draft.keyHolders.delete(concurrency_key);
 }
 
 /** Takes a slot for a step that may start once what is missing is known; the draft will be thrown away. */

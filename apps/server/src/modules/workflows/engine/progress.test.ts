@@ -236,4 +236,28 @@ describe('S6: retry step and replay subtree (§14.2)', () => {
     assert.deepEqual([states(run), run.step('b').error], [{ a: 'failed', b: 'failed' }, 'boom']);
     assert.deepEqual([run.step('b').attempt, run.run.status], [1, 'failed']);
   });
+  test('a wait that would have begun in the same event is not begun at all', () => {
+    const run = begin(
+      [
+        job('a'),
+        job('x', ['a'], {
+          on_failure: 'skip_dependents',
+          condition: { type: 'gt', left: '{{payload.n}}', right: 0 },
+        }),
+        job('w', ['x']),
+        step('d', { step_type: 'approval', approval_approvers: ['ann'], depends_on: ['a', 'w'] }),
+      ],
+      { payload: { n: 'many' } },
+    );
+    run.deliver({ kind: 'skip', step_ref: 'w', reason: '', actor }, T0);
+    end(run, 'a');
+    assert.deepEqual(states(run), {
+      a: 'completed',
+      d: 'skipped_dependency',
+      w: 'skipped',
+      x: 'failed',
+    });
+    const { starts, waits } = run.applied().at(-1) ?? {};
+    assert.deepEqual([starts, waits, run.step('d').started_at], [[], [], null]);
+  });
 });

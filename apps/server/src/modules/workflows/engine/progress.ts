@@ -129,8 +129,7 @@ function applyToStep(draft: Draft, event: StepEvent): Outcome {
   const index = draft.graph.indexOf.get(event.step_ref);
   if (index === undefined) return refused('step_not_found', `there is no step ${event.step_ref}`);
   if (isOperator(event)) return operate(draft, index, event);
-  if (!isActive(draft.known.run.status)) return nothing('the run is over');
-  // Cheap enough to tell from the board that an event comes too late.
+  // The board alone tells that an event comes too late; when a run is over, all its steps have ended.
   if (isTerminalStep(stateAt(draft, index))) return nothing('the step has ended');
   const row = rowOf(draft, index);
   return row ? settle(draft, index, row, event) : null;

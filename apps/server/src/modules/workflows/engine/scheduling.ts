@@ -67,8 +67,17 @@ function consider(draft: Draft, index: number): void {
   const full = fullFor(draft, step);
   if (full) return waitForQuota(draft, index, full);
   const row = rowOf(draft, index);
-  if (row && starters[step.step_type](draft, index, step, row)) return;
+  if (!row) foresee(draft, index, step);
+  else if (starters[step.step_type](draft, index, step, row)) return;
   if (stateAt(draft, index) === state && WORKS.has(step.step_type)) reserve(draft, index);
+}
+
+/** Asks with the row for what work will need, which saves the store a round trip. */
+function foresee(draft: Draft, index: number, step: StepDefinition): void {
+  if (step.step_type !== 'job' && step.step_type !== 'sub_workflow') return;
+  scopeParts(draft, index, { payload: true, parents: true });
+  const target = targetOf(draft, step);
+  if (!('error' in target)) askFor(draft, index, requestFor(target, 1));
 }
 
 /** Types that run and so take a slot; the others are parked, or end at once. */

@@ -293,12 +293,10 @@ export function resetStep(
     draft.resets.add(index);
     if (state === 'running') move(draft, index, 'canceled_work');
     const hasEnded = isTerminalStep(stateAt(draft, index));
-    const isNext = (draft.graph.dependencies[index] ?? []).every(
-      (dependency) => !chosen.has(dependency) && isResolved(draft, dependency),
-    );
     // One that never started and is only swept along needs no new attempt.
     const attempt = row.attempt + (index === target || row.started_at !== null ? 1 : 0);
-    const to = isNext && hasEnded ? 'pending' : 'needs_dependencies';
+    // Members come in the order of the graph: those before this one are reset already.
+    const to = hasEnded && isReady(draft, index) ? 'pending' : 'needs_dependencies';
     if (state !== 'pending') move(draft, index, to, { ...CLEARED, attempt });
     decide(draft, index, 'operator', 'reset', kind, { actor });
     draft.candidates.push(index);
