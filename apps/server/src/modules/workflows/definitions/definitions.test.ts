@@ -269,6 +269,26 @@ describe('definitions of workflows', () => {
     assert.equal((await call('POST', `/v1/workflows/${empty.id}/plan`, {})).status, 400);
   });
 
+  it('take names that mean something to JavaScript as names', async () => {
+    const { id } = await create([step('__proto__'), step('constructor', ['__proto__'])]);
+    const path = `/v1/workflows/${id}`;
+    const { body: graph } = await call('GET', `${path}/graph`);
+    assert.deepEqual(Object.entries(graph.adjacency), [
+      ['__proto__', ['constructor']],
+      ['constructor', []],
+    ]);
+    const changed = await call('PATCH', path, { steps: [step('__proto__', [], { payload: 1 })] });
+    assert.equal(changed.status, 200, JSON.stringify(changed.body));
+    const { body: diff } = await call('GET', `${path}/versions/1/diff/2`);
+    assert.deepEqual(
+      [diff.removed_steps, diff.changed_steps],
+      [
+        ['constructor'],
+        [{ step_ref: '__proto__', fields: [{ name: 'payload', from: null, to: 1 }] }],
+      ],
+    );
+  });
+
   it('keep to what the project allows, wherever they are written', async () => {
     const { api_key, project_id: id } = await app.project('Rules');
     const deploy = { step_ref: 'deploy', job_id: await newJob('deploy', api_key) };
