@@ -14,6 +14,7 @@ const TITLES: Readonly<Record<keyof typeof variables, string>> = {
   worker: 'Worker',
   endpoints: 'Endpoints',
   runs: 'Jobs and runs',
+  workflows: 'Workflows',
 };
 
 /** False when `check` is set and the committed file differs; without `check` the file is written. */

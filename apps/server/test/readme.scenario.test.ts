@@ -25,6 +25,11 @@ const guides: readonly { file: string; blocks: number; shows: readonly string[] 
       '"status":"queued"',
     ],
   },
+  {
+    file: 'docs/workflows.md',
+    blocks: 2,
+    shows: ['"removed_steps":["check"]', 'digraph workflow', '"topological_order":["ship"]'],
+  },
   { file: 'docs/handlers.md', blocks: 1, shows: ['page 3', '"to":"completed"', '"sequence":3'] },
 ];
 

@@ -278,6 +278,14 @@ export const variables = {
     }),
   },
   endpoints: endpointVariables,
+  workflows: {
+    step_cap: integer('WF_MAX_STEP_CAP', {
+      default: 0,
+      min: 0,
+      max: 1000,
+      description: 'Steps a workflow may have; 0 is only the limit of 1000.',
+    }),
+  },
   runs: {
     max_bulk_trigger_items: integer('MAX_BULK_TRIGGER_ITEMS', {
       default: 500,

@@ -215,6 +215,7 @@ test('every variable changes something', () => {
     ENDPOINT_MAX_CONNECTIONS: '9',
     EXECUTOR_IDLE_CONN_TIMEOUT: '9s',
     MAX_BULK_TRIGGER_ITEMS: '9',
+    WF_MAX_STEP_CAP: '50',
     DEFAULT_JOB_MAX_ATTEMPTS: '9',
     DEFAULT_JOB_TIMEOUT_SECS: '9',
     DEFAULT_RUN_TTL_SECS: '9',

@@ -57,6 +57,12 @@ import {
   schedulerLoops,
   type Scheduling,
 } from '../modules/scheduler/index.ts';
+import {
+  createDefinitions,
+  createPolicies,
+  definitionLoops,
+  jobsInSteps,
+} from '../modules/workflows/index.ts';
 import { pauseOverBudget } from './over-budget.ts';
 import type { Config } from './config.ts';
 
@@ -133,6 +139,7 @@ export function createModules(deps: ModulesDeps) {
     outboundPolicy: config.outbound.policy,
     clock,
     history,
+    users: jobsInSteps,
     onLimitsChanged: (tx, job) => limits.changed(tx, job),
     onScheduleChanged: changeSchedules,
     defaults: {
@@ -189,6 +196,12 @@ export function createModules(deps: ModulesDeps) {
   const endpoints = createEndpointReads({ db, jobs });
 
   // 4 orchestration
+  const workflowDefinitions = createDefinitions({
+    db,
+    outboundPolicy: config.outbound.policy,
+    step_cap: config.workflows.step_cap,
+  });
+  const workflowPolicies = createPolicies({ db });
   const dependencyReads = createDependencyReads({ db });
   const chaining = createChaining({
     db: hot,
@@ -264,6 +277,8 @@ export function createModules(deps: ModulesDeps) {
     dependencyReads,
     endpoints,
     events,
+    workflowDefinitions,
+    workflowPolicies,
     schedules,
     inRun,
     stats,
@@ -288,6 +303,7 @@ export function createModules(deps: ModulesDeps) {
         ...runLoops({ ...shared, ...runs, workOnBulkOperations: runs.background.work }),
         ...relationLoops({ ...shared, chaining, endings, listener }),
         ...eventLoops({ ...shared, upkeep: eventUpkeep, listener }),
+        ...definitionLoops({ ...shared, definitions: workflowDefinitions }),
         ...statsLoops({ ...shared, stats }),
         ...schedulerLoops({ ...shared, scheduler, listener }),
       ],

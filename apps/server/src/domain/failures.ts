@@ -63,11 +63,21 @@ export const failures = {
   job_group_not_empty: refuse(409, 'the group has jobs'),
   job_slug_taken: refuse(409, 'another job of the project has this slug'),
   job_has_active_runs: refuse(409, 'the job has active runs'),
+  job_in_use: refuse(409, 'steps of workflows use the job'),
   job_version_conflict: refuse(409, 'the job was changed by somebody else'),
   job_limit_reached: refuse(409, 'the project has as many jobs as it may'),
   dependency_not_found: refuse(404, 'job dependency not found'),
   dependency_cycle: refuse(400, 'the dependency would close a cycle'),
   dependency_exists: refuse(409, 'the dependency exists'),
+
+  // workflows
+  invalid_workflow: refuse(400, 'the workflow definition is not valid'),
+  workflow_policy_violated: refuse(400, 'the project does not allow workflows of this shape'),
+  workflow_not_found: refuse(404, 'workflow not found'),
+  workflow_version_not_found: refuse(404, 'workflow version not found'),
+  workflow_slug_taken: refuse(409, 'another workflow of the project has this slug'),
+  workflow_has_active_runs: refuse(409, 'the workflow has active runs'),
+  workflow_version_conflict: refuse(409, 'the workflow was changed by somebody else'),
 
   // triggering
   job_disabled: refuse(400, 'the job is disabled'),

@@ -31,7 +31,14 @@ export const differences: readonly Difference[] = [
   },
   {
     because: 'Null clears a setting on update and means the default on create, as SDKs send it.',
-    lines: ['CreateJobRequest.*: nullable', 'UpdateJobRequest.*: nullable'],
+    lines: [
+      'CreateJobRequest.*: nullable',
+      'UpdateJobRequest.*: nullable',
+      'CreateWorkflowRequest.*: nullable',
+      'UpdateWorkflowRequest.*: nullable',
+      'UpsertWorkflowPolicyRequest.*: nullable',
+      'WorkflowStepRequest.*: nullable',
+    ],
   },
   {
     because: '0 means the default on update as well, as it always did on create.',
@@ -58,7 +65,7 @@ export const differences: readonly Difference[] = [
   },
   {
     because: 'A version is the whole definition, so that it can be compared and run.',
-    lines: ['JobVersion.*: added'],
+    lines: ['JobVersion.*: added', 'WorkflowVersion.*: added'],
   },
   {
     because: 'Conventions §4: secrets are never echoed; a flag says that there is one.',
@@ -104,6 +111,7 @@ export const differences: readonly Difference[] = [
       'JobRun.payload: omitted when empty → optional',
       'JobRun.result: omitted when empty → optional',
       'RunOutput.schema: omitted when empty → optional',
+      'WorkflowStep.payload: omitted when empty → optional',
       'RunToolCall.*put: omitted when empty → optional',
     ],
   },
@@ -160,6 +168,7 @@ export const differences: readonly Difference[] = [
     because: 'Filters that the issue asks for, and others that cost nothing.',
     lines: [
       'getV1Jobs.query.enabled: added',
+      'getV1Workflows.query.enabled: added',
       'getV1Jobs.query.group_id: added',
       'getV1Runs.query.error_class: added',
       'getV1Runs.query.from: added',
@@ -204,6 +213,42 @@ export const differences: readonly Difference[] = [
       'RotateAPIKeyResponse.expires_at: optional → omitted when empty',
       'CreateAPIKeyRequest.scopes[]: values * → "any"',
     ],
+  },
+  {
+    because:
+      'Workflow §2: names that clients send for fields; those that mean nothing here are taken and ignored.',
+    lines: ['CreateWorkflowRequest.*: added'],
+  },
+  {
+    because: 'An update can say which version it was made for, as that of a job.',
+    lines: ['UpdateWorkflowRequest.*: added'],
+  },
+  {
+    because: 'Workflow §3 and issue 4: what steps can say now, and the names clients send for it.',
+    lines: ['WorkflowStepRequest.*: added', 'WorkflowStep.*: added', 'WorkflowStepType: values *'],
+  },
+  {
+    because:
+      'Conditions nest, so the engine judges them and names the place; a schema would say only that no case fits.',
+    lines: [
+      'WorkflowStepRequest.condition: type union → any',
+      'WorkflowStep.condition: type union → any',
+    ],
+  },
+  {
+    because: 'Workflow §16: a diff says what changed, not only what came and went.',
+    lines: ['WorkflowVersionDiffResponse.*: added'],
+  },
+  {
+    because: 'Workflow §16: without steps a dry run looks at those that are there.',
+    lines: [
+      'DryRunWorkflowRequest.steps: required → optional',
+      'postV1WorkflowsByWorkflowIDDryRun: body may be missing',
+    ],
+  },
+  {
+    because: 'Workflow §5: whoever writes workflows must not be able to switch their rules off.',
+    lines: ['putV1WorkflowPoliciesByProjectID: permission workflows:write → rbac:manage'],
   },
   {
     because: 'Limits of its own for a key are a setting of the key.',

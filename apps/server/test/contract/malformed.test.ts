@@ -233,6 +233,7 @@ describe('malformed requests', () => {
       runs.executing = await newRun(false);
       claims.set(runs.executing, await lease(app, runs.executing));
     }
+    const { workflow_id, workflow_version_id } = await workflowOf(project);
     const before = project;
     const token: PopulatedProject['token'] = (name) => {
       const claim = claims.get(runs[name]);
@@ -240,8 +241,29 @@ describe('malformed requests', () => {
         ? before.token(name)
         : tokenOf(app, runs[name], claim);
     };
-    project = { ...project, runs, token };
+    project = { ...project, runs, workflow_id, workflow_version_id, token };
     return project;
+  }
+
+  /** The one there is, or a new one for one that was deleted. */
+  async function workflowOf(of: PopulatedProject) {
+    const key = keys[0] ?? '';
+    const known = await app.call('GET', `/v1/workflows/${of.workflow_id}`, { key });
+    const { status, body } =
+      known.status === 200
+        ? known
+        : await app.call('POST', '/v1/workflows', {
+            key,
+            body: sampleOfId('postV1Workflows').body?.(of),
+          });
+    assert.ok(status < 300, JSON.stringify(body));
+    return { workflow_id: String(body.id), workflow_version_id: String(body.version_id) };
+  }
+
+  function sampleOfId(id: string) {
+    const operation = app.composition.http.operations.find((one) => one.id === id);
+    assert.ok(operation, id);
+    return sampleOf(operation);
   }
 
   async function newRun(delayed: boolean): Promise<string> {
@@ -270,6 +292,7 @@ async function resetJob(app: TestApp, { project_id, job_id }: PopulatedProject):
   await app.sql('delete from job_budgets where job_id = $1', job_id);
   await app.sql('delete from job_key_limits where job_id = $1', job_id);
   await app.sql('delete from project_quotas where project_id = $1', project_id);
+  await app.sql('delete from workflow_policies where project_id = $1', project_id);
 }
 
 /** What a claim does, for one run of our choice. */

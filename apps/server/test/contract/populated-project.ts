@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { runTimes } from '../../src/modules/queue/index.ts';
 import { signRunToken } from '../../src/platform/crypto/run-token.ts';
 import type { TestApp } from '../app.ts';
+import { workflowSteps } from './samples.ts';
 
 /** Names of the runs a project has; each is in the state it is named after. */
 export const runNames = [
@@ -41,6 +42,8 @@ export interface PopulatedProject {
   /** Of an event that has come: its stream ends at once. */
   readonly received_key: string;
   readonly state_key: string;
+  readonly workflow_id: string;
+  readonly workflow_version_id: string;
   readonly runs: Readonly<Record<RunName, string>>;
   /** A valid run token of that run's claim. */
   token(run: RunName): string;
@@ -108,6 +111,13 @@ async function populateProject(
     project_id,
     concurrency_key,
   );
+  const workflow = await post('/v1/workflows', {
+    name: marker,
+    slug: `workflow-${marker}`,
+    description: marker,
+    tags: { team: marker },
+    steps: workflowSteps({ free_job_id: String(free['id']), marker }),
+  });
   const trigger = async (more: Row = {}) =>
     String(
       (
@@ -175,6 +185,8 @@ async function populateProject(
       event_key,
       received_key,
       state_key,
+      workflow_id: String(workflow['id']),
+      workflow_version_id: String(workflow['version_id']),
       runs,
       token: (run) => tokenOf(app, runs[run], claims.get(runs[run])),
     };

@@ -28,6 +28,25 @@ const newJob = (of: PopulatedProject) => ({
   endpoint_url: 'http://127.0.0.1:9999/more',
 });
 
+/** One of each kind that refers to something or says something of its own. */
+export const workflowSteps = (of: Pick<PopulatedProject, 'free_job_id' | 'marker'>) => [
+  { step_ref: 'first', job_id: of.free_job_id, payload: { secret: of.marker } },
+  {
+    step_ref: 'asked',
+    step_type: 'approval',
+    depends_on: ['first'],
+    approval_approvers: [of.marker],
+  },
+  { step_ref: 'told', step_type: 'wait_for_event', event_key: of.marker, depends_on: ['first'] },
+  {
+    step_ref: 'last',
+    step_type: 'sleep',
+    sleep_duration_secs: 5,
+    depends_on: ['asked', 'told'],
+    condition: { type: 'step_status', step_ref: 'asked', status: 'completed' },
+  },
+];
+
 const bodies: Readonly<Record<string, Sample['body'] & {}>> = {
   postV1Projects: () => ({ name: unique('Sample') }),
   putV1ProjectsByProjectIDQuotas: () => ({ max_queued_runs: 100_000, timezone: 'Europe/Berlin' }),
@@ -77,7 +96,21 @@ const bodies: Readonly<Record<string, Sample['body'] & {}>> = {
   postSdkV1RunsByRunIDStream: (of) => ({ chunk: of.marker }),
   postV1JobsByJobIDSimulateLimits: () => ({ max_concurrency: 2 }),
   postSdkV1RunsByRunIDResources: () => ({ memory_mb: 5 }),
+  postV1Workflows: (of) => ({
+    name: of.marker,
+    slug: unique('workflow'),
+    tags: { team: of.marker },
+    steps: workflowSteps(of),
+  }),
+  patchV1WorkflowsByWorkflowID: (of) => ({
+    description: unique(of.marker),
+    steps: workflowSteps(of),
+  }),
+  postV1WorkflowsByWorkflowIDPlan: () => ({ step_overrides: [{ step_ref: 'last' }] }),
+  putV1WorkflowPoliciesByProjectID: () => ({ max_depth: 500, forbidden_step_types: ['map'] }),
 };
+
+const ofWorkflowVersion = (of: PopulatedProject) => ({ versionID: of.workflow_version_id });
 
 const others: Readonly<Record<string, Omit<Sample, 'body'>>> = {
   postV1JobsByJobIDDependencies: { params: (of) => ({ jobID: of.dependent_id }) },
@@ -102,6 +135,8 @@ const others: Readonly<Record<string, Omit<Sample, 'body'>>> = {
   postV1RunsByRunIDReplay: { run: 'completed' },
   postV1RunsByRunIDReschedule: { run: 'delayed' },
   postV1RunsByRunIDResume: { run: 'queued' },
+  getV1WorkflowsByWorkflowIDVersionsByVersionIDSteps: { params: ofWorkflowVersion },
+  getV1WorkflowsByWorkflowIDVersionsByVersionID: { params: ofWorkflowVersion },
 };
 
 export function sampleOf({ id, body, body_required }: OperationSpec): Sample {
@@ -117,6 +152,9 @@ const parameters: Readonly<Record<string, (of: PopulatedProject, run: RunName) =
   keyID: (of) => of.key_id,
   jobID: (of) => of.job_id,
   versionID: (of) => of.version_id,
+  workflowID: (of) => of.workflow_id,
+  fromVersionID: () => '1',
+  toVersionID: (of) => of.workflow_version_id,
   batchID: (of) => of.batch_id,
   groupID: (of) => of.group_id,
   depID: (of) => of.dependency_id,

@@ -1,5 +1,6 @@
 // Changing jobs: update (a new version), pause and enable (no version).
 import type { FailureCode } from '../../domain/failures.ts';
+import { newVersionId } from '../../domain/version-id.ts';
 import type { Database, Tx } from '../../platform/db/database.ts';
 import { Failure } from '../../platform/failure.ts';
 import type { ProjectScope } from '../access/index.ts';
@@ -9,7 +10,6 @@ import { SCHEDULE_SETTINGS, type ScheduleReaction } from './schedule-reaction.ts
 import {
   changedParts,
   failureOf,
-  newVersionId,
   updatedDefinition,
   type Judges,
   type RequestFields,

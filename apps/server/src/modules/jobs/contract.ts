@@ -149,7 +149,7 @@ export const deleteJob = operation({
   permission: 'jobs:write',
   params,
   replies: { 204: null },
-  failures: ['job_not_found', 'job_has_active_runs'],
+  failures: ['job_not_found', 'job_has_active_runs', 'job_in_use'],
 });
 
 export const cloneJob = operation({

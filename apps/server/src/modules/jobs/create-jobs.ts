@@ -1,14 +1,9 @@
 // Making jobs: one, many, or a copy of one. All take the same way into the table.
+import { newVersionId } from '../../domain/version-id.ts';
 import type { Database, Tx } from '../../platform/db/database.ts';
 import { recordAudit, type AuditSource } from '../audit/index.ts';
 import type { ProjectScope } from '../access/index.ts';
-import {
-  newDefinition,
-  newVersionId,
-  type Judges,
-  type Refusal,
-  type RequestFields,
-} from './definition.ts';
+import { newDefinition, type Judges, type Refusal, type RequestFields } from './definition.ts';
 import { referenceProblems } from './references.ts';
 import type { ScheduleReaction } from './schedule-reaction.ts';
 import type { JobSecrets, SecretInput } from './secrets.ts';

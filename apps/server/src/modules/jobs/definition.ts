@@ -1,5 +1,4 @@
 // From a request to a job that may be saved: normalised, judged as a whole, its URLs looked up.
-import { randomInt } from 'node:crypto';
 import { Failure, type FailureDetail } from '../../platform/failure.ts';
 import type { FailureCode } from '../../domain/failures.ts';
 import { urlProblems, type EndpointCheck } from './endpoint-check.ts';
@@ -91,13 +90,4 @@ export function refusalOf(problems: readonly Problem[], at = 'body'): Refusal | 
 
 export function failureOf({ code, message, details }: Refusal): Failure<FailureCode> {
   return new Failure<FailureCode>(code, { message, details });
-}
-
-const versionAlphabet = '0123456789abcdefghijklmnopqrstuvwxyz';
-
-/** `ver_` and 12 characters: unguessable, and with 36¹² of them never the same twice. */
-export function newVersionId(): string {
-  let id = 'ver_';
-  for (let index = 0; index < 12; index += 1) id += versionAlphabet[randomInt(36)];
-  return id;
 }

@@ -2,7 +2,7 @@
 // then on nobody finds it; its runs go in chunks; the row goes last. A loop finishes what was interrupted.
 
 import type { FailureCode } from '../../domain/failures.ts';
-import type { Database } from '../../platform/db/database.ts';
+import type { Database, Tx } from '../../platform/db/database.ts';
 import { Failure } from '../../platform/failure.ts';
 import type { ProjectScope } from '../access/index.ts';
 import { recordAudit, type AuditSource } from '../audit/index.ts';
@@ -12,6 +12,12 @@ import * as store from './store.sql.ts';
 export interface Deleting {
   readonly db: Database;
   readonly history: JobHistory;
+  readonly users: JobUsers;
+}
+
+/** Whoever refers to jobs from above and would be left without: asked under the lock of the job. */
+export interface JobUsers {
+  isUsed(tx: Tx, key: JobKey): Promise<boolean>;
 }
 
 const RUNS_PER_STEP = 2_000;
@@ -24,7 +30,7 @@ const JOBS_PER_ROUND = 20;
 /**
  * Waits for triggers under way, then refuses while one of the runs is live. Not under the tenant role: the queue's
  * tables are shared by all projects.
- * @throws job_not_found, job_has_active_runs
+ * @throws job_not_found, job_has_active_runs, job_in_use
  */
 export async function deleteJob(
   deps: Deleting,
@@ -32,7 +38,7 @@ export async function deleteJob(
   by: AuditSource,
   job: string,
 ): Promise<void> {
-  const { db, history } = deps;
+  const { db, history, users } = deps;
   const key = await db.transaction(async (tx) => {
     const found = await store.lockJobForDeletion(tx, { ...project, job });
     if (!found) throw new Failure<FailureCode>('job_not_found');
@@ -40,7 +46,7 @@ export async function deleteJob(
     const locked = { ...project, job_id: id };
     if (await history.hasLiveRuns(tx, locked))
       throw new Failure<FailureCode>('job_has_active_runs');
-    // Steps of workflows refer to jobs too: the module that writes them has to be asked here.
+    if (await users.isUsed(tx, locked)) throw new Failure<FailureCode>('job_in_use');
     await store.markJobDeleted(tx, locked);
     await recordAudit(tx, project, by, {
       action: 'job.delete',

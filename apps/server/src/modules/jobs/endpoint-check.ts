@@ -40,7 +40,8 @@ export async function urlProblems(
   return found.filter((problem) => problem !== undefined);
 }
 
-async function urlProblem(
+/** What is wrong with one URL; undefined when it may be saved. */
+export async function urlProblem(
   text: string,
   policy: AddressPolicy,
   resolve: ResolveName,

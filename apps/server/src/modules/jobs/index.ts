@@ -5,8 +5,11 @@
 export { createJobs, type Jobs, type JobsDependencies } from './service.ts';
 export { jobLoops } from './loops.ts';
 export { jobRoutes } from './routes.ts';
+export { cronProblem } from './cron-expression.ts';
 export { nextFire, nextFires } from './cron-times.ts';
-export { Catchup, Job, OverlapPolicy } from './schemas.ts';
+export { resolveName, urlProblem, type ResolveName } from './endpoint-check.ts';
+export type { JobUsers } from './delete-job.ts';
+export { Catchup, Job, OverlapPolicy, Tags } from './schemas.ts';
 export type { JobSchedule, ScheduleReaction } from './schedule-reaction.ts';
 export { createGroups, type Groups } from './groups/service.ts';
 export { groupRoutes } from './groups/routes.ts';

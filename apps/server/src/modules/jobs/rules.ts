@@ -1,4 +1,5 @@
 // What a job may look like. Pure: the same rules for create, update, clone and batch, always on the whole job.
+import { slugProblem } from '../../domain/slug.ts';
 import { isTimeZone } from '../../domain/time-zone.ts';
 import { cronProblem } from './cron-expression.ts';
 import type { JobSettings } from './settings.ts';
@@ -17,12 +18,6 @@ export interface RateLimitKey {
   readonly max: number;
   readonly window_secs: number;
 }
-
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
-// They stand in paths, where these characters end or change the segment.
-const unfitForPath = /[\s/\\?#%\p{Cc}]/u;
-
-export const isUuid = (text: string) => uuid.test(text);
 
 /** Settings of another execution mode: known, so that they can be refused by name. */
 export const managedFields = [
@@ -59,14 +54,8 @@ export function settingsProblems(job: JobSettings): Problem[] {
 function identityProblems({ name, slug }: JobSettings): Problem[] {
   const problems: Problem[] = [];
   if (name.trim() === '') problems.push(invalid('name', 'must not be empty'));
-  if (slug === '') problems.push(invalid('slug', 'must not be empty'));
-  else if (isUuid(slug)) problems.push(invalid('slug', 'must not look like an id (UUID)'));
-  else if (slug === '.' || slug === '..') problems.push(invalid('slug', 'must not be . or ..'));
-  else if (unfitForPath.test(slug)) {
-    problems.push(
-      invalid('slug', 'must not contain white space, control characters or any of / \\ ? # %'),
-    );
-  }
+  const problem = slugProblem(slug);
+  if (problem !== undefined) problems.push(invalid('slug', problem));
   return problems;
 }
 

@@ -18,7 +18,7 @@ import {
 } from './change-jobs.ts';
 import { createAll } from './create-jobs.ts';
 import { failureOf } from './definition.ts';
-import { deleteJob, finishDeletions } from './delete-job.ts';
+import { deleteJob, finishDeletions, type JobUsers } from './delete-job.ts';
 import { resolveName, type ResolveName } from './endpoint-check.ts';
 import type { JobHistory } from './history.ts';
 import { createExecutionConfigs, createTriggerLookup } from './live-settings.ts';
@@ -38,6 +38,8 @@ export interface JobsDependencies {
   readonly outboundPolicy: AddressPolicy;
   readonly clock: Clock;
   readonly history: JobHistory;
+  /** Default: nobody refers to jobs. */
+  readonly users?: JobUsers;
   /** How names of endpoints are looked up when a job is saved; default: the system's resolver. */
   readonly resolve?: ResolveName;
   /** Default: nothing else keeps count of limits. */
@@ -68,6 +70,7 @@ export function createJobs({
   outboundPolicy,
   clock,
   history,
+  users = { isUsed: async () => false },
   resolve,
   defaults,
   onLimitsChanged = async () => {},
@@ -79,6 +82,7 @@ export function createJobs({
   const deps = {
     db,
     history,
+    users,
     secrets,
     onLimitsChanged,
     onScheduleChanged,

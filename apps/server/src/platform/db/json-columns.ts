@@ -17,4 +17,12 @@ export interface JsonColumns {
   'job_versions.default_run_metadata': StringMap;
   'job_runs.tags': StringMap;
   'job_runs.metadata': StringMap;
+  'workflows.tags': StringMap;
+  'workflow_versions.tags': StringMap;
+  'workflow_steps.condition': JsonValue;
+  'workflow_steps.payload': JsonValue;
+  'workflow_steps.map_items': JsonValue;
+  'workflow_version_steps.condition': JsonValue;
+  'workflow_version_steps.payload': JsonValue;
+  'workflow_version_steps.map_items': JsonValue;
 }

@@ -4,7 +4,7 @@ import { operation } from '../../access/index.ts';
 import { omitEmpty } from '../../../platform/http/json-reply.ts';
 import { pageQuery, pageSchema } from '../../../platform/http/pagination.ts';
 import { JobPage } from '../schemas.ts';
-import { isUuid } from '../rules.ts';
+import { isUuid } from '../../../domain/slug.ts';
 
 const time = z.string().meta({ format: 'date-time' });
 const name = z.string().min(1).max(255);
