@@ -75,11 +75,10 @@ export function createWhy({ db, lease_ms }: WhyDependencies) {
     switch (run.place) {
       case 'active':
         return { blockers: [] };
-      case 'delayed':
-        return {
-          blockers: [...ofDelay(run), ...(await ofJob(tx, project, run))],
-          estimated_start_at: run.due_at ?? undefined,
-        };
+      case 'delayed': {
+        const blockers = [...ofDelay(run), ...(await ofJob(tx, project, run))];
+        return { blockers, estimated_start_at: lastOf(run.due_at, blockers) };
+      }
       case 'waiting': {
         const waits = await store.listWaits(tx, of_run);
         if (waits.length > 0) return { blockers: waits.map(waitBlocker) };
@@ -163,6 +162,14 @@ export function createWhy({ db, lease_ms }: WhyDependencies) {
       }),
   };
 }
+
+/** When the last of them ends; nothing where nobody can say of one. */
+const lastOf = (due_at: string | null, blockers: readonly Blocker[]): string | undefined => {
+  const ends = [due_at ?? undefined, ...blockers.map(({ until }) => until)];
+  return ends.every((end) => end !== undefined)
+    ? ends.reduce((last, end) => (Date.parse(end) > Date.parse(last) ? end : last))
+    : undefined;
+};
 
 /** What a held run remembers stands among its events, where its own handler writes as well: looked at before it is believed. */
 const Reason = z.array(
