@@ -40,12 +40,16 @@ with recursive waiting (lane_id, n) as (
     from cost_reservations v where v.root_lane_id = :root_lane_id group by 1, 2
 ), job_held as materialized (
   select job_id, sum(microusd)::bigint as microusd from held group by 1
+), limited as materialized (
+  -- Once for all lanes: who counts an endpoint looks at every job that calls it.
+  select jsonb_object_agg(e.endpoint, e.cap - e.in_flight) as rooms from endpoint_rooms e
+   where e.project_id = (select r.project_id from lanes r where r.lane_id = :root_lane_id)
 ), lane as materialized (
   select l.lane_id, l.job_lane_id,
          coalesce(l.key_cap - l.key_in_flight, :most::int) as own_room,
          coalesce(l.job_cap - l.job_in_flight, :most::int) as job_room,
          coalesce(l.project_cap - l.project_in_flight, :most::int) as project_room,
-         e.endpoint as counted_endpoint, coalesce(e.cap - e.in_flight, :most::int) as endpoint_room,
+         case when n.room is not null then l.endpoint end as counted_endpoint, coalesce(n.room, :most::int) as endpoint_room,
          case when l.endpoint_closed then l.endpoint end as probes,
          greatest(2 * :most::int / (least((select count(*)::int from seen), :page::int) + 1), 5) as share,
          k.key_min, k.key_weight, k.key_slots, k.turn,
@@ -56,7 +60,7 @@ with recursive waiting (lane_id, n) as (
     -- Lane by lane, each by its index: the hot pool knows no hash join.
     from seen cross join lateral (select r.* from lane_rooms r where r.lane_id = seen.lane_id offset 0) l
          left join lateral (select s.* from lane_shares s where s.lane_id = seen.lane_id offset 0) k on true
-         left join endpoint_rooms e on e.project_id = l.project_id and e.endpoint = l.endpoint
+         cross join lateral (select ((select rooms from limited) ->> l.endpoint)::int as room) n
    where l.lane_id <> 0 and not (l.job_disabled or l.job_paused or l.group_paused)
      and (not l.endpoint_closed or l.probe_due)
 ), sharing as materialized (

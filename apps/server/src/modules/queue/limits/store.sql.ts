@@ -71,12 +71,15 @@ const promoteLanesText = `with recursive waiting (lane_id, n) as (
     from cost_reservations v where v.root_lane_id = $1 group by 1, 2
 ), job_held as materialized (
   select job_id, sum(microusd)::bigint as microusd from held group by 1
+), limited as materialized (
+  select jsonb_object_agg(e.endpoint, e.cap - e.in_flight) as rooms from endpoint_rooms e
+   where e.project_id = (select r.project_id from lanes r where r.lane_id = $1)
 ), lane as materialized (
   select l.lane_id, l.job_lane_id,
          coalesce(l.key_cap - l.key_in_flight, $3::int) as own_room,
          coalesce(l.job_cap - l.job_in_flight, $3::int) as job_room,
          coalesce(l.project_cap - l.project_in_flight, $3::int) as project_room,
-         e.endpoint as counted_endpoint, coalesce(e.cap - e.in_flight, $3::int) as endpoint_room,
+         case when n.room is not null then l.endpoint end as counted_endpoint, coalesce(n.room, $3::int) as endpoint_room,
          case when l.endpoint_closed then l.endpoint end as probes,
          greatest(2 * $3::int / (least((select count(*)::int from seen), $4::int) + 1), 5) as share,
          k.key_min, k.key_weight, k.key_slots, k.turn,
@@ -86,7 +89,7 @@ const promoteLanesText = `with recursive waiting (lane_id, n) as (
            coalesce((select sum(h.microusd) from job_held h), 0)::bigint) end as money
     from seen cross join lateral (select r.* from lane_rooms r where r.lane_id = seen.lane_id offset 0) l
          left join lateral (select s.* from lane_shares s where s.lane_id = seen.lane_id offset 0) k on true
-         left join endpoint_rooms e on e.project_id = l.project_id and e.endpoint = l.endpoint
+         cross join lateral (select ((select rooms from limited) ->> l.endpoint)::int as room) n
    where l.lane_id <> 0 and not (l.job_disabled or l.job_paused or l.group_paused)
      and (not l.endpoint_closed or l.probe_due)
 ), sharing as materialized (
@@ -218,7 +221,7 @@ export function promoteLanes(db: Queryable, params: PromoteLanesParams): Promise
       params.most,
       params.page,
     ],
-    name: 'queue_limits_promoteLanes_a4eb06bc',
+    name: 'queue_limits_promoteLanes_c804d613',
   });
 }
 
