@@ -180,7 +180,7 @@ const findRoomText = `with me as materialized (
          l.job_disabled or l.job_paused or l.group_paused or (l.endpoint_closed and not l.probe_due) as shut
     from lane_rooms l
    cross join lateral (select (x.of ->> 0)::int as cap, (x.of ->> 1)::int as in_flight
-                         from (select (select endpoints from limited) -> l.endpoint as of) x) e
+                         from (select case when l.probe_due is not true then (select endpoints from limited) -> l.endpoint end as of) x) e
    where l.root_lane_id = (select root_lane_id from me) and l.lane_id <> 0
 ), held as materialized (
   select v.job_id, v.concurrency_key, sum(greatest(v.reserved_microusd - v.used_microusd, 0))::bigint as microusd
@@ -245,7 +245,7 @@ select t.lane_id, t.concurrency_key, t.key_cap as "key_cap", t.key_in_flight as 
 /**
  * The lane of a waiting run with all that limits it, and how many better ranked runs compete for the same room, counted as
  * promotion cuts: from each lane at most its own room, of each job at most the job's, of each endpoint with a limit at most the
- * endpoint's, and one run for each closed endpoint whose probe is due. A number at the room or beyond it means that this run would not be promoted now. `before` is all of them, up
+ * endpoint's, and one run for each closed endpoint whose probe is due, whatever its limit. A number at the room or beyond it means that this run would not be promoted now. `before` is all of them, up
  * to a thousand, but for those in lanes that stay shut when this one's is opened. With `shares` a job of the tree serves its
  * keys in turn: who goes first is another question then (standing).
  */
@@ -256,7 +256,7 @@ export function findRoom(db: Queryable, params: FindRoomParams): Promise<FindRoo
       params.run_id,
       params.project_id,
     ],
-    name: 'why_findRoom_37f9486f',
+    name: 'why_findRoom_725ecaa7',
   });
 }
 
@@ -312,7 +312,7 @@ const listCompetitorsText = `with me as materialized (
          k.key_min, k.key_weight, k.key_slots, k.turn
     from lane_rooms l
     left join lane_shares k on k.lane_id = l.lane_id
-   cross join lateral (select ((select rooms from limited) ->> l.endpoint)::int as room) n
+   cross join lateral (select case when l.probe_due is not true then ((select rooms from limited) ->> l.endpoint)::int end as room) n
    where l.project_id = $2 and l.root_lane_id = $3 and l.lane_id <> 0
      and ((not (l.job_disabled or l.job_paused or l.group_paused) and (not l.endpoint_closed or l.probe_due))
           or l.job_id = (select job_id from me))
@@ -348,7 +348,7 @@ export function listCompetitors(db: Queryable, params: ListCompetitorsParams): P
       params.look,
       params.limit,
     ],
-    name: 'why_listCompetitors_7a766510',
+    name: 'why_listCompetitors_607ee876',
   });
 }
 

@@ -23,7 +23,7 @@ select lane_id from lanes where lane_id = :root_lane_id and root_lane_id = :root
 -- where they are set, so a changed one counts at once. A job whose endpoint is slow or often fails gets a share of its limit;
 -- one whose endpoint is closed nothing, but for one run per endpoint when a probe is due: promising it the probe is taking the
 -- endpoint's turn, and exact, because all its jobs are in this tree. So is the room of an endpoint that takes only so many at a
--- time (endpoint_rooms): cut over its jobs, between that of the job and of the project. Returns one row per lane looked into; `capped` when only
+-- time (endpoint_rooms): cut over its jobs, between that of the job and of the project; a probe is one by itself, so it asks for no room there. Returns one row per lane looked into; `capped` when only
 -- the size of the batch stopped it. Of many lanes each gives a share of the batch, or all of their backlogs would be read for it.
 -- Money is cut like room: what a run of a budgeted lane may still cost is reserved with its slots, or it stays. `money`
 -- is that of strait_money. A run too dear for what is left does not keep cheaper ones of other lanes waiting.
@@ -60,7 +60,7 @@ with recursive waiting (lane_id, n) as (
     -- Lane by lane, each by its index: the hot pool knows no hash join.
     from seen cross join lateral (select r.* from lane_rooms r where r.lane_id = seen.lane_id offset 0) l
          left join lateral (select s.* from lane_shares s where s.lane_id = seen.lane_id offset 0) k on true
-         cross join lateral (select ((select rooms from limited) ->> l.endpoint)::int as room) n
+         cross join lateral (select case when not l.endpoint_closed then ((select rooms from limited) ->> l.endpoint)::int end as room) n
    where l.lane_id <> 0 and not (l.job_disabled or l.job_paused or l.group_paused)
      and (not l.endpoint_closed or l.probe_due)
 ), sharing as materialized (

@@ -89,7 +89,7 @@ const promoteLanesText = `with recursive waiting (lane_id, n) as (
            coalesce((select sum(h.microusd) from job_held h), 0)::bigint) end as money
     from seen cross join lateral (select r.* from lane_rooms r where r.lane_id = seen.lane_id offset 0) l
          left join lateral (select s.* from lane_shares s where s.lane_id = seen.lane_id offset 0) k on true
-         cross join lateral (select ((select rooms from limited) ->> l.endpoint)::int as room) n
+         cross join lateral (select case when not l.endpoint_closed then ((select rooms from limited) ->> l.endpoint)::int end as room) n
    where l.lane_id <> 0 and not (l.job_disabled or l.job_paused or l.group_paused)
      and (not l.endpoint_closed or l.probe_due)
 ), sharing as materialized (
@@ -207,7 +207,7 @@ select lane_id as "lane_id", sum(moved)::int as "moved",
  * where they are set, so a changed one counts at once. A job whose endpoint is slow or often fails gets a share of its limit;
  * one whose endpoint is closed nothing, but for one run per endpoint when a probe is due: promising it the probe is taking the
  * endpoint's turn, and exact, because all its jobs are in this tree. So is the room of an endpoint that takes only so many at a
- * time (endpoint_rooms): cut over its jobs, between that of the job and of the project. Returns one row per lane looked into; `capped` when only
+ * time (endpoint_rooms): cut over its jobs, between that of the job and of the project; a probe is one by itself, so it asks for no room there. Returns one row per lane looked into; `capped` when only
  * the size of the batch stopped it. Of many lanes each gives a share of the batch, or all of their backlogs would be read for it.
  * Money is cut like room: what a run of a budgeted lane may still cost is reserved with its slots, or it stays. `money`
  * is that of strait_money. A run too dear for what is left does not keep cheaper ones of other lanes waiting.
@@ -221,7 +221,7 @@ export function promoteLanes(db: Queryable, params: PromoteLanesParams): Promise
       params.most,
       params.page,
     ],
-    name: 'queue_limits_promoteLanes_c804d613',
+    name: 'queue_limits_promoteLanes_88f648e8',
   });
 }
 

@@ -290,5 +290,5 @@ select p.run_id as "run_id!"
  where l.lane_id <> 0 and not (l.job_disabled or l.job_paused or l.group_paused)
    and (not l.endpoint_closed or l.probe_due) and not l.budgeted
    and (l.key_in_flight >= l.key_cap) is not true and (l.job_in_flight >= l.job_cap) is not true
-   and not jsonb_exists((select endpoints from crowded), l.project_id || ' ' || coalesce(l.endpoint, '')) and (l.project_in_flight >= l.project_cap) is not true
+   and (l.endpoint_closed or not jsonb_exists((select endpoints from crowded), l.project_id || ' ' || coalesce(l.endpoint, ''))) and (l.project_in_flight >= l.project_cap) is not true
  limit :limit::int;
