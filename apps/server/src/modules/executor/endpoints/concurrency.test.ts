@@ -204,7 +204,41 @@ describe('several workers', () => {
       changes.length = 0;
       const busy = { finding: 'busy', overloaded: true } as const;
       await noteAll(theirs.project_id, {}, 2);
-      await noteAll(mine.project_id, busy, 2);
+      // A limit waits for the promotion that is under way; what is learned of others does not.
+      const [locked, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+      const promotion = app.db.transaction(async (tx) => {
+        const text = 'select from lanes where project_id = $1 and job_id is null for update';
+        await tx.query({ text, values: [mine.project_id] });
+        locked.resolve();
+        await released.promise;
+      });
+      await locked.promise;
+      const result = { endpoint, latency_ms: 10, timeout_ms: 1_000, concurrent: 20 };
+      team[0]?.note({ ...result, ...busy, project_id: mine.project_id });
+      const flushed = team[0]?.flush();
+      await until(
+        'the limit to wait',
+        async () =>
+          (
+            await app.sql(
+              `select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`,
+            )
+          ).length > 0,
+      );
+      team[0]?.note({ ...result, finding: 'failure', project_id: theirs.project_id });
+      await until(
+        'what is learned of another endpoint',
+        async () =>
+          (
+            await app.sql(
+              'select from endpoint_health_scores where project_id = $1 and success_rate < 1',
+              theirs.project_id,
+            )
+          ).length > 0,
+      );
+      assert.deepEqual(await rows(), []);
+      released.resolve();
+      await Promise.all([promotion, flushed]);
       const first = await rows();
       assert.deepEqual(first, [{ project_id: mine.project_id, max_in_flight: 10 }]);
       assert.deepEqual(

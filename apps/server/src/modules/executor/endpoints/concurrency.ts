@@ -1,14 +1,15 @@
 // The limit of an endpoint that adapts: judged by windows of results of all workers, one after the other under the lock of
-// the endpoint's health row. A crash between recording a window and judging it loses a sample, nothing else.
+// the endpoint's health row, apart from the recording of results: a limit waits for the promotion of its project, and nobody
+// else shall. A crash between recording a window and judging it loses a sample, nothing else.
 
 import type { Database, Tx } from '../../../platform/db/database.ts';
 import type { EndpointAdmission, EndpointKey } from '../../queue/index.ts';
 import {
-  isTroubled,
+  asksForLimit,
+  joinLoad,
   nextConcurrency,
   NO_LOAD,
   resultsIn,
-  troubleOf,
   type Baseline,
   type Bounds,
   type Concurrency,
@@ -27,14 +28,21 @@ export interface ConcurrencyDeps {
   readonly admission: Pick<EndpointAdmission, 'limit' | 'ease'>;
   /** Undefined: off; limits that were left are lifted. */
   readonly bounds: Bounds | undefined;
+  readonly onError: (error: unknown, what: string) => void;
   readonly onChange: (endpoint: EndpointKey, to: 'limited' | 'free') => void;
 }
 
 /** How long nobody judged an endpoint before it is looked at without results. */
 const SILENT_SECS = 600;
 const LOOKED_AT = 500;
+/** Leases of a moment, of all tenants. */
+const LEASES = 10_000;
 
-export function createConcurrency({ db, admission, bounds, onChange }: ConcurrencyDeps) {
+export function createConcurrency({ db, admission, bounds, onError, onChange }: ConcurrencyDeps) {
+  /** Windows that nobody has judged yet; those of one endpoint become one. */
+  const waiting = new Map<string, JudgedWindow>();
+  let judging: Promise<void> | undefined;
+
   const judge = async (judged: JudgedWindow): Promise<void> => {
     const { project_id, endpoint } = judged;
     const key = { project_id, endpoint };
@@ -46,7 +54,11 @@ export function createConcurrency({ db, admission, bounds, onChange }: Concurren
         limit === null || observed === null || used === null || calm === null
           ? undefined
           : { limit, observed, used, calm };
-      const after = bounds && nextConcurrency(before, { ...load, ...judged }, bounds);
+      const { executing } =
+        bounds && !before && asksForLimit(judged.window, judged.baseline)
+          ? await store.countExecuting(tx, { ...key, look: LEASES })
+          : { executing: 0 };
+      const after = bounds && nextConcurrency(before, { ...load, executing, ...judged }, bounds);
       return after ? put(tx, judged, limit, after) : lift(tx, key, limit);
     });
     if (became) onChange(key, became);
@@ -85,12 +97,25 @@ export function createConcurrency({ db, admission, bounds, onChange }: Concurren
     return 'free';
   };
 
+  const judgeWaiting = async (): Promise<void> => {
+    for (const [key, window] of waiting) {
+      waiting.delete(key);
+      await judge(window).catch((error: unknown) => onError(error, 'the limit of an endpoint'));
+    }
+    judging = undefined;
+  };
+
   return {
-    /** Endpoints that do well and have no limit cost nothing here. */
-    async judge(windows: readonly (JudgedWindow & { readonly limited: boolean })[]): Promise<void> {
-      for (const { limited, ...judged } of windows)
-        if (limited || (bounds && isTroubled(troubleOf(judged.window, judged.baseline))))
-          await judge(judged);
+    /** Resolves when all that was handed over is judged. Endpoints that do well and have no limit cost nothing here. */
+    judge(windows: readonly (JudgedWindow & { readonly limited: boolean })[] = []): Promise<void> {
+      for (const { limited, ...judged } of windows) {
+        if (!limited && !(bounds && asksForLimit(judged.window, judged.baseline))) continue;
+        const key = `${judged.project_id} ${judged.endpoint}`;
+        const window = joinLoad(waiting.get(key)?.window ?? NO_LOAD, judged.window);
+        waiting.set(key, { ...judged, window });
+      }
+      if (waiting.size > 0) judging ??= judgeWaiting();
+      return judging ?? Promise.resolve();
     },
 
     /** Limits of endpoints nobody hears of, which may be unlimited again. */

@@ -90,6 +90,7 @@ export function createEndpoints(deps: EndpointsDeps) {
     db,
     admission,
     bounds: deps.concurrency,
+    onError,
     onChange: (key, to) => onChange({ ...key, what: 'concurrency', to }),
   });
   let pending = new Map<string, Pending>();
@@ -114,12 +115,15 @@ export function createEndpoints(deps: EndpointsDeps) {
       entry.load = foldLoad(entry.load, result, finding);
     }
     if (probe) entry.probes.push({ ...probe, finding });
-    if (probe || finding === 'failure') void flush();
-    else timer ??= setTimeout(() => void flush(), window_ms);
+    if (probe || finding === 'failure') void record();
+    else timer ??= setTimeout(() => void record(), window_ms);
   };
 
-  /** Resolves when everything noted so far is written, or given up. One write at a time; the next takes what came meanwhile. */
-  const flush = (): Promise<void> => {
+  /** Resolves when everything noted so far is written and judged, or given up. */
+  const flush = (): Promise<void> => record().then(() => concurrency.judge());
+
+  /** One write at a time; the next takes what came meanwhile. */
+  const record = (): Promise<void> => {
     if (!writing) return writeNow();
     following ??= writing.then(() => {
       following = undefined;
@@ -145,7 +149,7 @@ export function createEndpoints(deps: EndpointsDeps) {
       for (const change of changes) onChange(change);
       for (const each of closed) alarm(each);
       // Not in the same transaction: a limit needs the root lane, which comes before what was locked there.
-      await concurrency.judge(windows);
+      void concurrency.judge(windows);
     } catch (error) {
       onError(error, 'what is known of endpoints');
     }

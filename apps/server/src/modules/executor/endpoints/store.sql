@@ -55,17 +55,28 @@ select endpoint_url from endpoint_health_scores where project_id = :project_id a
 
 -- name: findLoad :one
 -- across projects: the attempts of one worker. The caller holds the health row.
--- What runs at the endpoint now: `executing` by the leases of all its jobs; `in_flight`, once it has a limit, by their slots.
+-- How its limit stands; `in_flight`, once it has one, by the slots of all its jobs.
 select a.max_in_flight as "limit?", c.observed as "observed?", c.used as "used?", c.calm as "calm?",
        coalesce(extract(epoch from strait_now() - c.changed_at) * 1000, 0)::float8 as "since_change_ms!",
        coalesce(extract(epoch from strait_now() - c.judged_at) * 1000, 0)::float8 as "since_judged_ms!",
-       (select count(*)::int from run_active x join job_runs r on r.id = x.run_id and r.created_at = x.run_created_at
-          join jobs j on j.id = r.job_id where j.project_id = n.project_id and j.endpoint = n.endpoint) as "executing!",
        coalesce(e.in_flight, 0) as "in_flight!"
   from (select :project_id::text as project_id, :endpoint::text as endpoint) n
   left join endpoint_admission a on a.project_id = n.project_id and a.endpoint = n.endpoint
   left join endpoint_rooms e on e.project_id = n.project_id and e.endpoint = n.endpoint
   left join endpoint_concurrency c on c.project_id = n.project_id and c.endpoint_url = n.endpoint;
+
+-- name: countExecuting :one
+-- across projects: the attempts of one worker. The caller holds the health row.
+-- Leases of all jobs that call the endpoint, which nothing counts before it has a limit: those whose runs say so, found by their project, and
+-- those of the last moment. Of the latter only so many are looked at: they are everybody's.
+with mine as materialized (
+  select j.id from jobs j where j.project_id = :project_id and j.endpoint = :endpoint
+)
+select ((select count(*) from job_runs r
+          where r.project_id = :project_id and r.status = 'executing' and r.job_id = any (array(select id from mine)))
+        + (select count(*) from (select x.run_id, x.run_created_at from run_active x where not x.marked limit :look::int) a
+            cross join lateral (select r.job_id from job_runs r where r.id = a.run_id and r.created_at = a.run_created_at limit 1) r
+           where r.job_id = any (array(select id from mine))))::int as "executing!";
 
 -- name: putConcurrency :count
 -- across projects: the attempts of one worker. The caller holds the health row.

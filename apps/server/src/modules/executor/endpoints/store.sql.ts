@@ -140,15 +140,12 @@ export interface FindLoadRow {
   readonly calm: number | null;
   readonly since_change_ms: number;
   readonly since_judged_ms: number;
-  readonly executing: number;
   readonly in_flight: number;
 }
 
 const findLoadText = `select a.max_in_flight as "limit", c.observed as "observed", c.used as "used", c.calm as "calm",
        coalesce(extract(epoch from strait_now() - c.changed_at) * 1000, 0)::float8 as "since_change_ms",
        coalesce(extract(epoch from strait_now() - c.judged_at) * 1000, 0)::float8 as "since_judged_ms",
-       (select count(*)::int from run_active x join job_runs r on r.id = x.run_id and r.created_at = x.run_created_at
-          join jobs j on j.id = r.job_id where j.project_id = n.project_id and j.endpoint = n.endpoint) as "executing",
        coalesce(e.in_flight, 0) as "in_flight"
   from (select $1::text as project_id, $2::text as endpoint) n
   left join endpoint_admission a on a.project_id = n.project_id and a.endpoint = n.endpoint
@@ -157,7 +154,7 @@ const findLoadText = `select a.max_in_flight as "limit", c.observed as "observed
 
 /**
  * across projects: the attempts of one worker. The caller holds the health row.
- * What runs at the endpoint now: `executing` by the leases of all its jobs; `in_flight`, once it has a limit, by their slots.
+ * How its limit stands; `in_flight`, once it has one, by the slots of all its jobs.
  */
 export function findLoad(db: Queryable, params: FindLoadParams): Promise<FindLoadRow> {
   return one<FindLoadRow>(db, {
@@ -165,6 +162,41 @@ export function findLoad(db: Queryable, params: FindLoadParams): Promise<FindLoa
     values: [
       params.project_id,
       params.endpoint,
+    ],
+  });
+}
+
+export interface CountExecutingParams {
+  readonly project_id: string;
+  readonly endpoint: string;
+  readonly look: number;
+}
+
+export interface CountExecutingRow {
+  readonly executing: number;
+}
+
+const countExecutingText = `with mine as materialized (
+  select j.id from jobs j where j.project_id = $1 and j.endpoint = $2
+)
+select ((select count(*) from job_runs r
+          where r.project_id = $1 and r.status = 'executing' and r.job_id = any (array(select id from mine)))
+        + (select count(*) from (select x.run_id, x.run_created_at from run_active x where not x.marked limit $3::int) a
+            cross join lateral (select r.job_id from job_runs r where r.id = a.run_id and r.created_at = a.run_created_at limit 1) r
+           where r.job_id = any (array(select id from mine))))::int as "executing"`;
+
+/**
+ * across projects: the attempts of one worker. The caller holds the health row.
+ * Leases of all jobs that call the endpoint, which nothing counts before it has a limit: those whose runs say so, found by their project, and
+ * those of the last moment. Of the latter only so many are looked at: they are everybody's.
+ */
+export function countExecuting(db: Queryable, params: CountExecutingParams): Promise<CountExecutingRow> {
+  return one<CountExecutingRow>(db, {
+    text: countExecutingText,
+    values: [
+      params.project_id,
+      params.endpoint,
+      params.look,
     ],
   });
 }
