@@ -263,6 +263,17 @@ describe('several workers', () => {
       await noteAll(mine.project_id, {}, 1);
       assert.ok(((await rows())[0]?.max_in_flight ?? 0) > 2, 'it grows');
       assert.equal((await rows()).length, 1);
+      // Trouble, and days later a success: that is no news of trouble.
+      const limit = async () => (await rows())[0]?.max_in_flight ?? 0;
+      await noteAll(mine.project_id, busy, 5);
+      const grown = await limit();
+      await shiftClock(app.db, (passed_ms += 31_000));
+      await noteAll(mine.project_id, {}, 1);
+      assert.ok((await limit()) >= grown, 'thrown away');
+      await noteAll(mine.project_id, busy, 5);
+      await shiftClock(app.db, (passed_ms += 29_000));
+      await noteAll(mine.project_id, {}, 1);
+      assert.ok((await limit()) < grown, 'not old yet');
       // Silence: after ten minutes nobody knows any more what it takes.
       await team[0]?.relax();
       assert.equal((await rows()).length, 1);

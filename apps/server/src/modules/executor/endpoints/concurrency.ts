@@ -129,3 +129,18 @@ export function createConcurrency({ db, admission, bounds, onError, onChange }: 
     },
   };
 }
+
+/** What was recorded before, and what this batch added to it. */
+export const windowOf = (row: store.RecordHealthRow, added: LoadWindow) => ({
+  project_id: row.project_id,
+  endpoint: row.endpoint,
+  limited: row.limited,
+  baseline: { ms: row.baseline_ms, samples: row.baseline_samples },
+  window: joinLoad(added, {
+    ok: row.window_ok,
+    failures: row.window_failures,
+    overloads: row.window_overloads,
+    log_ms: row.window_log_ms,
+    peak: row.window_peak,
+  }),
+});

@@ -5,8 +5,8 @@
 import type { Database, Tx } from '../../../platform/db/database.ts';
 import { UP, type Service } from '../../../platform/services/service.ts';
 import type { Admission, EndpointAdmission, Entry, ProbeClaim } from '../../queue/index.ts';
-import { createConcurrency } from './concurrency.ts';
-import { foldLoad, joinLoad, NO_LOAD, type Bounds, type LoadWindow } from './concurrency-rules.ts';
+import { createConcurrency, windowOf } from './concurrency.ts';
+import { foldLoad, NO_LOAD, type Bounds, type LoadWindow } from './concurrency-rules.ts';
 import {
   admissionOf,
   foldBreaker,
@@ -77,6 +77,8 @@ interface Pending {
 const OPEN_SECS = 60;
 const LONGEST_OPEN_SECS = 600;
 const WINDOW_MS = 1_000;
+/** Nobody wrote for so many windows: what was gathered before is thrown away. Slow requests come that far apart. */
+const LONGEST_WINDOWS = 30;
 const STANDING_SECS = 30;
 const STANDING = 500;
 /** Endpoints nobody called for so long are forgotten. */
@@ -168,7 +170,12 @@ export function createEndpoints(deps: EndpointsDeps) {
 
     const windows = [];
     const loads = new Map(batch.map((entry) => [nameOf(entry), entry.load]));
-    const columns = { ...healthColumns(batch), window_secs: window_ms / 1000 };
+    const window_secs = window_ms / 1000;
+    const columns = {
+      ...healthColumns(batch),
+      window_secs,
+      longest_secs: LONGEST_WINDOWS * window_secs,
+    };
     for (const row of await store.recordHealth(tx, columns)) {
       if (row.closed) windows.push(windowOf(row, loads.get(nameOf(row)) ?? NO_LOAD));
       const level = levelOf(row.score);
@@ -376,19 +383,4 @@ const healthColumns = (entries: readonly Pending[]) => ({
   overloads: entries.map(({ load }) => load.overloads),
   logs_ms: entries.map(({ load }) => load.log_ms),
   peaks: entries.map(({ load }) => load.peak),
-});
-
-/** What was recorded before, and what this batch added to it. */
-const windowOf = (row: store.RecordHealthRow, added: LoadWindow) => ({
-  project_id: row.project_id,
-  endpoint: row.endpoint,
-  limited: row.limited,
-  baseline: { ms: row.baseline_ms, samples: row.baseline_samples },
-  window: joinLoad(added, {
-    ok: row.window_ok,
-    failures: row.window_failures,
-    overloads: row.window_overloads,
-    log_ms: row.window_log_ms,
-    peak: row.window_peak,
-  }),
 });

@@ -7,7 +7,7 @@
 -- the same k results make of a new endpoint, less 0.9^k of new. Before, idle time has decayed it towards 100 points with a
 -- half-life of 10 minutes. The score is linear in the three averages, so it goes the same way. The window of results by which
 -- concurrency adapts is that of all workers: who writes a second after it began gets it (`closed`: old values, to which his
--- own belong) and begins the next.
+-- own belong) and begins the next. What is old by then is no news, so he has only his own.
 insert into endpoint_health_scores as h
        (project_id, endpoint_url, health_score, success_rate, timeout_rate, latency_score, total_requests, last_latency_ms, updated_at,
         window_ok, window_failures, window_overloads, window_log_ms, window_peak, window_since)
@@ -43,9 +43,12 @@ on conflict (project_id, endpoint_url) do update
          then least(100, h.baseline_samples + h.window_ok + excluded.window_ok) else h.baseline_samples end,
        updated_at = strait_now()
 returning h.project_id, h.endpoint_url as endpoint, h.health_score as score, old.health_score as "score_before?",
-          coalesce(old.window_since < new.window_since, false) as "closed!", coalesce(old.window_ok, 0) as "window_ok!",
-          coalesce(old.window_failures, 0) as "window_failures!", coalesce(old.window_overloads, 0) as "window_overloads!",
-          coalesce(old.window_log_ms, 0) as "window_log_ms!", coalesce(old.window_peak, 0) as "window_peak!",
+          coalesce(old.window_since < new.window_since, false) as "closed!",
+          case when old.window_since > strait_now() - make_interval(secs => :longest_secs::float8) then old.window_ok else 0 end as "window_ok!",
+          case when old.window_since > strait_now() - make_interval(secs => :longest_secs::float8) then old.window_failures else 0 end as "window_failures!",
+          case when old.window_since > strait_now() - make_interval(secs => :longest_secs::float8) then old.window_overloads else 0 end as "window_overloads!",
+          case when old.window_since > strait_now() - make_interval(secs => :longest_secs::float8) then old.window_log_ms else 0 end as "window_log_ms!",
+          case when old.window_since > strait_now() - make_interval(secs => :longest_secs::float8) then old.window_peak else 0 end as "window_peak!",
           old.baseline_ms as "baseline_ms?", coalesce(old.baseline_samples, 0) as "baseline_samples!",
           exists (select from endpoint_concurrency c where c.project_id = h.project_id and c.endpoint_url = h.endpoint_url) as "limited!";
 
