@@ -156,8 +156,11 @@ export function nextConcurrency(
   }
   const used = Math.max(in_flight, before.used * USED_DECAY);
   if (resultsIn(window) === 0) {
-    const silent = facts.since_judged_ms >= SILENT_MS && in_flight * COMFORTABLE <= before.limit;
-    return silent ? undefined : { ...before, limit: within(before.limit) };
+    const silent = facts.since_judged_ms >= SILENT_MS;
+    if (silent && in_flight * COMFORTABLE <= before.limit) return undefined;
+    // Of one at a time nobody can say whether it is too little: with one more it shows.
+    const more = silent && before.limit < COMFORTABLE ? 1 : 0;
+    return { ...before, limit: within(before.limit + more) };
   }
   const early = facts.since_change_ms < Math.min(baseline.ms ?? 0, LONGEST_PATIENCE_MS);
   const trouble = troubleOf(window, baseline);

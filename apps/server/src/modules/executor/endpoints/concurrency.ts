@@ -35,6 +35,7 @@ export interface ConcurrencyDeps {
 /** How long nobody judged an endpoint before it is looked at without results. */
 const SILENT_SECS = 600;
 const LOOKED_AT = 500;
+const START: EndpointKey = { project_id: '', endpoint: '' };
 /** Leases of a moment, of all tenants. */
 const LEASES = 10_000;
 
@@ -42,8 +43,12 @@ export function createConcurrency({ db, admission, bounds, onError, onChange }: 
   /** Windows that nobody has judged yet; those of one endpoint become one. */
   const waiting = new Map<string, JudgedWindow>();
   let judging: Promise<void> | undefined;
+  let looked_at: EndpointKey = START;
 
-  const judge = async (judged: JudgedWindow): Promise<void> => {
+  const judge = (judged: JudgedWindow): Promise<void> =>
+    judgeOne(judged).catch((error: unknown) => onError(error, 'the limit of an endpoint'));
+
+  const judgeOne = async (judged: JudgedWindow): Promise<void> => {
     const { project_id, endpoint } = judged;
     const key = { project_id, endpoint };
     const became = await db.transaction(async (tx) => {
@@ -100,7 +105,7 @@ export function createConcurrency({ db, admission, bounds, onError, onChange }: 
   const judgeWaiting = async (): Promise<void> => {
     for (const [key, window] of waiting) {
       waiting.delete(key);
-      await judge(window).catch((error: unknown) => onError(error, 'the limit of an endpoint'));
+      await judge(window);
     }
     judging = undefined;
   };
@@ -118,14 +123,19 @@ export function createConcurrency({ db, admission, bounds, onError, onChange }: 
       return judging ?? Promise.resolve();
     },
 
-    /** Limits of endpoints nobody hears of, which may be unlimited again. */
-    async relax(): Promise<void> {
+    /** A page of the limits of endpoints nobody hears of, which may be unlimited again; whether there are more. */
+    async relax(): Promise<boolean> {
       const silent = await store.listSilentLimits(db, {
+        after_project_id: looked_at.project_id,
+        after_endpoint: looked_at.endpoint,
         silent_secs: bounds ? SILENT_SECS : 0,
         limit: LOOKED_AT,
       });
+      const more = silent.length === LOOKED_AT;
+      looked_at = (more && silent.at(-1)) || START;
       for (const { project_id, endpoint } of silent)
         await judge({ project_id, endpoint, window: NO_LOAD, baseline: { ms: null, samples: 0 } });
+      return more;
     },
   };
 }

@@ -338,8 +338,8 @@ export function createEndpoints(deps: EndpointsDeps) {
             standing.map(({ project_id, endpoint }) => emptyEntry(project_id, endpoint, true)),
           ),
         );
-      await concurrency.relax();
-      return { again: standing.length === STANDING };
+      const more = await concurrency.relax();
+      return { again: more || standing.length === STANDING };
     },
 
     /** Removes what is kept of endpoints that nobody calls any more. */

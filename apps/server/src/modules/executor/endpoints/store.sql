@@ -96,9 +96,10 @@ delete from endpoint_concurrency where project_id = :project_id and endpoint_url
 
 -- name: listSilentLimits :many
 -- across projects: upkeep.
--- Silence of a closed endpoint says nothing: when it opens, what waited must not come all at once.
+-- In order, after one of them: those that long runs hold are not in the way of others. Silence of a closed endpoint says nothing: when it opens, what waited must not come all at once.
 select project_id, endpoint_url as endpoint from endpoint_concurrency c
- where judged_at <= strait_now() - make_interval(secs => :silent_secs::float8)
+ where (project_id, endpoint_url) > (:after_project_id, :after_endpoint)
+   and judged_at <= strait_now() - make_interval(secs => :silent_secs::float8)
    and not exists (select from endpoint_admission a where a.project_id = c.project_id and a.endpoint = c.endpoint_url and a.closed)
  order by project_id, endpoint_url limit :limit::int;
 

@@ -258,6 +258,8 @@ export function removeConcurrency(db: Queryable, params: RemoveConcurrencyParams
 }
 
 export interface ListSilentLimitsParams {
+  readonly after_project_id: string;
+  readonly after_endpoint: string;
   readonly silent_secs: number;
   readonly limit: number;
 }
@@ -268,18 +270,21 @@ export interface ListSilentLimitsRow {
 }
 
 const listSilentLimitsText = `select project_id, endpoint_url as endpoint from endpoint_concurrency c
- where judged_at <= strait_now() - make_interval(secs => $1::float8)
+ where (project_id, endpoint_url) > ($1, $2)
+   and judged_at <= strait_now() - make_interval(secs => $3::float8)
    and not exists (select from endpoint_admission a where a.project_id = c.project_id and a.endpoint = c.endpoint_url and a.closed)
- order by project_id, endpoint_url limit $2::int`;
+ order by project_id, endpoint_url limit $4::int`;
 
 /**
  * across projects: upkeep.
- * Silence of a closed endpoint says nothing: when it opens, what waited must not come all at once.
+ * In order, after one of them: those that long runs hold are not in the way of others. Silence of a closed endpoint says nothing: when it opens, what waited must not come all at once.
  */
 export function listSilentLimits(db: Queryable, params: ListSilentLimitsParams): Promise<ListSilentLimitsRow[]> {
   return many<ListSilentLimitsRow>(db, {
     text: listSilentLimitsText,
     values: [
+      params.after_project_id,
+      params.after_endpoint,
       params.silent_secs,
       params.limit,
     ],
