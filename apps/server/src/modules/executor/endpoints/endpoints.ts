@@ -183,6 +183,8 @@ export function createEndpoints(deps: EndpointsDeps) {
       if (level !== before) changed(row, 'health', level);
       if (level !== 'healthy' || before !== 'healthy') toLookAt.add(nameOf(row));
     }
+    // All of them: what is looked at later is among these, and nobody locks them in another order.
+    if (batch.some(({ probes }) => probes.length > 0)) await admission.lock(tx, batch);
     const probed = new Map<string, Finding | 'nothing'>();
     const breakers: (Pick<Pending, 'project_id' | 'endpoint'> & BreakerFold)[] = [];
     for (const { project_id, endpoint, breaker, probes, look } of batch) {

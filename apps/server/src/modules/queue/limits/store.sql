@@ -130,12 +130,17 @@ with recursive waiting (lane_id, n) as (
      -- Of those that their job lets through and that can be paid for: another would keep the endpoint closed for all of them.
      and (probes is null or of_probe = 1)
   window of_tree as (order by guaranteed desc, rank, of_turn, seq)
+), promises as materialized (
+  select a.project_id, a.endpoint from endpoint_admission a
+   where a.project_id = (select project_id from lanes where lane_id = :root_lane_id)
+     and a.endpoint = any (array(select cut.probes from cut where cut.probes is not null and cut.of_project <= least(cut.project_room, :most::int) and cut.affordable))
+   order by a.endpoint for update
 ), promised as (
   update endpoint_admission a
      set probe_run_id = cut.run_id, probe_claim = null, probe_until = strait_now() + interval '10 s'
-    from cut
-   where cut.probes is not null and cut.of_project <= least(cut.project_room, :most::int) and cut.affordable
-     and a.project_id = (select project_id from lanes where lane_id = :root_lane_id) and a.endpoint = cut.probes
+    from promises p join cut on cut.probes = p.endpoint
+   where cut.of_project <= least(cut.project_room, :most::int) and cut.affordable
+     and a.project_id = p.project_id and a.endpoint = p.endpoint
 ), moved as materialized (
   delete from run_parked where ctid = any (array(select place from cut where of_project <= least(project_room, :most::int) and affordable))
   returning project_id, rank, run_id, run_created_at, job_id, attempt, lane_id

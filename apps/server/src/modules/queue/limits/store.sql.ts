@@ -153,12 +153,17 @@ const promoteLanesText = `with recursive waiting (lane_id, n) as (
    where (counted_endpoint is null or of_endpoint <= endpoint_room)
      and (probes is null or of_probe = 1)
   window of_tree as (order by guaranteed desc, rank, of_turn, seq)
+), promises as materialized (
+  select a.project_id, a.endpoint from endpoint_admission a
+   where a.project_id = (select project_id from lanes where lane_id = $1)
+     and a.endpoint = any (array(select cut.probes from cut where cut.probes is not null and cut.of_project <= least(cut.project_room, $3::int) and cut.affordable))
+   order by a.endpoint for update
 ), promised as (
   update endpoint_admission a
      set probe_run_id = cut.run_id, probe_claim = null, probe_until = strait_now() + interval '10 s'
-    from cut
-   where cut.probes is not null and cut.of_project <= least(cut.project_room, $3::int) and cut.affordable
-     and a.project_id = (select project_id from lanes where lane_id = $1) and a.endpoint = cut.probes
+    from promises p join cut on cut.probes = p.endpoint
+   where cut.of_project <= least(cut.project_room, $3::int) and cut.affordable
+     and a.project_id = p.project_id and a.endpoint = p.endpoint
 ), moved as materialized (
   delete from run_parked where ctid = any (array(select place from cut where of_project <= least(project_room, $3::int) and affordable))
   returning project_id, rank, run_id, run_created_at, job_id, attempt, lane_id
@@ -221,7 +226,7 @@ export function promoteLanes(db: Queryable, params: PromoteLanesParams): Promise
       params.most,
       params.page,
     ],
-    name: 'queue_limits_promoteLanes_88f648e8',
+    name: 'queue_limits_promoteLanes_531e8e0b',
   });
 }
 
