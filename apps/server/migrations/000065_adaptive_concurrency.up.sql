@@ -56,10 +56,12 @@ create or replace function strait_lane_level(of_job text, of_key text) returns t
 $$;
 
 -- owner: queue. What is left of the limits of endpoints, beside lane_rooms and read by the same: promotion, the checker, and the answer to "why
--- has this run not started". Lanes of jobs count those of their keys as well.
+-- has this run not started". Lanes of jobs count those of their keys as well. Whoever counts an endpoint looks at every job that calls it:
+-- once per statement, never per lane. The bound keeps lanes one lookup per job.
 create or replace view endpoint_rooms with (security_invoker = true) as
 select a.project_id, a.endpoint, a.max_in_flight as cap,
        (select coalesce(sum(l.in_flight), 0)::int
-          from jobs j join lanes l on l.project_id = j.project_id and l.job_id = j.id and l.concurrency_key is null
+          from jobs j cross join lateral (select k.in_flight from lanes k
+                                           where k.project_id = j.project_id and k.job_id = j.id and k.concurrency_key is null limit 1) l
          where j.project_id = a.project_id and j.endpoint = a.endpoint) as in_flight
   from endpoint_admission a where a.max_in_flight is not null;

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import pg from 'pg';
 import { createQueue, runTime } from '../src/modules/queue/index.ts';
+import * as endpoints from '../src/modules/executor/endpoints/store.sql.ts';
 import * as intake from '../src/modules/queue/intake/store.sql.ts';
 import * as lease from '../src/modules/queue/lease/store.sql.ts';
 import * as retention from '../src/modules/queue/retention/store.sql.ts';
@@ -191,6 +192,23 @@ describe('hot statements on large tables', () => {
     assertRunsRead(plan, 2 * LEASED);
   });
 
+  it('count what executes at an endpoint by its project and the leases of the last moment', async () => {
+    const look = 100;
+    const of = { project_id, endpoint: 'http://x' };
+    const [load, executing] = await plansOf(async (db) => {
+      await endpoints.findLoad(db, of);
+      await endpoints.countExecuting(db, { ...of, look });
+    });
+    const names = flat(load).map((node) => node['Relation Name'] ?? '');
+    assert.deepEqual(
+      names.filter((name) => big.test(name)),
+      [],
+      'no run, no lease',
+    );
+    assertRunsRead(executing, look);
+    assertFew(executing, 'run_active', look);
+  });
+
   it('find one run, and the lease of a run token', async () => {
     const run_id = leased[0]?.id ?? '';
     const [run] = await plansOf((db) => reads.findRun(db, { run_id, project_id }));
@@ -225,7 +243,10 @@ async function plansOf(
         const plan = row?.['QUERY PLAN'][0]?.Plan;
         if (plan) plans.push(plan);
         // One row for statements that must have one; its columns are never looked at.
-        return { rows: /due_in_ms|set_config/.test(text) ? [{}] : [], rowCount: 0 };
+        return {
+          rows: /due_in_ms|set_config|max_in_flight|executing/.test(text) ? [{}] : [],
+          rowCount: 0,
+        };
       },
     });
     throw rollback;

@@ -33,7 +33,7 @@ export interface JobState {
   readonly cap: number | null;
   readonly shut: boolean;
   readonly probes: string | null;
-  /** Where the endpoint has a limit. */
+  /** Where the endpoint has a limit; a probe of a closed one is one by itself. */
   readonly endpoint: EndpointState | null;
   readonly reserve: number;
   readonly budget: number | null;
@@ -70,7 +70,7 @@ export function treeOf(state: PromotionState): Tree {
         (job.grouped && state.group_paused) ||
         (closed && !endpoint?.due),
       probes: closed ? String(job.endpoint) : null,
-      endpoint: endpoint?.counted ?? null,
+      endpoint: closed ? null : (endpoint?.counted ?? null),
       reserve: job.estimate ?? 0,
       budget: job.budget,
       key_budget: job.key_budget,

@@ -12,7 +12,7 @@ export interface Competitor {
   readonly job_lane_id: number | null;
   readonly own_room: number;
   readonly job_room: number;
-  /** The endpoint of the job, where it takes only so many at a time, all its jobs together. */
+  /** The endpoint of the job, where it takes only so many at a time, all its jobs together; a probe of it is not counted. */
   readonly counted_endpoint: string | null;
   readonly endpoint_room: number;
   readonly project_room: number;

@@ -47,19 +47,23 @@ select count(*)::int as "ahead!",
 -- name: findRoom :maybe prepared
 -- The lane of a waiting run with all that limits it, and how many better ranked runs compete for the same room, counted as
 -- promotion cuts: from each lane at most its own room, of each job at most the job's, of each endpoint with a limit at most the
--- endpoint's, and one run for each closed endpoint whose probe is due. A number at the room or beyond it means that this run would not be promoted now. `before` is all of them, up
+-- endpoint's, and one run for each closed endpoint whose probe is due, whatever its limit. A number at the room or beyond it means that this run would not be promoted now. `before` is all of them, up
 -- to a thousand, but for those in lanes that stay shut when this one's is opened. With `shares` a job of the tree serves its
 -- keys in turn: who goes first is another question then (standing).
 with me as materialized (
   select p.run_id, p.rank, p.seq, p.lane_id, p.root_lane_id from run_parked p where p.run_id = :run_id and p.project_id = :project_id
+), limited as materialized (
+  select jsonb_object_agg(e.endpoint, jsonb_build_array(e.cap, e.in_flight)) as endpoints from endpoint_rooms e where e.project_id = :project_id
 ), tree as materialized (
   select l.*, least(greatest(coalesce(l.key_cap - l.key_in_flight, 1000000), 0), 1000) as own_room,
          greatest(coalesce(l.job_cap - l.job_in_flight, 1000000), 0) as job_room,
          greatest(coalesce(l.project_cap - l.project_in_flight, 1000000), 0) as project_room,
-         e.endpoint as counted_endpoint, e.cap as endpoint_cap, e.in_flight as endpoint_in_flight,
+         case when e.cap is not null then l.endpoint end as counted_endpoint, e.cap as endpoint_cap, e.in_flight as endpoint_in_flight,
          greatest(coalesce(e.cap - e.in_flight, 1000000), 0) as endpoint_room,
          l.job_disabled or l.job_paused or l.group_paused or (l.endpoint_closed and not l.probe_due) as shut
-    from lane_rooms l left join endpoint_rooms e on e.project_id = l.project_id and e.endpoint = l.endpoint
+    from lane_rooms l
+   cross join lateral (select (x.of ->> 0)::int as cap, (x.of ->> 1)::int as in_flight
+                         from (select case when l.probe_due is not true then (select endpoints from limited) -> l.endpoint end as of) x) e
    where l.root_lane_id = (select root_lane_id from me) and l.lane_id <> 0
 ), held as materialized (
   select v.job_id, v.concurrency_key, sum(greatest(v.reserved_microusd - v.used_microusd, 0))::bigint as microusd
@@ -134,20 +138,23 @@ with me as materialized (
    where v.project_id = :project_id and v.root_lane_id = :root_lane_id
      and (exists (select from run_queue q where q.run_id = v.run_id) or exists (select from run_active a where a.run_id = v.run_id))
    group by 1, 2
+), limited as materialized (
+  select jsonb_object_agg(e.endpoint, e.cap - e.in_flight) as rooms from endpoint_rooms e where e.project_id = :project_id
 ), tree as materialized (
   select l.lane_id, l.job_lane_id,
          least(greatest(coalesce(l.key_cap - l.key_in_flight, 500), 0), 500) as own_room,
          greatest(coalesce(l.job_cap - l.job_in_flight, 500), 0) as job_room,
          greatest(coalesce(l.project_cap - l.project_in_flight, 500), 0) as project_room,
-         e.endpoint as counted_endpoint, greatest(coalesce(e.cap - e.in_flight, 500), 0) as endpoint_room,
+         case when n.room is not null then l.endpoint end as counted_endpoint, greatest(coalesce(n.room, 500), 0) as endpoint_room,
          case when l.endpoint_closed and l.probe_due then l.endpoint end as probes,
          case when l.budgeted then strait_money(l.project_id, l.job_id, l.concurrency_key,
            coalesce((select h.microusd from held h where h.job_id = l.job_id and h.concurrency_key = l.concurrency_key), 0),
            coalesce((select sum(h.microusd) from held h where h.job_id = l.job_id), 0)::bigint,
            coalesce((select sum(h.microusd) from held h), 0)::bigint) end as money,
          k.key_min, k.key_weight, k.key_slots, k.turn
-    from lane_rooms l left join endpoint_rooms e on e.project_id = l.project_id and e.endpoint = l.endpoint
+    from lane_rooms l
     left join lane_shares k on k.lane_id = l.lane_id
+   cross join lateral (select case when l.probe_due is not true then ((select rooms from limited) ->> l.endpoint)::int end as room) n
    where l.project_id = :project_id and l.root_lane_id = :root_lane_id and l.lane_id <> 0
      and ((not (l.job_disabled or l.job_paused or l.group_paused) and (not l.endpoint_closed or l.probe_due))
           or l.job_id = (select job_id from me))

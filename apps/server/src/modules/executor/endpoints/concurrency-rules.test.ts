@@ -205,6 +205,14 @@ describe('the limit of an endpoint', () => {
     assert.deepEqual(silent(599_000, 0), start);
     assert.equal(silent(600_000, 0), undefined);
     assert.deepEqual(silent(600_000, 15), start, 'long runs hold it');
+    const one = { limit: 1, observed: 2, used: 1, calm: 0 };
+    const held = facts(NO_LOAD, { since_judged_ms: 600_000, in_flight: 1 });
+    const two = nextConcurrency(one, held, BOUNDS);
+    assert.equal(two?.limit, 2, 'one long run holds all there is');
+    assert.equal(nextConcurrency(two, held, BOUNDS), undefined, 'and nobody waits');
+    const both = { ...held, in_flight: 2 };
+    assert.equal(nextConcurrency(two, both, BOUNDS)?.limit, 2, 'somebody did');
+    assert.equal(nextConcurrency(one, held, { min: 1, max: 1 })?.limit, 1);
   });
 });
 

@@ -91,6 +91,13 @@ export function troubleOf(window: LoadWindow, baseline: Baseline): Trouble {
 
 export const isTroubled = ({ share, slow }: Trouble): boolean => share > 0 || slow;
 
+/** Whether this is a reason for a limit, if the endpoint has none. */
+export function asksForLimit(window: LoadWindow, baseline: Baseline): boolean {
+  const trouble = troubleOf(window, baseline);
+  // One at a time is not too many, whatever is wrong; what runs now may not be what ran then.
+  return isTroubled(trouble) && (trouble.slow || window.peak > 1);
+}
+
 /** A limit and how it came about. */
 export interface Concurrency {
   readonly limit: number;
@@ -105,8 +112,9 @@ export interface Concurrency {
 export interface LoadFacts {
   readonly window: LoadWindow;
   readonly baseline: Baseline;
-  /** Runs of all its jobs that execute, and those that hold a slot (the former and what is ready for a worker). */
+  /** Runs of all its jobs that execute, as long as it has no limit. */
   readonly executing: number;
+  /** Once it has one: those that hold a slot (the same and what is ready for a worker). */
   readonly in_flight: number;
   /** Since the limit last moved, and since a window was last judged. */
   readonly since_change_ms: number;
@@ -140,23 +148,23 @@ export function nextConcurrency(
 ): Concurrency | undefined {
   const { window, baseline, executing, in_flight } = facts;
   const within = (limit: number): number => Math.min(max, Math.max(1, min, limit));
-  const trouble = troubleOf(window, baseline);
-  const troubled = isTroubled(trouble);
   if (!before) {
     const observed = Math.max(executing, window.peak);
     const limit = within(Math.floor(observed / 2));
-    // One at a time is not too many, whatever is wrong; what runs now may not be what ran then.
-    const alone = !trouble.slow && window.peak <= 1;
-    if (!troubled || alone || limit >= observed) return undefined;
+    if (!asksForLimit(window, baseline) || limit >= observed) return undefined;
     return { limit, observed, used: observed, calm: 0 };
   }
   const used = Math.max(in_flight, before.used * USED_DECAY);
   if (resultsIn(window) === 0) {
-    const silent = facts.since_judged_ms >= SILENT_MS && in_flight * COMFORTABLE <= before.limit;
-    return silent ? undefined : { ...before, limit: within(before.limit) };
+    const silent = facts.since_judged_ms >= SILENT_MS;
+    if (silent && in_flight * COMFORTABLE <= before.limit) return undefined;
+    // Of one at a time nobody can say whether it is too little: with one more it shows.
+    const more = silent && before.limit < COMFORTABLE ? 1 : 0;
+    return { ...before, limit: within(before.limit + more) };
   }
   const early = facts.since_change_ms < Math.min(baseline.ms ?? 0, LONGEST_PATIENCE_MS);
-  if (troubled) {
+  const trouble = troubleOf(window, baseline);
+  if (isTroubled(trouble)) {
     const limit = early ? before.limit : lowered(before, trouble);
     return { ...before, limit: within(limit), used, calm: 0 };
   }

@@ -204,7 +204,41 @@ describe('several workers', () => {
       changes.length = 0;
       const busy = { finding: 'busy', overloaded: true } as const;
       await noteAll(theirs.project_id, {}, 2);
-      await noteAll(mine.project_id, busy, 2);
+      // A limit waits for the promotion that is under way; what is learned of others does not.
+      const [locked, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+      const promotion = app.db.transaction(async (tx) => {
+        const text = 'select from lanes where project_id = $1 and job_id is null for update';
+        await tx.query({ text, values: [mine.project_id] });
+        locked.resolve();
+        await released.promise;
+      });
+      await locked.promise;
+      const result = { endpoint, latency_ms: 10, timeout_ms: 1_000, concurrent: 20 };
+      team[0]?.note({ ...result, ...busy, project_id: mine.project_id });
+      const flushed = team[0]?.flush();
+      await until(
+        'the limit to wait',
+        async () =>
+          (
+            await app.sql(
+              `select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`,
+            )
+          ).length > 0,
+      );
+      team[0]?.note({ ...result, finding: 'failure', project_id: theirs.project_id });
+      await until(
+        'what is learned of another endpoint',
+        async () =>
+          (
+            await app.sql(
+              'select from endpoint_health_scores where project_id = $1 and success_rate < 1',
+              theirs.project_id,
+            )
+          ).length > 0,
+      );
+      assert.deepEqual(await rows(), []);
+      released.resolve();
+      await Promise.all([promotion, flushed]);
       const first = await rows();
       assert.deepEqual(first, [{ project_id: mine.project_id, max_in_flight: 10 }]);
       assert.deepEqual(
@@ -229,12 +263,30 @@ describe('several workers', () => {
       await noteAll(mine.project_id, {}, 1);
       assert.ok(((await rows())[0]?.max_in_flight ?? 0) > 2, 'it grows');
       assert.equal((await rows()).length, 1);
+      // Trouble, and days later a success: that is no news of trouble.
+      const limit = async () => (await rows())[0]?.max_in_flight ?? 0;
+      await noteAll(mine.project_id, busy, 5);
+      const grown = await limit();
+      await shiftClock(app.db, (passed_ms += 31_000));
+      await noteAll(mine.project_id, {}, 1);
+      assert.ok((await limit()) >= grown, 'thrown away');
+      await noteAll(mine.project_id, busy, 5);
+      await shiftClock(app.db, (passed_ms += 29_000));
+      await noteAll(mine.project_id, {}, 1);
+      assert.ok((await limit()) < grown, 'not old yet');
       // Silence: after ten minutes nobody knows any more what it takes.
       await team[0]?.relax();
       assert.equal((await rows()).length, 1);
       await shiftClock(app.db, passed_ms + 601_000);
-      await team[0]?.relax();
+      // As many as one look takes, that stay as they are, stand before it.
+      await app.sql(
+        `insert into endpoint_concurrency (project_id, endpoint_url, observed, used, calm, changed_at, judged_at)
+         select '!', n, 2, 2, 0, '2000-01-01', '2000-01-01' from generate_series(1, 500) n`,
+      );
+      assert.deepEqual(await team[0]?.relax(), { again: true });
+      assert.deepEqual(await team[0]?.relax(), { again: false });
       assert.deepEqual(await rows(), []);
+      await app.sql(`delete from endpoint_concurrency where project_id = '!'`);
       assert.deepEqual(await app.sql('select * from endpoint_concurrency'), []);
     } finally {
       await shiftClock(app.db, 0);

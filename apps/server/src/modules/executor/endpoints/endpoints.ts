@@ -5,8 +5,8 @@
 import type { Database, Tx } from '../../../platform/db/database.ts';
 import { UP, type Service } from '../../../platform/services/service.ts';
 import type { Admission, EndpointAdmission, Entry, ProbeClaim } from '../../queue/index.ts';
-import { createConcurrency } from './concurrency.ts';
-import { foldLoad, joinLoad, NO_LOAD, type Bounds, type LoadWindow } from './concurrency-rules.ts';
+import { createConcurrency, windowOf } from './concurrency.ts';
+import { foldLoad, NO_LOAD, type Bounds, type LoadWindow } from './concurrency-rules.ts';
 import {
   admissionOf,
   foldBreaker,
@@ -77,6 +77,8 @@ interface Pending {
 const OPEN_SECS = 60;
 const LONGEST_OPEN_SECS = 600;
 const WINDOW_MS = 1_000;
+/** Nobody wrote for so many windows: what was gathered before is thrown away. Slow requests come that far apart. */
+const LONGEST_WINDOWS = 30;
 const STANDING_SECS = 30;
 const STANDING = 500;
 /** Endpoints nobody called for so long are forgotten. */
@@ -90,6 +92,7 @@ export function createEndpoints(deps: EndpointsDeps) {
     db,
     admission,
     bounds: deps.concurrency,
+    onError,
     onChange: (key, to) => onChange({ ...key, what: 'concurrency', to }),
   });
   let pending = new Map<string, Pending>();
@@ -114,12 +117,15 @@ export function createEndpoints(deps: EndpointsDeps) {
       entry.load = foldLoad(entry.load, result, finding);
     }
     if (probe) entry.probes.push({ ...probe, finding });
-    if (probe || finding === 'failure') void flush();
-    else timer ??= setTimeout(() => void flush(), window_ms);
+    if (probe || finding === 'failure') void record();
+    else timer ??= setTimeout(() => void record(), window_ms);
   };
 
-  /** Resolves when everything noted so far is written, or given up. One write at a time; the next takes what came meanwhile. */
-  const flush = (): Promise<void> => {
+  /** Resolves when everything noted so far is written and judged, or given up. */
+  const flush = (): Promise<void> => record().then(() => concurrency.judge());
+
+  /** One write at a time; the next takes what came meanwhile. */
+  const record = (): Promise<void> => {
     if (!writing) return writeNow();
     following ??= writing.then(() => {
       following = undefined;
@@ -145,7 +151,7 @@ export function createEndpoints(deps: EndpointsDeps) {
       for (const change of changes) onChange(change);
       for (const each of closed) alarm(each);
       // Not in the same transaction: a limit needs the root lane, which comes before what was locked there.
-      await concurrency.judge(windows);
+      void concurrency.judge(windows);
     } catch (error) {
       onError(error, 'what is known of endpoints');
     }
@@ -164,7 +170,12 @@ export function createEndpoints(deps: EndpointsDeps) {
 
     const windows = [];
     const loads = new Map(batch.map((entry) => [nameOf(entry), entry.load]));
-    const columns = { ...healthColumns(batch), window_secs: window_ms / 1000 };
+    const window_secs = window_ms / 1000;
+    const columns = {
+      ...healthColumns(batch),
+      window_secs,
+      longest_secs: LONGEST_WINDOWS * window_secs,
+    };
     for (const row of await store.recordHealth(tx, columns)) {
       if (row.closed) windows.push(windowOf(row, loads.get(nameOf(row)) ?? NO_LOAD));
       const level = levelOf(row.score);
@@ -172,6 +183,8 @@ export function createEndpoints(deps: EndpointsDeps) {
       if (level !== before) changed(row, 'health', level);
       if (level !== 'healthy' || before !== 'healthy') toLookAt.add(nameOf(row));
     }
+    // All of them: what is looked at later is among these, and nobody locks them in another order.
+    if (batch.some(({ probes }) => probes.length > 0)) await admission.lock(tx, batch);
     const probed = new Map<string, Finding | 'nothing'>();
     const breakers: (Pick<Pending, 'project_id' | 'endpoint'> & BreakerFold)[] = [];
     for (const { project_id, endpoint, breaker, probes, look } of batch) {
@@ -327,8 +340,8 @@ export function createEndpoints(deps: EndpointsDeps) {
             standing.map(({ project_id, endpoint }) => emptyEntry(project_id, endpoint, true)),
           ),
         );
-      await concurrency.relax();
-      return { again: standing.length === STANDING };
+      const more = await concurrency.relax();
+      return { again: more || standing.length === STANDING };
     },
 
     /** Removes what is kept of endpoints that nobody calls any more. */
@@ -372,19 +385,4 @@ const healthColumns = (entries: readonly Pending[]) => ({
   overloads: entries.map(({ load }) => load.overloads),
   logs_ms: entries.map(({ load }) => load.log_ms),
   peaks: entries.map(({ load }) => load.peak),
-});
-
-/** What was recorded before, and what this batch added to it. */
-const windowOf = (row: store.RecordHealthRow, added: LoadWindow) => ({
-  project_id: row.project_id,
-  endpoint: row.endpoint,
-  limited: row.limited,
-  baseline: { ms: row.baseline_ms, samples: row.baseline_samples },
-  window: joinLoad(added, {
-    ok: row.window_ok,
-    failures: row.window_failures,
-    overloads: row.window_overloads,
-    log_ms: row.window_log_ms,
-    peak: row.window_peak,
-  }),
 });

@@ -16,6 +16,7 @@ export interface RecordHealthParams {
   readonly overloads: readonly (number | null)[];
   readonly logs_ms: readonly (number | null)[];
   readonly peaks: readonly (number | null)[];
+  readonly longest_secs: number;
 }
 
 export interface RecordHealthRow {
@@ -69,9 +70,12 @@ on conflict (project_id, endpoint_url) do update
          then least(100, h.baseline_samples + h.window_ok + excluded.window_ok) else h.baseline_samples end,
        updated_at = strait_now()
 returning h.project_id, h.endpoint_url as endpoint, h.health_score as score, old.health_score as "score_before",
-          coalesce(old.window_since < new.window_since, false) as "closed", coalesce(old.window_ok, 0) as "window_ok",
-          coalesce(old.window_failures, 0) as "window_failures", coalesce(old.window_overloads, 0) as "window_overloads",
-          coalesce(old.window_log_ms, 0) as "window_log_ms", coalesce(old.window_peak, 0) as "window_peak",
+          coalesce(old.window_since < new.window_since, false) as "closed",
+          case when old.window_since > strait_now() - make_interval(secs => $15::float8) then old.window_ok else 0 end as "window_ok",
+          case when old.window_since > strait_now() - make_interval(secs => $15::float8) then old.window_failures else 0 end as "window_failures",
+          case when old.window_since > strait_now() - make_interval(secs => $15::float8) then old.window_overloads else 0 end as "window_overloads",
+          case when old.window_since > strait_now() - make_interval(secs => $15::float8) then old.window_log_ms else 0 end as "window_log_ms",
+          case when old.window_since > strait_now() - make_interval(secs => $15::float8) then old.window_peak else 0 end as "window_peak",
           old.baseline_ms as "baseline_ms", coalesce(old.baseline_samples, 0) as "baseline_samples",
           exists (select from endpoint_concurrency c where c.project_id = h.project_id and c.endpoint_url = h.endpoint_url) as "limited"`;
 
@@ -81,7 +85,7 @@ returning h.project_id, h.endpoint_url as endpoint, h.health_score as score, old
  * the same k results make of a new endpoint, less 0.9^k of new. Before, idle time has decayed it towards 100 points with a
  * half-life of 10 minutes. The score is linear in the three averages, so it goes the same way. The window of results by which
  * concurrency adapts is that of all workers: who writes a second after it began gets it (`closed`: old values, to which his
- * own belong) and begins the next.
+ * own belong) and begins the next. What is old by then is no news, so he has only his own.
  */
 export function recordHealth(db: Queryable, params: RecordHealthParams): Promise<RecordHealthRow[]> {
   return many<RecordHealthRow>(db, {
@@ -101,8 +105,9 @@ export function recordHealth(db: Queryable, params: RecordHealthParams): Promise
       params.overloads,
       params.logs_ms,
       params.peaks,
+      params.longest_secs,
     ],
-    name: 'executor_endpoints_recordHealth_23bf4d0b',
+    name: 'executor_endpoints_recordHealth_3ae017f6',
   });
 }
 
@@ -140,15 +145,12 @@ export interface FindLoadRow {
   readonly calm: number | null;
   readonly since_change_ms: number;
   readonly since_judged_ms: number;
-  readonly executing: number;
   readonly in_flight: number;
 }
 
 const findLoadText = `select a.max_in_flight as "limit", c.observed as "observed", c.used as "used", c.calm as "calm",
        coalesce(extract(epoch from strait_now() - c.changed_at) * 1000, 0)::float8 as "since_change_ms",
        coalesce(extract(epoch from strait_now() - c.judged_at) * 1000, 0)::float8 as "since_judged_ms",
-       (select count(*)::int from run_active x join job_runs r on r.id = x.run_id and r.created_at = x.run_created_at
-          join jobs j on j.id = r.job_id where j.project_id = n.project_id and j.endpoint = n.endpoint) as "executing",
        coalesce(e.in_flight, 0) as "in_flight"
   from (select $1::text as project_id, $2::text as endpoint) n
   left join endpoint_admission a on a.project_id = n.project_id and a.endpoint = n.endpoint
@@ -157,7 +159,7 @@ const findLoadText = `select a.max_in_flight as "limit", c.observed as "observed
 
 /**
  * across projects: the attempts of one worker. The caller holds the health row.
- * What runs at the endpoint now: `executing` by the leases of all its jobs; `in_flight`, once it has a limit, by their slots.
+ * How its limit stands; `in_flight`, once it has one, by the slots of all its jobs.
  */
 export function findLoad(db: Queryable, params: FindLoadParams): Promise<FindLoadRow> {
   return one<FindLoadRow>(db, {
@@ -165,6 +167,41 @@ export function findLoad(db: Queryable, params: FindLoadParams): Promise<FindLoa
     values: [
       params.project_id,
       params.endpoint,
+    ],
+  });
+}
+
+export interface CountExecutingParams {
+  readonly project_id: string;
+  readonly endpoint: string;
+  readonly look: number;
+}
+
+export interface CountExecutingRow {
+  readonly executing: number;
+}
+
+const countExecutingText = `with mine as materialized (
+  select j.id from jobs j where j.project_id = $1 and j.endpoint = $2
+)
+select ((select count(*) from job_runs r
+          where r.project_id = $1 and r.status = 'executing' and r.job_id = any (array(select id from mine)))
+        + (select count(*) from (select x.run_id, x.run_created_at from run_active x where not x.marked limit $3::int) a
+            cross join lateral (select r.job_id from job_runs r where r.id = a.run_id and r.created_at = a.run_created_at limit 1) r
+           where r.job_id = any (array(select id from mine))))::int as "executing"`;
+
+/**
+ * across projects: the attempts of one worker. The caller holds the health row.
+ * Leases of all jobs that call the endpoint, which nothing counts before it has a limit: those whose runs say so, found by their project, and
+ * those of the last moment. Of the latter only so many are looked at: they are everybody's.
+ */
+export function countExecuting(db: Queryable, params: CountExecutingParams): Promise<CountExecutingRow> {
+  return one<CountExecutingRow>(db, {
+    text: countExecutingText,
+    values: [
+      params.project_id,
+      params.endpoint,
+      params.look,
     ],
   });
 }
@@ -221,6 +258,8 @@ export function removeConcurrency(db: Queryable, params: RemoveConcurrencyParams
 }
 
 export interface ListSilentLimitsParams {
+  readonly after_project_id: string;
+  readonly after_endpoint: string;
   readonly silent_secs: number;
   readonly limit: number;
 }
@@ -231,18 +270,21 @@ export interface ListSilentLimitsRow {
 }
 
 const listSilentLimitsText = `select project_id, endpoint_url as endpoint from endpoint_concurrency c
- where judged_at <= strait_now() - make_interval(secs => $1::float8)
+ where (project_id, endpoint_url) > ($1, $2)
+   and judged_at <= strait_now() - make_interval(secs => $3::float8)
    and not exists (select from endpoint_admission a where a.project_id = c.project_id and a.endpoint = c.endpoint_url and a.closed)
- order by project_id, endpoint_url limit $2::int`;
+ order by project_id, endpoint_url limit $4::int`;
 
 /**
  * across projects: upkeep.
- * Silence of a closed endpoint says nothing: when it opens, what waited must not come all at once.
+ * In order, after one of them: those that long runs hold are not in the way of others. Silence of a closed endpoint says nothing: when it opens, what waited must not come all at once.
  */
 export function listSilentLimits(db: Queryable, params: ListSilentLimitsParams): Promise<ListSilentLimitsRow[]> {
   return many<ListSilentLimitsRow>(db, {
     text: listSilentLimitsText,
     values: [
+      params.after_project_id,
+      params.after_endpoint,
       params.silent_secs,
       params.limit,
     ],

@@ -37,22 +37,33 @@ const MOVED = 5_000;
 
 export type EndpointAdmission = ReturnType<typeof createEndpointAdmission>;
 
+const columns = (keys: readonly EndpointKey[]) => ({
+  project_ids: keys.map(({ project_id }) => project_id),
+  endpoints: keys.map(({ endpoint }) => endpoint),
+});
+
+const lock = async (tx: Queryable, keys: readonly EndpointKey[]): Promise<void> =>
+  void (await store.lockAdmissions(tx, columns(keys)));
+
 export function createEndpointAdmission({ db }: { db: Queryable }) {
   return {
     /** In the transaction that changed what is known of them. Answers with those that let more through than before. */
     set: async (
       tx: Queryable,
       wanted: readonly (EndpointKey & Admission)[],
-    ): Promise<EndpointKey[]> =>
-      wanted.length === 0
-        ? []
-        : store.setAdmissions(tx, {
-            project_ids: wanted.map(({ project_id }) => project_id),
-            endpoints: wanted.map(({ endpoint }) => endpoint),
-            closed: wanted.map(({ closed }) => closed),
-            shares: wanted.map(({ share }) => share),
-            probe_ats: wanted.map(({ probe_at }) => probe_at),
-          }),
+    ): Promise<EndpointKey[]> => {
+      if (wanted.length === 0) return [];
+      await lock(tx, wanted);
+      return store.setAdmissions(tx, {
+        ...columns(wanted),
+        closed: wanted.map(({ closed }) => closed),
+        shares: wanted.map(({ share }) => share),
+        probe_ats: wanted.map(({ probe_at }) => probe_at),
+      });
+    },
+
+    /** Before several of them are changed one by one: a promotion that promises probes locks them in the same order. */
+    lock,
 
     /**
      * A limit comes, or falls: from the commit on nothing starts beyond it. What runs already is counted and finishes, the

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { runActions } from '../../../../test/run-actions.ts';
 import { checkQueue } from '../upkeep/checker.ts';
+import { checkIdleRoom } from '../upkeep/store.sql.ts';
 import { createLimits } from '../limits/limits.ts';
 import { createEndpointAdmission } from './admission.ts';
 
@@ -201,6 +202,44 @@ describe('an endpoint with a limit', () => {
     await promote();
     assert.deepEqual(await standing(job), [3, 0, 0]);
     await cancelAll();
+  });
+
+  it('closed while all it takes is under way, gets its probe nonetheless', async () => {
+    const endpoint_url = newEndpoint();
+    const job = await on.makeJob({ endpoint_url });
+    await limit(endpoint_url, 1);
+    for (let n = 0; n < 3; n++) await on.run(job);
+    await promote();
+    assert.equal((await claim(10)).length, 1);
+    const close = (probe_at: string) =>
+      admission.set(on.app.composition.hot, [
+        { ...keyOf(endpoint_url), closed: true, share: 1, probe_at },
+      ]);
+    await close('2100-01-01T00:00:00Z');
+    await promote();
+    assert.deepEqual(await standing(job), [0, 1, 2], 'none is due');
+    await close('2000-01-01T00:00:00Z');
+    const [next] = await on.app.sql<{ run_id: string }>(
+      'select run_id from run_parked order by rank, seq limit 1',
+    );
+    const blockers = async () =>
+      (await on.call('GET', `/v1/runs/${next?.run_id}/why`)).body.blockers
+        .map(({ kind }: { kind: string }) => kind)
+        .filter((kind: string) => kind !== 'no_worker');
+    assert.deepEqual(await blockers(), []);
+    assert.deepEqual(await checkIdleRoom(on.app.db, { limit: 9 }), [next]);
+    await promote();
+    assert.deepEqual(await standing(job), [1, 1, 1], 'one, not more');
+    const [row] = await on.app.sql('select probe_run_id as run_id from endpoint_admission');
+    assert.deepEqual(row, next);
+    assert.deepEqual(
+      (await claim(10)).map(({ id, verdict }) => [id, verdict]),
+      [[next?.run_id, 'go']],
+    );
+    await healthy();
+    await cancelAll();
+    await ease(endpoint_url, null);
+    await on.app.sql('delete from endpoint_admission');
   });
 
   it('is a matter of one project, and of endpoints that jobs call', async () => {

@@ -1,6 +1,12 @@
 -- Endpoints that stand in the way of runs. What closes or slows them is decided by the executor; here is what that means
 -- for promotion, claims and dispatch. Rows are changed by the holder of the endpoint's health row, but for the probe:
--- promised by promotion, taken up just before it is sent.
+-- promised by promotion, taken up just before it is sent. Who changes several locks them first, in order of project and endpoint.
+
+-- name: lockAdmissions :count
+-- across projects: the endpoints of one worker's attempts.
+select from endpoint_admission a
+ where (a.project_id, a.endpoint) in (select * from unnest(:project_ids::text[], :endpoints::text[]))
+ order by a.project_id, a.endpoint for update;
 
 -- name: setAdmissions :many
 -- across projects: the endpoints of one worker's attempts.
@@ -197,8 +203,12 @@ update lanes l set in_flight = l.in_flight - freed.n
 
 -- name: removeOldAdmissions :count
 -- across projects: upkeep.
--- Nobody has called the endpoint for long: no run waits for it.
-delete from endpoint_admission a
- where a.updated_at < strait_now() - make_interval(secs => :silent_secs::float8)
-   and not exists (select from jobs j join run_parked p on p.job_id = j.id and p.project_id = j.project_id
-                    where j.project_id = a.project_id and j.endpoint = a.endpoint);
+-- Nobody has called the endpoint for long: no run waits for it. What is locked has been heard of.
+with old as materialized (
+  select a.project_id, a.endpoint from endpoint_admission a
+   where a.updated_at < strait_now() - make_interval(secs => :silent_secs::float8)
+     and not exists (select from jobs j join run_parked p on p.job_id = j.id and p.project_id = j.project_id
+                      where j.project_id = a.project_id and j.endpoint = a.endpoint)
+     for update skip locked
+)
+delete from endpoint_admission a using old where a.project_id = old.project_id and a.endpoint = old.endpoint;

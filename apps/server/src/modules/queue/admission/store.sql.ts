@@ -1,6 +1,26 @@
 // Generated from store.sql by `npm run generate`. Do not edit.
 import { count, many, maybe, one, type Queryable } from '../../../platform/db/query.ts';
 
+export interface LockAdmissionsParams {
+  readonly project_ids: readonly (string | null)[];
+  readonly endpoints: readonly (string | null)[];
+}
+
+const lockAdmissionsText = `select from endpoint_admission a
+ where (a.project_id, a.endpoint) in (select * from unnest($1::text[], $2::text[]))
+ order by a.project_id, a.endpoint for update`;
+
+/** across projects: the endpoints of one worker's attempts. */
+export function lockAdmissions(db: Queryable, params: LockAdmissionsParams): Promise<number> {
+  return count(db, {
+    text: lockAdmissionsText,
+    values: [
+      params.project_ids,
+      params.endpoints,
+    ],
+  });
+}
+
 export interface SetAdmissionsParams {
   readonly project_ids: readonly (string | null)[];
   readonly endpoints: readonly (string | null)[];
@@ -452,14 +472,18 @@ export interface RemoveOldAdmissionsParams {
   readonly silent_secs: number;
 }
 
-const removeOldAdmissionsText = `delete from endpoint_admission a
- where a.updated_at < strait_now() - make_interval(secs => $1::float8)
-   and not exists (select from jobs j join run_parked p on p.job_id = j.id and p.project_id = j.project_id
-                    where j.project_id = a.project_id and j.endpoint = a.endpoint)`;
+const removeOldAdmissionsText = `with old as materialized (
+  select a.project_id, a.endpoint from endpoint_admission a
+   where a.updated_at < strait_now() - make_interval(secs => $1::float8)
+     and not exists (select from jobs j join run_parked p on p.job_id = j.id and p.project_id = j.project_id
+                      where j.project_id = a.project_id and j.endpoint = a.endpoint)
+     for update skip locked
+)
+delete from endpoint_admission a using old where a.project_id = old.project_id and a.endpoint = old.endpoint`;
 
 /**
  * across projects: upkeep.
- * Nobody has called the endpoint for long: no run waits for it.
+ * Nobody has called the endpoint for long: no run waits for it. What is locked has been heard of.
  */
 export function removeOldAdmissions(db: Queryable, params: RemoveOldAdmissionsParams): Promise<number> {
   return count(db, {

@@ -23,7 +23,7 @@ select lane_id from lanes where lane_id = :root_lane_id and root_lane_id = :root
 -- where they are set, so a changed one counts at once. A job whose endpoint is slow or often fails gets a share of its limit;
 -- one whose endpoint is closed nothing, but for one run per endpoint when a probe is due: promising it the probe is taking the
 -- endpoint's turn, and exact, because all its jobs are in this tree. So is the room of an endpoint that takes only so many at a
--- time (endpoint_rooms): cut over its jobs, between that of the job and of the project. Returns one row per lane looked into; `capped` when only
+-- time (endpoint_rooms): cut over its jobs, between that of the job and of the project; a probe is one by itself, so it asks for no room there. Returns one row per lane looked into; `capped` when only
 -- the size of the batch stopped it. Of many lanes each gives a share of the batch, or all of their backlogs would be read for it.
 -- Money is cut like room: what a run of a budgeted lane may still cost is reserved with its slots, or it stays. `money`
 -- is that of strait_money. A run too dear for what is left does not keep cheaper ones of other lanes waiting.
@@ -40,12 +40,16 @@ with recursive waiting (lane_id, n) as (
     from cost_reservations v where v.root_lane_id = :root_lane_id group by 1, 2
 ), job_held as materialized (
   select job_id, sum(microusd)::bigint as microusd from held group by 1
+), limited as materialized (
+  -- Once for all lanes: who counts an endpoint looks at every job that calls it.
+  select jsonb_object_agg(e.endpoint, e.cap - e.in_flight) as rooms from endpoint_rooms e
+   where e.project_id = (select r.project_id from lanes r where r.lane_id = :root_lane_id)
 ), lane as materialized (
   select l.lane_id, l.job_lane_id,
          coalesce(l.key_cap - l.key_in_flight, :most::int) as own_room,
          coalesce(l.job_cap - l.job_in_flight, :most::int) as job_room,
          coalesce(l.project_cap - l.project_in_flight, :most::int) as project_room,
-         e.endpoint as counted_endpoint, coalesce(e.cap - e.in_flight, :most::int) as endpoint_room,
+         case when n.room is not null then l.endpoint end as counted_endpoint, coalesce(n.room, :most::int) as endpoint_room,
          case when l.endpoint_closed then l.endpoint end as probes,
          greatest(2 * :most::int / (least((select count(*)::int from seen), :page::int) + 1), 5) as share,
          k.key_min, k.key_weight, k.key_slots, k.turn,
@@ -56,7 +60,7 @@ with recursive waiting (lane_id, n) as (
     -- Lane by lane, each by its index: the hot pool knows no hash join.
     from seen cross join lateral (select r.* from lane_rooms r where r.lane_id = seen.lane_id offset 0) l
          left join lateral (select s.* from lane_shares s where s.lane_id = seen.lane_id offset 0) k on true
-         left join endpoint_rooms e on e.project_id = l.project_id and e.endpoint = l.endpoint
+         cross join lateral (select case when not l.endpoint_closed then ((select rooms from limited) ->> l.endpoint)::int end as room) n
    where l.lane_id <> 0 and not (l.job_disabled or l.job_paused or l.group_paused)
      and (not l.endpoint_closed or l.probe_due)
 ), sharing as materialized (
@@ -126,12 +130,17 @@ with recursive waiting (lane_id, n) as (
      -- Of those that their job lets through and that can be paid for: another would keep the endpoint closed for all of them.
      and (probes is null or of_probe = 1)
   window of_tree as (order by guaranteed desc, rank, of_turn, seq)
+), promises as materialized (
+  select a.project_id, a.endpoint from endpoint_admission a
+   where a.project_id = (select project_id from lanes where lane_id = :root_lane_id)
+     and a.endpoint = any (array(select cut.probes from cut where cut.probes is not null and cut.of_project <= least(cut.project_room, :most::int) and cut.affordable))
+   order by a.endpoint for update
 ), promised as (
   update endpoint_admission a
      set probe_run_id = cut.run_id, probe_claim = null, probe_until = strait_now() + interval '10 s'
-    from cut
-   where cut.probes is not null and cut.of_project <= least(cut.project_room, :most::int) and cut.affordable
-     and a.project_id = (select project_id from lanes where lane_id = :root_lane_id) and a.endpoint = cut.probes
+    from promises p join cut on cut.probes = p.endpoint
+   where cut.of_project <= least(cut.project_room, :most::int) and cut.affordable
+     and a.project_id = p.project_id and a.endpoint = p.endpoint
 ), moved as materialized (
   delete from run_parked where ctid = any (array(select place from cut where of_project <= least(project_room, :most::int) and affordable))
   returning project_id, rank, run_id, run_created_at, job_id, attempt, lane_id

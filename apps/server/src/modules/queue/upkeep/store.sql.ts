@@ -569,15 +569,17 @@ export interface CheckIdleRoomRow {
   readonly run_id: string;
 }
 
-const checkIdleRoomText = `select p.run_id as "run_id"
+const checkIdleRoomText = `with crowded as materialized (
+  select coalesce(jsonb_object_agg(e.project_id || ' ' || e.endpoint, true), '{}') as endpoints from endpoint_rooms e where e.in_flight >= e.cap
+)
+select p.run_id as "run_id"
   from lane_rooms l
-       left join endpoint_rooms e on e.project_id = l.project_id and e.endpoint = l.endpoint
        cross join lateral (select p.run_id from run_parked p where p.root_lane_id = l.root_lane_id and p.lane_id = l.lane_id
                             order by p.rank, p.seq limit 1) p
  where l.lane_id <> 0 and not (l.job_disabled or l.job_paused or l.group_paused)
    and (not l.endpoint_closed or l.probe_due) and not l.budgeted
    and (l.key_in_flight >= l.key_cap) is not true and (l.job_in_flight >= l.job_cap) is not true
-   and (e.in_flight >= e.cap) is not true and (l.project_in_flight >= l.project_cap) is not true
+   and (l.endpoint_closed or not jsonb_exists((select endpoints from crowded), l.project_id || ' ' || coalesce(l.endpoint, ''))) and (l.project_in_flight >= l.project_cap) is not true
  limit $1::int`;
 
 /**
