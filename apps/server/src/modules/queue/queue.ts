@@ -6,6 +6,7 @@ import type { DelayStep } from '../../domain/delay.ts';
 import { repeatConflicts } from '../../platform/db/database.ts';
 import type { Queryable } from '../../platform/db/query.ts';
 import { createEnqueuing, holderKey } from './enqueuing.ts';
+import { placing } from './lane-gone.ts';
 import { runTimes } from './run-id.ts';
 import * as leaseStore from './lease/store.sql.ts';
 import * as limitStore from './limits/store.sql.ts';
@@ -185,7 +186,7 @@ export function createQueue({ db, beats = db, settings }: QueueDependencies) {
         aging_ms: settings.aging_ms,
         idempotency_retention_secs: settings.idempotency_retention_secs,
       };
-      const write = () => store.settleRuns(target, facts);
+      const write = () => placing(store.settleRuns(target, facts));
       // A transaction of the caller's is repeated by him, whole.
       const done = await (target === db ? repeatConflicts(write) : write());
       freed(done);

@@ -31,6 +31,9 @@ export interface Database extends Queryable {
   close(): Promise<void>;
 }
 
+/** Thrown inside `transaction` or `repeatConflicts`: what was read is gone, the same again will do. */
+export class Conflict extends Error {}
+
 export interface DatabaseOptions {
   readonly url: string;
   readonly application_name: string;
@@ -229,6 +232,7 @@ function connection(options: DatabaseOptions): { connectionString: string; optio
 }
 
 function isConflict(error: unknown): boolean {
+  if (error instanceof Conflict) return true;
   return error instanceof pg.DatabaseError && (error.code === '40001' || error.code === '40P01');
 }
 
