@@ -378,7 +378,10 @@ export function blockerCases(on: InRunTest) {
     asUsual: () => void (key = on.project.api_key),
     cleanUp: async () => {
       await shiftClock(on.app.db, 0);
-      await on.call('POST', '/v1/runs/bulk-cancel-all', {}, key);
+      for (const status of ['delayed', 'queued']) {
+        const done = await on.call('POST', '/v1/runs/bulk-cancel-all', { status }, key);
+        assert.equal(done.status, 200, JSON.stringify(done.body));
+      }
     },
   };
 }

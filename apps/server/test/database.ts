@@ -18,6 +18,9 @@ const serverUrl = (): string => {
   return url;
 };
 
+/** The server may be busy with many clones at the start of a share. */
+const PATIENCE_MS = 30_000;
+
 /** Clones the template. `empty` makes a database without any schema instead. */
 export async function testDatabase(options: { empty?: boolean } = {}): Promise<TestDatabase> {
   const name = `strait_test_${randomBytes(6).toString('hex')}`;
@@ -28,7 +31,13 @@ export async function testDatabase(options: { empty?: boolean } = {}): Promise<T
   const url = new URL(serverUrl());
   url.pathname = `/${name}`;
   const tenantRole = process.env['STRAIT_TEST_TENANT_ROLE'] || undefined;
-  const db = createDatabase({ url: url.href, application_name: 'strait-test', max: 8, tenantRole });
+  const db = createDatabase({
+    url: url.href,
+    application_name: 'strait-test',
+    max: 8,
+    tenantRole,
+    acquire_timeout_ms: PATIENCE_MS,
+  });
   return {
     url: url.href,
     db,
@@ -41,7 +50,12 @@ export async function testDatabase(options: { empty?: boolean } = {}): Promise<T
 }
 
 async function asServer(text: string): Promise<void> {
-  const server = createDatabase({ url: serverUrl(), application_name: 'strait-test', max: 1 });
+  const server = createDatabase({
+    url: serverUrl(),
+    application_name: 'strait-test',
+    max: 1,
+    acquire_timeout_ms: PATIENCE_MS,
+  });
   try {
     await server.query({ text, values: [] });
   } finally {

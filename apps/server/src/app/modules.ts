@@ -110,9 +110,10 @@ export function createModules(deps: ModulesDeps) {
     db,
     onCreated: seedSystemRoles,
     onQuotasChanged: async (tx, { project_id, limits: changed }) => {
-      if (changed.has('max_queued_runs')) await intake.forgetRoom(tx, project_id);
+      // In this order: who enqueues may hold the root lane, and takes the room next.
       if (changed.has('max_executing_runs') || changed.has('max_daily_cost_microusd'))
         await limits.changed(tx, { project_id });
+      if (changed.has('max_queued_runs')) await intake.forgetRoom(tx, project_id);
     },
   });
   const windows = createRateWindows(db);

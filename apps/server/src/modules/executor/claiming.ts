@@ -14,6 +14,8 @@ export interface ClaimingDeps {
   readonly claim: (limit: number, cursor: string) => Promise<readonly ClaimedRun[]>;
   /** Whether anything is in the queue, also what others are claiming just now. */
   readonly anyReady: () => Promise<boolean>;
+  /** Whether what is claimed now could be sent. While it could not, nothing is claimed; who knows better wakes. */
+  readonly mayStart: () => boolean;
   readonly begin: (run: ClaimedRun) => void;
   /** Gives back, or ends, what may not start. Never rejects. */
   readonly refuse: (runs: readonly ClaimedRun[]) => Promise<void>;
@@ -44,7 +46,7 @@ export function createClaiming(deps: ClaimingDeps) {
   let stopped = false;
   let gathering: NodeJS.Timeout | undefined;
   /** Waiting for others to be through with what they claim. */
-  let crowded = false;
+  let crowded: NodeJS.Timeout | undefined;
   let crowded_ms = CROWDED_MS;
   let idle: (() => void)[] = [];
   /** Average bytes of the payloads of late: large ones come in smaller portions. */
@@ -54,9 +56,9 @@ export function createClaiming(deps: ClaimingDeps) {
     Math.max(1, Math.min(settings.claim_batch, Math.floor(CLAIM_BYTES / (payload_bytes + 1))));
 
   const pump = (): void => {
-    while (!stopped && hungry && inFlight < (full ? settings.claimers : 1)) {
+    while (mayClaim() && inFlight < (full ? settings.claimers : 1)) {
       if (attempts.free() < portion && attempts.size() > 0) {
-        if (attempts.free() > 0) claimAfter(GATHER_MS);
+        if (attempts.free() > 0) gathering ??= setTimeout(gathered, GATHER_MS);
         return;
       }
       if (crowded) return;
@@ -66,28 +68,48 @@ export function createClaiming(deps: ClaimingDeps) {
     }
   };
 
-  /** Less room than a portion, or too many others: claim what there is after a moment, unless more room comes first. */
-  const claimAfter = (ms: number): void => {
-    gathering ??= setTimeout(() => {
-      gathering = undefined;
-      crowded = false;
-      if (stopped || !hungry || inFlight >= settings.claimers) return;
-      const limit = attempts.reserve(batch());
-      if (limit > 0) void claimOnce(limit);
-    }, ms);
+  const mayClaim = (): boolean => !stopped && hungry && deps.mayStart();
+
+  /** Less room than a portion: claim what there is after a moment, unless more room comes first. */
+  const gathered = (): void => {
+    gathering = undefined;
+    if (!crowded) claimWhatFits();
+  };
+
+  const claimWhatFits = (): void => {
+    if (!mayClaim() || inFlight >= settings.claimers) return;
+    const limit = attempts.reserve(batch());
+    if (limit > 0) void claimOnce(limit);
+  };
+
+  /** Too many others: again after a moment, unless there is news. */
+  const waitForOthers = (): void => {
+    crowded = setTimeout(() => {
+      crowded = undefined;
+      claimWhatFits();
+    }, crowded_ms);
+    crowded_ms = Math.min(2 * crowded_ms, CROWDED_MAX_MS);
+  };
+
+  const waitNoLonger = (): void => {
+    clearTimeout(crowded);
+    crowded = undefined;
   };
 
   /**
    * An empty claim is the end of the work, unless all it came by was being claimed by others: with few runs in each of many
-   * projects, claims that start at the same project lock each other's whole choice.
+   * projects, claims that start at the same project lock each other's whole choice. News that came meanwhile is looked at
+   * at once.
    */
   const nothingFound = async (): Promise<void> => {
     const seen = wakes;
     const some = await deps.anyReady();
-    crowded = some && wakes === seen;
-    if (some) claimAfter(crowded_ms);
-    else if (wakes === seen) hungry = false;
-    crowded_ms = some ? Math.min(2 * crowded_ms, CROWDED_MAX_MS) : CROWDED_MS;
+    if (!some) crowded_ms = CROWDED_MS;
+    if (stopped || wakes !== seen) return;
+    if (some) {
+      waitNoLonger();
+      waitForOthers();
+    } else hungry = false;
   };
 
   const claimOnce = async (limit: number): Promise<void> => {
@@ -109,7 +131,7 @@ export function createClaiming(deps: ClaimingDeps) {
       }
       if (refused.length > 0) await deps.refuse(refused);
     } catch (error) {
-      hungry = false; // the next poll tries again
+      if (wakes === seen) hungry = false; // the next poll tries again
       deps.onError(error);
     } finally {
       attempts.unreserve(limit);
@@ -127,7 +149,7 @@ export function createClaiming(deps: ClaimingDeps) {
     wake: (): void => {
       wakes += 1;
       hungry = true;
-      crowded = false;
+      waitNoLonger();
       pump();
     },
     /** An attempt ended. */
@@ -136,6 +158,7 @@ export function createClaiming(deps: ClaimingDeps) {
     stop: (): Promise<void> => {
       stopped = true;
       clearTimeout(gathering);
+      waitNoLonger();
       return inFlight === 0 ? Promise.resolve() : new Promise((resolve) => idle.push(resolve));
     },
   };

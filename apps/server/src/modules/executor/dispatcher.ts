@@ -55,7 +55,7 @@ export interface AttemptControl {
 
 export function createDispatcher(deps: DispatcherDeps) {
   const { jobs, settling, clock } = deps;
-  const { admit, exchange } = createExchange(deps);
+  const { admit, forgo, endProbe, exchange } = createExchange(deps);
 
   /** Runs one attempt of a claimed run and settles it, whatever happens on the way. */
   const execute = async (run: ClaimedRun, control: AttemptControl): Promise<void> => {
@@ -100,6 +100,10 @@ export function createDispatcher(deps: DispatcherDeps) {
       job.version === run.job_version ? undefined : ([job.version, job.version_id] as const);
     control.resolved(version);
     const left = (): number => timeout_ms - (clock.monotonic() - begun);
+    if (!control.mayStart()) {
+      await forgo(run);
+      return handBackInDoubt(run, control);
+    }
     const entry = await admit(run, job, timeout_ms);
     if (entry.verdict === 'closed') {
       control.finishing();
@@ -112,14 +116,10 @@ export function createDispatcher(deps: DispatcherDeps) {
       });
       return;
     }
+    // Again: being let in is a statement, which may have been what took so long.
     if (!control.mayStart()) {
-      control.finishing();
-      await settling.settle({
-        ...handBack(run, 'lease_in_doubt'),
-        unstarted: true,
-        delay_ms: DATABASE_TROUBLE_MS,
-      });
-      return;
+      if (entry.verdict === 'probe') endProbe(run, job.endpoint, timeout_ms);
+      return handBackInDoubt(run, control);
     }
     const {
       reply,
@@ -168,6 +168,12 @@ export function createDispatcher(deps: DispatcherDeps) {
       return;
     }
     await settling.settle(settlementOf(run, job, outcome, event, trace, version, clock.now()));
+  };
+
+  /** At once and to its old place, for whoever is sure of his leases: this worker claims nothing until it is (claiming.ts). */
+  const handBackInDoubt = async (run: ClaimedRun, control: AttemptControl): Promise<void> => {
+    control.finishing();
+    await settling.settle({ ...handBack(run, 'lease_in_doubt'), unstarted: true });
   };
 
   return { execute };

@@ -17,10 +17,13 @@ export interface ExchangeDeps {
   readonly maxResultBytes: number;
 }
 
-export interface Exchanged {
-  /** The one that decided. */
+interface Asked {
   readonly reply: OutboundReply;
   readonly outcome: AttemptOutcome;
+}
+
+/** The reply and outcome that decided. */
+export interface Exchanged extends Asked {
   /** For the event of the attempt, when the fallback was asked. */
   readonly facts: Readonly<Record<string, unknown>>;
 }
@@ -58,12 +61,42 @@ export function createExchange(deps: ExchangeDeps) {
     return endpoints.enter({ project_id, endpoint: job.endpoint, run_id, claim_seq }, timeout_ms);
   };
 
+  /** A promised probe that is not even asked for: another run may have it. */
+  const forgo = async (run: ClaimedRun): Promise<void> => {
+    if (run.probe) await endpoints.returnPromise(run.project_id, run.live_endpoint, run.id);
+  };
+
+  /** A probe that was let through and found nothing out. Nobody else is until it has ended. */
+  const endProbe = (run: ClaimedRun, endpoint: string, timeout_ms: number): void =>
+    endpoints.note({
+      project_id: run.project_id,
+      endpoint,
+      finding: undefined,
+      latency_ms: 0,
+      timeout_ms,
+      probe: { run_id: run.id, claim_seq: run.claim_seq },
+    });
+
   const ask = async (
+    input: ExchangeInput,
+    url: string,
+    endpoint: string,
+    is_probe: boolean,
+  ): Promise<Asked> => {
+    try {
+      return await askAndNote(input, url, endpoint, is_probe);
+    } catch (error) {
+      if (is_probe) endProbe(input.run, endpoint, Math.max(1, input.left()));
+      throw error;
+    }
+  };
+
+  const askAndNote = async (
     { run, job, request, left, signal }: ExchangeInput,
     url: string,
     endpoint: string,
     is_probe: boolean,
-  ): Promise<{ readonly reply: OutboundReply; readonly outcome: AttemptOutcome }> => {
+  ): Promise<Asked> => {
     const begun = clock.monotonic();
     const timeout_ms = Math.max(1, left());
     const leave = atOnce.enter(`${run.project_id} ${endpoint}`);
@@ -156,7 +189,7 @@ export function createExchange(deps: ExchangeDeps) {
     };
   };
 
-  return { admit, exchange };
+  return { admit, forgo, endProbe, exchange };
 }
 
 /** How many of a kind are under way at a time. */

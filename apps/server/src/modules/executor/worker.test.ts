@@ -30,6 +30,8 @@ function scripted(parts: {
   claim: () => Promise<unknown>;
   anyReady?: () => boolean;
   frozen_ms?: () => number;
+  beat?: () => Promise<boolean>;
+  heartbeat_interval_ms?: number;
   execute: WorkerDeps['execute'];
 }) {
   const log: string[] = [];
@@ -40,7 +42,7 @@ function scripted(parts: {
     claim: parts.claim,
     anyReady: async () => parts.anyReady?.() ?? false,
     leases: async () => [],
-    beat: async () => true,
+    beat: parts.beat ?? (async () => true),
     mark: async () => new Set(),
     park: async () => {},
   };
@@ -66,7 +68,7 @@ function scripted(parts: {
       monotonic: () => systemClock.monotonic() + (parts.frozen_ms?.() ?? 0),
     },
     onError: (error) => void log.push(String(error)),
-    settings,
+    settings: { ...settings, heartbeat_interval_ms: parts.heartbeat_interval_ms ?? 60_000 },
   });
   return { worker, log, notify: (channel: string, text: string) => handlers.get(channel)?.(text) };
 }
@@ -104,6 +106,35 @@ describe('a worker', () => {
     await worker.start();
     await seen;
     assert.deepEqual(may, [true, false]);
+  });
+
+  it('claims nothing while it cannot be sure of its leases, and at once with the next good beat', async (t) => {
+    let [claims, beats, frozen_ms, reachable] = [0, 0, 0, true];
+    const { worker, notify } = scripted({
+      claim: async () => {
+        claims += 1;
+        return [];
+      },
+      frozen_ms: () => frozen_ms,
+      heartbeat_interval_ms: 5,
+      beat: async () => {
+        beats += 1;
+        if (!reachable) throw new Error('no');
+        return true;
+      },
+      execute: async () => {},
+    });
+    t.after(() => worker.stop(AbortSignal.timeout(1000)));
+    await worker.start();
+    await until('a beat', () => beats > 0);
+    reachable = false;
+    frozen_ms = 60_001;
+    const [claimed, beaten] = [claims, beats];
+    for (let n = 0; n < 5; n++) notify('run_wake', 'ready');
+    await until('failed beats', () => beats > beaten + 2);
+    assert.equal(claims, claimed);
+    reachable = true;
+    await until('a claim', () => claims === claimed + 1);
   });
 
   it('gives back what a claim brings after the stop, before it signs off', async () => {

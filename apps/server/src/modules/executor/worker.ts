@@ -46,10 +46,11 @@ const MARK_BATCH = 500;
 
 export function createWorker(deps: WorkerDeps): Worker {
   const { queue, settling, settings, onError } = deps;
+  const mayStart = (): boolean => deps.clock.monotonic() - lastBeat < settings.lease_ms / 2;
   const attempts = createAttempts({
     capacity: settings.concurrency,
     monotonic: deps.clock.monotonic,
-    mayStart: () => deps.clock.monotonic() - lastBeat < settings.lease_ms / 2,
+    mayStart,
   });
   const timers: NodeJS.Timeout[] = [];
   const unsubscribe: (() => void)[] = [];
@@ -103,6 +104,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     settings,
     claim: (limit, cursor) => queue.claim({ worker_id: worker_id ?? 0, limit, cursor }),
     anyReady: () => queue.anyReady(),
+    mayStart,
     begin,
     refuse,
     giveBack: async (runs) =>
@@ -145,19 +147,26 @@ export function createWorker(deps: WorkerDeps): Worker {
     const sent = deps.clock.monotonic();
     try {
       if (await queue.beat(worker_id)) {
-        lastBeat = sent;
+        heard(sent);
         await reconcile(worker_id);
       } else {
         // Taken for dead: the leases of the old id are being reaped; their writes are fenced off.
         worker_id = await queue.registerWorker({ hostname: hostname(), pid: process.pid });
-        lastBeat = sent;
         for (const attempt of attempts.all()) attempt.abort('canceled');
+        heard(sent);
       }
     } catch (error) {
       onError(error, 'heartbeat');
     } finally {
       beating = false;
     }
+  };
+
+  const heard = (sent: number): void => {
+    const doubted = !mayStart();
+    lastBeat = sent;
+    // Nothing was claimed meanwhile.
+    if (doubted) claiming.wake();
   };
 
   /**

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { systemClock } from '../../platform/clock.ts';
+import { createWaitingVerbs } from '../queue/index.ts';
+import { endMeanwhile } from '../../../test/end-meanwhile.ts';
 import { inRunTest, type InRunTest } from '../../../test/in-run.ts';
+import { createInRun } from './index.ts';
 
 let t: InRunTest;
 before(async () => (t = await inRunTest()));
@@ -262,4 +266,28 @@ test('a child that its job may not start yet is made all the same, delayed to it
   assert.equal(child.body.status, 'delayed');
   const { scheduled_at } = await t.read(child.body.id);
   assert.equal(Date.parse(scheduled_at), opens.getTime());
+});
+
+test('a parent that spawns and waits does not cross with its own end', async () => {
+  const job = await t.makeJob({ max_concurrency: 5 });
+  const id = await t.run(job);
+  const claim = await t.claim(id);
+  const meanwhile = endMeanwhile(t, claim);
+  const { modules, db } = t.app.composition;
+  const inRun = createInRun({
+    db,
+    queue: meanwhile.queue,
+    waiting: createWaitingVerbs(t.settings),
+    jobs: modules.jobs,
+    access: modules.access.control,
+    clock: systemClock,
+    settings: { max_result_bytes: 100_000, max_payload_bytes: 100_000 },
+    on_error: assert.fail,
+  });
+  const child = await inRun.spawn(
+    { run_id: id, attempt: 1, claim_seq: claim.claim_seq },
+    { job, await_completion: true, await_timeout_secs: 60 },
+  );
+  assert.deepEqual(await meanwhile.result(), { completed: 0, tries: 1, made: 1 });
+  assert.deepEqual([await t.status(id), await t.status(child.id)], ['waiting', 'queued']);
 });

@@ -139,7 +139,8 @@ export function createChildren({
 
   /**
    * The child, the wait for it and the parent's way into `waiting`, or none of them. The parent's lease is taken away
-   * instead of being shared first, because raising a shared lock can deadlock.
+   * instead of being shared first, because raising a shared lock can deadlock; and it is locked before the child is made,
+   * which may take the lane that an end of the parent waits for.
    */
   const spawnAndWait = (claim: RunClaim, job: TriggerJob, run: NewRun, timeout_secs: number) =>
     fence.attempt(claim, async () => {
@@ -147,13 +148,15 @@ export function createChildren({
       if (lease.waiting) throw refusal('run_not_executing');
       return db.transaction(async (tx) => {
         await leases.serialize(tx, claim.run_id);
+        const { claim_seq } = lease;
+        if (!(await leases.lockToEnd(tx, { run_id: lease.id, claim_seq }))) throw leaseLost;
         const child = await spawnChild(tx, job, run, claim.run_id);
         const wait = {
           project_id: lease.project_id,
           run_id: lease.id,
           event_key: awaitKey(child.id),
         };
-        if (!(await waiting.wait(tx, { ...wait, claim_seq: lease.claim_seq }))) throw leaseLost;
+        if (!(await waiting.wait(tx, { ...wait, claim_seq }))) throw leaseLost;
         await openWait(tx, {
           ...wait,
           timeout_secs,

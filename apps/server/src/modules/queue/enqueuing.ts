@@ -1,9 +1,10 @@
 // Creating runs. Callers of single triggers share statements, also across projects, so nothing that is wrong with
 // one job may fail the runs of another.
 
-import { isDatabaseUnavailable } from '../../platform/db/database.ts';
+import { isDatabaseUnavailable, repeatConflicts } from '../../platform/db/database.ts';
 import type { Queryable } from '../../platform/db/query.ts';
 import { createBatcher } from './batcher.ts';
+import { placing } from './lane-gone.ts';
 import type { Enqueued, NewRun, QueueSettings } from './queue.ts';
 import * as intakeStore from './intake/store.sql.ts';
 import * as store from './store.sql.ts';
@@ -31,7 +32,7 @@ interface EnqueuingDeps {
 export function createEnqueuing({ db, settings }: EnqueuingDeps) {
   const insert = async (target: Queryable, runs: readonly NewRun[]): Promise<Inserted[]> => {
     const answers: Inserted[] = Array.from({ length: runs.length });
-    const rows = await store.enqueueRuns(target, {
+    const input = {
       job_ids: runs.map((run) => run.job_id),
       project_ids: runs.map((run) => run.project_id),
       payloads: runs.map((run) => run.payload),
@@ -43,7 +44,8 @@ export function createEnqueuing({ db, settings }: EnqueuingDeps) {
       extras: runs.map((run) => run.extra ?? null),
       aging_ms: settings.aging_ms,
       default_ttl_secs: settings.default_ttl_secs,
-    });
+    };
+    const rows = await placing(store.enqueueRuns(target, input));
     for (const { ord, id, status, created_at, expires_at } of rows) {
       answers[ord - 1] = { outcome: 'created', id, status, created_at, expires_at };
     }
@@ -90,7 +92,7 @@ export function createEnqueuing({ db, settings }: EnqueuingDeps) {
    */
   const insertApart = async (runs: readonly NewRun[]): Promise<(Inserted | Error)[]> => {
     try {
-      return await insert(db, runs);
+      return await repeatConflicts(() => insert(db, runs));
     } catch (error) {
       if (isDatabaseUnavailable(error)) throw error;
       const parts = partsOf(runs, error);
@@ -137,8 +139,12 @@ export function createEnqueuing({ db, settings }: EnqueuingDeps) {
     }),
 
     /** All or nothing, on the caller's transaction when `target` is one. */
-    all: async (target: Queryable, runs: readonly NewRun[]): Promise<Enqueued[]> =>
-      (await explain(target, runs, await insert(target, runs))) as Enqueued[],
+    all: async (target: Queryable, runs: readonly NewRun[]): Promise<Enqueued[]> => {
+      const write = () => insert(target, runs);
+      // A transaction of the caller's is repeated by him, whole.
+      const inserted = await (target === db ? repeatConflicts(write) : write());
+      return (await explain(target, runs, inserted)) as Enqueued[];
+    },
   };
 }
 

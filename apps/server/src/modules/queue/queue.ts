@@ -3,8 +3,10 @@
 // the neighbours `operator` (people), `waiting` (suspension) and `upkeep` (time and lost workers).
 
 import type { DelayStep } from '../../domain/delay.ts';
+import { repeatConflicts } from '../../platform/db/database.ts';
 import type { Queryable } from '../../platform/db/query.ts';
 import { createEnqueuing, holderKey } from './enqueuing.ts';
+import { placing } from './lane-gone.ts';
 import { runTimes } from './run-id.ts';
 import * as leaseStore from './lease/store.sql.ts';
 import * as limitStore from './limits/store.sql.ts';
@@ -166,23 +168,27 @@ export function createQueue({ db, beats = db, settings }: QueueDependencies) {
 
     /** Ids of the runs that really were completed by these claims. */
     complete: async (batch: readonly Completion[]): Promise<Set<string>> => {
-      const done = await store.completeRuns(db, {
+      const facts = {
         ...range(batch),
         facts_json: joinFacts(batch, completionFact),
         idempotency_retention_secs: settings.idempotency_retention_secs,
-      });
+      };
+      const done = await repeatConflicts(() => store.completeRuns(db, facts));
       freed(done);
       return ids(done);
     },
 
     /** Ids of the runs that really were settled by these claims. */
     settle: async (batch: readonly Settlement[], target: Queryable = db): Promise<Set<string>> => {
-      const done = await store.settleRuns(target, {
+      const facts = {
         ...range(batch),
         facts_json: joinFacts(batch, settlementFact),
         aging_ms: settings.aging_ms,
         idempotency_retention_secs: settings.idempotency_retention_secs,
-      });
+      };
+      const write = () => placing(store.settleRuns(target, facts));
+      // A transaction of the caller's is repeated by him, whole.
+      const done = await (target === db ? repeatConflicts(write) : write());
       freed(done);
       return ids(done);
     },

@@ -31,7 +31,7 @@ const ACTOR = 'system:cron';
 export interface Scheduling {
   /** The hot pool: schedules are found by their index, runs inserted with its planner settings. */
   readonly db: Database;
-  readonly queue: Pick<Queue, 'enqueueMany'>;
+  readonly queue: Pick<Queue, 'enqueueMany' | 'keyHolders'>;
   readonly operator: Pick<OperatorVerbs, 'cancel'>;
   readonly settings: { readonly misfire_grace_ms: number };
   readonly onFires?: (outcome: Outcome, fires: number) => void;
@@ -56,6 +56,9 @@ interface Taken {
   readonly cancels: boolean;
   readonly only_job_id?: string;
 }
+
+/** Ends a transaction that canceled others for a run that it then could not make. */
+class NotMade extends Error {}
 
 export type Scheduler = ReturnType<typeof createScheduler>;
 
@@ -117,7 +120,12 @@ export function createScheduler(deps: Scheduling) {
   };
 
   /** Windows and rate limits of jobs move a run; an instant is never refused by them. */
-  const makeRuns = async (tx: Tx, fires: readonly Fire[], now_ms: number): Promise<void> => {
+  const makeRuns = async (
+    tx: Tx,
+    fires: readonly Fire[],
+    now_ms: number,
+    cancel_last: boolean,
+  ): Promise<void> => {
     if (fires.length === 0) return;
     const payload_hash = payloadHash(PAYLOAD);
     const wanted = fires.map(({ job_id, project_id, at_ms }) => ({
@@ -133,6 +141,11 @@ export function createScheduler(deps: Scheduling) {
         metadata: { _cron_fire_time: instant(at_ms) },
       },
     }));
+    // Before anything is made: who makes runs may hold the lane that the end of a canceled one waits for.
+    const holders = cancel_last ? [] : await queue.keyHolders(wanted, tx);
+    let canceled = 0;
+    for (const [index, fire] of fires.entries())
+      if (!cancel_last && fire.cancels && !holders[index]) canceled += await cancelFor(tx, fire);
     const answers = await queue.enqueueMany(await deferAll(tx, wanted, now_ms), tx);
     for (const [index, fire] of fires.entries()) {
       const answer = answers[index] as Enqueued;
@@ -145,15 +158,32 @@ export function createScheduler(deps: Scheduling) {
       outcomes: fires.map(({ outcome }) => outcome),
       run_ids: fires.map(({ run_id }) => run_id),
     });
-    for (const { outcome, cancels, run_id, job_id, project_id } of fires) {
-      if (!cancels || outcome !== 'created' || run_id === null) continue;
-      const reason = 'canceled by the next scheduled run';
-      await cancelOthers(tx, operator, { job_id, project_id, run_id, reason });
-    }
+    if (canceled > 0 && fires.some(({ cancels, outcome }) => cancels && outcome !== 'created'))
+      throw new NotMade();
+    for (const fire of fires)
+      if (cancel_last && fire.cancels && fire.outcome === 'created') await cancelFor(tx, fire);
   };
 
+  const cancelFor = (tx: Tx, { job_id, project_id, run_id }: Fire): Promise<number> =>
+    cancelOthers(tx, operator, {
+      job_id,
+      project_id,
+      run_id: run_id ?? '',
+      reason: 'canceled by the next scheduled run',
+    });
+
   /** How many schedules there were. */
-  const fireDue = async ({ limit, cancels, only_job_id }: Taken): Promise<number> => {
+  const fireDue = (which: Taken): Promise<number> =>
+    fireOnce(which, false).catch((error: unknown) => {
+      if (!(error instanceof NotMade)) throw error;
+      // The key was taken, or the job turned off, in between: this time it is known before anybody is canceled.
+      return fireOnce(which, true);
+    });
+
+  const fireOnce = async (
+    { limit, cancels, only_job_id }: Taken,
+    cancel_last: boolean,
+  ): Promise<number> => {
     const { schedules, fires } = await db.transaction(async (tx) => {
       const taken = await store.takeDueSchedules(tx, {
         limit,
@@ -173,7 +203,7 @@ export function createScheduler(deps: Scheduling) {
         judged.flatMap((one) => one.fires),
       );
       const due = mine.filter(({ outcome }) => outcome === 'created');
-      await makeRuns(tx, due, Date.parse(taken[0]?.now ?? ''));
+      await makeRuns(tx, due, Date.parse(taken[0]?.now ?? ''), cancel_last);
       const last = new Map(
         due.filter(({ run_id }) => run_id !== null).map((fire) => [fire.job_id, fire]),
       );

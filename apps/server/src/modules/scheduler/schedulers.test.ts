@@ -35,6 +35,7 @@ async function startScheduler(name: string, tears = false) {
   const scheduler = createScheduler({
     db,
     queue: {
+      ...queue,
       enqueueMany: async (runs, tx) => {
         const made = await queue.enqueueMany(runs, tx);
         batches += 1;

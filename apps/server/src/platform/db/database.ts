@@ -31,6 +31,9 @@ export interface Database extends Queryable {
   close(): Promise<void>;
 }
 
+/** Thrown inside `transaction` or `repeatConflicts`: what was read is gone, the same again will do. */
+export class Conflict extends Error {}
+
 export interface DatabaseOptions {
   readonly url: string;
   readonly application_name: string;
@@ -152,16 +155,8 @@ export function createDatabase(options: DatabaseOptions): Database {
     }
   }
 
-  async function retrying<T>(begin: string, run: (tx: Tx) => Promise<T>): Promise<T> {
-    for (let retry = 0; ; retry++) {
-      try {
-        return await attempt(begin, run);
-      } catch (error) {
-        if (retry >= MAX_RETRIES || !isConflict(error)) throw error;
-        await sleep(Math.random() * RETRY_BASE_MS * 2 ** retry);
-      }
-    }
-  }
+  const retrying = <T>(begin: string, run: (tx: Tx) => Promise<T>): Promise<T> =>
+    repeatConflicts(() => attempt(begin, run));
 
   return {
     query: async (call) => {
@@ -188,6 +183,21 @@ export function createDatabase(options: DatabaseOptions): Database {
     }),
     close: () => (closed ??= pool.end()),
   };
+}
+
+/**
+ * For a statement that is a transaction of its own, as `transaction` does it: serialization failures and deadlocks, which
+ * left nothing behind, repeat it up to 3 times.
+ */
+export async function repeatConflicts<T>(run: () => Promise<T>): Promise<T> {
+  for (let retry = 0; ; retry++) {
+    try {
+      return await run();
+    } catch (error) {
+      if (retry >= MAX_RETRIES || !isConflict(error)) throw error;
+      await sleep(Math.random() * RETRY_BASE_MS * 2 ** retry);
+    }
+  }
 }
 
 /** One simple-query message: three statements, one round trip. */
@@ -222,6 +232,7 @@ function connection(options: DatabaseOptions): { connectionString: string; optio
 }
 
 function isConflict(error: unknown): boolean {
+  if (error instanceof Conflict) return true;
   return error instanceof pg.DatabaseError && (error.code === '40001' || error.code === '40P01');
 }
 

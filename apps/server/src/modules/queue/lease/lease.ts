@@ -48,6 +48,12 @@ export const leases = {
   lock: (tx: Queryable, claim: RunClaim): Promise<Lease | undefined> =>
     store.lockLease(tx, keyOf(claim)),
 
+  /** Before anything else but `serialize`, by who makes runs and then ends this attempt. False: the claim is gone. */
+  lockToEnd: async (
+    tx: Queryable,
+    claim: { readonly run_id: string; readonly claim_seq: number },
+  ): Promise<boolean> => (await store.lockLeaseToEnd(tx, claim)) !== undefined,
+
   /** Before `lock`: writes that count come one at a time per run. */
   serialize: async (tx: Queryable, run_id: string): Promise<void> =>
     void (await store.serializeRun(tx, { run_id })),

@@ -52,6 +52,19 @@ select r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.meta
   join job_runs r on r.id = p.run_id and r.created_at = p.run_created_at
   join jobs j on j.id = r.job_id;
 
+-- name: lockLeaseToEnd :maybe prepared
+-- across projects: fenced by the lease of exactly this claim.
+-- For a transaction that makes runs and takes this one out of its attempt at its end: the place row and its lanes, as an end
+-- takes them, before anything else is locked. Making a run may take the same root, and an end that has the row waits for it.
+with held as materialized (
+  select run_id, lane_id from run_active where run_id = :run_id and claim_seq = :claim_seq for update
+), lane_locks as materialized (
+  select lane_id from lanes
+   where lane_id = any (array(select l.counted_lane_id from held join lane_levels l on l.lane_id = held.lane_id))
+   order by parent_lane_id is not null, lane_id for no key update
+)
+select run_id, (select count(*) from lane_locks)::int as "lanes!" from held;
+
 -- name: explainLease :maybe
 -- across projects: asked for the run a token names, when its claim holds nothing.
 select r.status, r.attempt, r.metadata ? '_replays' as "replayed!", coalesce(a.claim_seq, nullif(w.claim_seq, 0)) as "claim_seq?"

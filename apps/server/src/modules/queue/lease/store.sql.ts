@@ -134,6 +134,41 @@ export function lockLease(db: Queryable, params: LockLeaseParams): Promise<LockL
   });
 }
 
+export interface LockLeaseToEndParams {
+  readonly run_id: string;
+  readonly claim_seq: number;
+}
+
+export interface LockLeaseToEndRow {
+  readonly run_id: string;
+  readonly lanes: number;
+}
+
+const lockLeaseToEndText = `with held as materialized (
+  select run_id, lane_id from run_active where run_id = $1 and claim_seq = $2 for update
+), lane_locks as materialized (
+  select lane_id from lanes
+   where lane_id = any (array(select l.counted_lane_id from held join lane_levels l on l.lane_id = held.lane_id))
+   order by parent_lane_id is not null, lane_id for no key update
+)
+select run_id, (select count(*) from lane_locks)::int as "lanes" from held`;
+
+/**
+ * across projects: fenced by the lease of exactly this claim.
+ * For a transaction that makes runs and takes this one out of its attempt at its end: the place row and its lanes, as an end
+ * takes them, before anything else is locked. Making a run may take the same root, and an end that has the row waits for it.
+ */
+export function lockLeaseToEnd(db: Queryable, params: LockLeaseToEndParams): Promise<LockLeaseToEndRow | undefined> {
+  return maybe<LockLeaseToEndRow>(db, {
+    text: lockLeaseToEndText,
+    values: [
+      params.run_id,
+      params.claim_seq,
+    ],
+    name: 'queue_lease_lockLeaseToEnd_b9321cfa',
+  });
+}
+
 export interface ExplainLeaseParams {
   readonly run_id: string;
 }

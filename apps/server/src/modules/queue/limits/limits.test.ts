@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { promoteAll } from '../../../../test/promote.ts';
 import { runActions } from '../../../../test/run-actions.ts';
+import { createQueue } from '../queue.ts';
 import { createLimits } from './limits.ts';
 
 let on: Awaited<ReturnType<typeof runActions>>;
@@ -150,6 +151,33 @@ describe('limits on runs in flight', () => {
     await ended;
     assert.deepEqual(await standing(job), [1, 0, 0]);
     await cancelAll();
+  });
+
+  it('an end that loses a deadlock is repeated, a few times', async () => {
+    const job = await on.makeJob({ max_concurrency: 5 });
+    const id = await on.run(job);
+    const end = { ...(await on.claim(id)), started_at: new Date().toISOString() };
+    const { hot } = on.app.composition;
+    let losses = 0;
+    const queue = createQueue({
+      db: {
+        query: async (call) => {
+          if (losses-- <= 0) return hot.query(call);
+          const text = `do $$ begin raise exception 'x' using errcode = '40P01'; end $$`;
+          return hot.query({ text, values: [] });
+        },
+      },
+      settings: { aging_ms: 0, default_ttl_secs: 0, idempotency_retention_secs: 60 },
+    });
+    losses = 4;
+    await assert.rejects(queue.complete([end]), { code: '40P01' });
+    losses = 3;
+    assert.equal((await queue.settle([{ ...end, to: 'queued', unstarted: true }])).size, 1);
+    await promoteAll(on.app);
+    losses = 3;
+    const again = { ...(await on.claim(id)), started_at: end.started_at };
+    assert.deepEqual(await queue.complete([again]), new Set([id]));
+    assert.deepEqual(await standing(job), [0, 0, 0]);
   });
 
   it('keys of a job have limits of their own, and the job one above them', async () => {

@@ -21,18 +21,21 @@ export async function busyJobs(tx: Queryable, jobs: readonly JobRef[]): Promise<
   return new Set(rows.map(({ job_id }) => job_id));
 }
 
-/** Cancels every other run of the job that is not over, and what those spawned. How many of the job there were. */
+/**
+ * Cancels every run of the job that is not over, except one, and what those spawned. How many of the job there were. Best
+ * before that one is made: making it may take a lane that the end of another one waits for.
+ */
 export async function cancelOthers(
   tx: Queryable,
   operator: Pick<OperatorVerbs, 'cancel'>,
-  { reason, ...kept }: JobRef & { readonly run_id: string; readonly reason: string },
+  { reason, run_id = '', ...job }: JobRef & { readonly run_id?: string; readonly reason: string },
 ): Promise<number> {
   let canceled = 0;
   for (;;) {
-    const others = await store.listOtherRuns(tx, { ...kept, limit: CHUNK });
+    const others = await store.listOtherRuns(tx, { ...job, run_id, limit: CHUNK });
     if (others.length === 0) return canceled;
     const done = await operator.cancel(tx, {
-      project_id: kept.project_id,
+      project_id: job.project_id,
       run_ids: others.map(({ id }) => id),
       reason,
       child_reason: 'parent run canceled',

@@ -2,6 +2,7 @@
 // must be written together.
 
 import type { Queryable } from '../../../platform/db/query.ts';
+import { placing } from '../lane-gone.ts';
 import type { QueueSettings } from '../queue.ts';
 import * as store from './store.sql.ts';
 
@@ -20,7 +21,8 @@ export function createWaitingVerbs(settings: QueueSettings) {
     resume: async (
       tx: Queryable,
       input: { project_id: string; run_id: string; reason: string },
-    ): Promise<boolean> => (await store.resumeRun(tx, { ...input, aging_ms })) !== undefined,
+    ): Promise<boolean> =>
+      (await placing(store.resumeRun(tx, { ...input, aging_ms }))) !== undefined,
 
     /** waiting → a terminal state; `claim_seq` null ends it whoever waits. False: it does not wait (for that claim). */
     end: async (

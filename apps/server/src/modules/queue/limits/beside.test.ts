@@ -1,0 +1,121 @@
+// Whoever changes limits or lanes, beside whoever enqueues.
+
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { promoteAll } from '../../../../test/promote.ts';
+import { runActions } from '../../../../test/run-actions.ts';
+import { until } from '../../../../test/until.ts';
+import { createLimits } from './limits.ts';
+
+let on: Awaited<ReturnType<typeof runActions>>;
+let limits: ReturnType<typeof createLimits>;
+
+before(async () => {
+  on = await runActions();
+  limits = createLimits({ db: on.app.composition.hot });
+});
+after(() => on.close());
+
+/** How many of the job's runs are ready, leased and waiting. */
+async function standing(job: string): Promise<[ready: number, leased: number, waiting: number]> {
+  const [row] = await on.app.sql<{ ready: number; leased: number; waiting: number }>(
+    `select (select count(*)::int from run_queue q where q.job_id = j.id) as ready,
+            (select count(*)::int from run_parked p where p.job_id = j.id) as waiting,
+            (select count(*)::int from run_active a join job_runs r on r.id = a.run_id where r.job_id = j.id) as leased
+       from jobs j where j.slug = $1`,
+    job,
+  );
+  assert.ok(row);
+  return [row.ready, row.leased, row.waiting];
+}
+
+describe('beside a transaction that enqueues', () => {
+  /** A project with both limits, a job of it with one run that was counted, and what makes the next. */
+  async function limitedProject(name: string) {
+    const project = await on.app.project(name);
+    const quotas = (max: number) =>
+      on.app.call('PUT', `/v1/projects/${project.project_id}/quotas`, {
+        headers: on.app.internal,
+        body: { max_queued_runs: max, max_executing_runs: max, timezone: 'UTC' },
+      });
+    assert.equal((await quotas(50)).status, 200);
+    const made = await on.app.call('POST', '/v1/jobs', {
+      headers: { ...on.app.internal, 'x-project-id': project.project_id },
+      body: { name, slug: name, endpoint_url: 'http://127.0.0.1:9/x', max_concurrency_per_key: 5 },
+    });
+    assert.equal(made.status, 201, JSON.stringify(made.body));
+    const { project_id } = project;
+    const run = { job_id: made.body.id as string, project_id, payload: '{}', priority: 0 };
+    const call = (method: string, path: string, body?: object) =>
+      on.call(method, path, body, project.api_key);
+    const first = await call('POST', `/v1/jobs/${name}/trigger`, { concurrency_key: 'a' });
+    assert.equal(first.status, 201);
+    const end = async () =>
+      assert.equal(
+        (await call('POST', '/v1/runs/bulk-cancel-all', { status: 'queued' })).status,
+        200,
+      );
+    return { name, run, quotas, end };
+  }
+
+  const somebodyWaits = () =>
+    until(
+      'somebody to wait for a lock',
+      async () =>
+        (
+          await on.app.sql(
+            `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+          )
+        ).length > 0,
+    );
+
+  it('limits of a project change beside a transaction that has its root and enqueues', async () => {
+    const { name, run, quotas, end } = await limitedProject('both');
+    let tries = 0;
+    let changed: ReturnType<typeof quotas> | undefined;
+    await on.app.db.transaction(async (tx) => {
+      tries += 1;
+      const text = 'select from lanes where project_id = $1 and job_id is null for no key update';
+      await tx.query({ text, values: [run.project_id] });
+      changed ??= quotas(40);
+      await somebodyWaits();
+      const room = 'select from queued_room where project_id = $1 for no key update skip locked';
+      const { rows } = await tx.query({ text: room, values: [run.project_id] });
+      assert.equal(rows.length, 1, 'who waits for the root does not have the room');
+      const [made] = await on.queue.enqueueMany([run], tx);
+      assert.equal(made?.outcome, 'created');
+    });
+    assert.deepEqual([(await changed)?.status, tries], [200, 1]);
+    await promoteAll(on.app);
+    assert.deepEqual(await standing(name), [2, 0, 0]);
+    await end();
+  });
+
+  it('a lane that is removed as idle while a run comes to wait in it is made again', async () => {
+    const { name, run, end } = await limitedProject('idle');
+    await end();
+    await on.app.sql(`update lanes set used_at = strait_now() - interval '2 h'`);
+    const lanes = () =>
+      on.app.sql(
+        'select lane_id from lanes where job_id = $1 and concurrency_key is not null',
+        run.job_id,
+      );
+    const before = await lanes();
+    let made: ReturnType<typeof on.queue.enqueue> | undefined;
+    await on.app.db.transaction(async (tx) => {
+      const hold = (text: string) => tx.query({ text, values: [run.project_id] });
+      // So the run waits in the lane of its key, which it found, for the room.
+      await hold('select from lanes where project_id = $1 and job_id is null for no key update');
+      await hold('select from queued_room where project_id = $1 for no key update');
+      made ??= on.queue.enqueue({ ...run, extra: { concurrency_key: 'a' } });
+      await somebodyWaits();
+      await limits.removeIdle();
+      assert.deepEqual(await lanes(), []);
+    });
+    assert.equal((await made)?.outcome, 'created');
+    assert.notDeepEqual(await lanes(), before);
+    await promoteAll(on.app);
+    assert.deepEqual(await standing(name), [1, 0, 0]);
+    await end();
+  });
+});
