@@ -261,6 +261,8 @@ with gone as (
      and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
 ), live as materialized (
   select pg_notify('run_live', '') where exists (select from done) union all select pg_notify('run_ended', '') where exists (select from noted)
+  -- A lease that was just given a lane made since this statement began: its slot is counted again in a later one.
+  union all select pg_notify('run_recount', lane_id::text) from gone where lane_id <> all (array(select lane_id from slots)) group by lane_id
 )
 select id, (select count(*) from live)::int as "told!", (select string_agg(distinct root_lane_id::text, ' ') from slots) as "freed_roots?" from done;
 
@@ -353,6 +355,7 @@ with gone as (
   union all select pg_notify('run_ended', '') where exists (select from noted)
   union all select pg_notify('run_wake', 'due') where exists (select from done where status = 'queued')
   union all select pg_notify('run_promote', place[2]::text) from placed where place is not null group by place[2]
+  union all select pg_notify('run_recount', lane_id::text) from gone where lane_id <> all (array(select lane_id from slots)) group by lane_id
 )
 select id, created_at, project_id, job_id, status, attempt, next_retry_at as "next_retry_at?", (select count(*) from live)::int as "told!",
        (select string_agg(distinct root_lane_id::text, ' ') from slots) as "freed_roots?"

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import pg from 'pg';
 import { promoteAll } from '../../../../test/promote.ts';
 import { runActions } from '../../../../test/run-actions.ts';
 import { until } from '../../../../test/until.ts';
@@ -117,5 +118,53 @@ describe('beside a transaction that enqueues', () => {
     await promoteAll(on.app);
     assert.deepEqual(await standing(name), [1, 0, 0]);
     await end();
+  });
+});
+
+describe('beside an end', () => {
+  it('a first limit counts the lease that ends meanwhile, and its slot comes back', async () => {
+    const job = await on.makeJob();
+    const { body: made } = await on.call('POST', `/v1/jobs/${job}/trigger`, {});
+    const worker_id = await on.queue.registerWorker({ hostname: 'beside', pid: 1 });
+    const [run] = await on.queue.claim({ worker_id, limit: 1, cursor: '' });
+    assert.ok(run);
+    assert.equal(run.id, made.id);
+    const told: string[] = [];
+    const client = new pg.Client({ connectionString: on.app.url });
+    await client.connect();
+    client.on('notification', ({ payload = '' }) => told.push(payload));
+    await client.query('listen run_recount');
+
+    const [{ job_id, project_id } = { job_id: '', project_id: '' }] = await on.app.sql<{
+      job_id: string;
+      project_id: string;
+    }>('select id as job_id, project_id from jobs where slug = $1', job);
+    let ended: Promise<unknown> = Promise.resolve();
+    await on.app.composition.hot.transaction(async (tx) => {
+      await tx.query({
+        text: 'update jobs set max_concurrency = 1 where id = $1',
+        values: [job_id],
+      });
+      await limits.changed(tx, { project_id, job_id });
+      ended = on.queue.complete([{ ...run, started_at: run.claimed_at }]);
+      await until('the end to wait for its lease', async () => {
+        const waiting = await on.app.sql(
+          `select from pg_stat_activity where wait_event_type = 'Lock' and query like '%delete from run_active%'`,
+        );
+        return waiting.length > 0;
+      });
+    });
+    await ended;
+    const [lane] = await on.app.sql<{ lane_id: string; in_flight: number }>(
+      'select lane_id, in_flight from lanes where job_id = $1',
+      job_id,
+    );
+    assert.equal(lane?.in_flight, 1, 'the statement that ended it was older than the lane');
+    await until('that to be told', async () => told.length > 0);
+    assert.deepEqual(told, [String(lane.lane_id)]);
+    await client.end();
+    await limits.recount(Number(told[0]));
+    const slots = await on.app.sql('select lane_id from lanes where in_flight <> 0');
+    assert.deepEqual(slots, []);
   });
 });

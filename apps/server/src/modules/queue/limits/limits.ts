@@ -96,6 +96,14 @@ export function createLimits({ db, onBreach = async () => {} }: LimitsDeps) {
       return { again };
     },
 
+    /** Counts the tree of a lane again, whose slot came back before the statement that freed it could see the lane. */
+    recount: async (lane_id: number): Promise<void> => {
+      const root = await store.rootOfLane(db, { lane_id });
+      if (!root) return;
+      await db.transaction((tx) => recount(tx, root.root_lane_id));
+      await promote(root.root_lane_id);
+    },
+
     /** Counts suspects again; drift is a bug or a crash of PostgreSQL's promises, so it is reported. */
     mend: async (): Promise<Drift[]> => {
       const found: Drift[] = [];

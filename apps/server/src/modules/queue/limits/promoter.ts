@@ -23,7 +23,7 @@ const PARALLEL = 2;
 const REMEMBERED = 10_000;
 
 export function createPromoter(deps: {
-  limits: Pick<Limits, 'promote'>;
+  limits: Pick<Limits, 'promote' | 'recount'>;
   listener: Pick<Listener, 'on'>;
   onError: (error: unknown) => void;
 }): Promoter {
@@ -31,7 +31,8 @@ export function createPromoter(deps: {
   const done = new Map<number, number>();
   let working = 0;
   let stopped = false;
-  let unsubscribe = (): void => {};
+  const unsubscribe: (() => void)[] = [];
+  const recounts = new Set<Promise<void>>();
   let waiters: (() => void)[] = [];
 
   const work = async (): Promise<void> => {
@@ -82,16 +83,27 @@ export function createPromoter(deps: {
     ask,
     idle,
     start() {
-      unsubscribe = deps.listener.on('run_promote', (payload) => {
-        if (payload !== '') ask([Number(payload)]);
-      });
+      unsubscribe.push(
+        deps.listener.on('run_promote', (payload) => {
+          if (payload !== '') ask([Number(payload)]);
+        }),
+        deps.listener.on('run_recount', (payload) => {
+          if (payload === '') return;
+          const done = deps.limits
+            .recount(Number(payload))
+            .catch(deps.onError)
+            .finally(() => recounts.delete(done));
+          recounts.add(done);
+        }),
+      );
       return Promise.resolve();
     },
     async stop() {
-      unsubscribe();
+      for (const off of unsubscribe) off();
       stopped = true;
       asked.clear();
       if (working > 0) await idle();
+      await Promise.all(recounts);
     },
     health: () => UP,
   };

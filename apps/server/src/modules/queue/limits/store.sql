@@ -192,6 +192,10 @@ with recursive waiting (root_lane_id, n) as (
 )
 select root_lane_id as "root_lane_id!" from waiting where root_lane_id is not null;
 
+-- name: rootOfLane :maybe
+-- across projects: the recount serves every project.
+select root_lane_id from lanes where lane_id = :lane_id;
+
 -- name: rootOfProject :maybe
 select root_lane_id from lanes where project_id = :project_id and job_id is null and concurrency_key is null;
 

@@ -261,6 +261,24 @@ export function listWaitingRoots(db: Queryable, params: ListWaitingRootsParams):
   });
 }
 
+export interface RootOfLaneParams {
+  readonly lane_id: number;
+}
+
+export interface RootOfLaneRow {
+  readonly root_lane_id: number;
+}
+
+const rootOfLaneText = `select root_lane_id from lanes where lane_id = $1`;
+
+/** across projects: the recount serves every project. */
+export function rootOfLane(db: Queryable, params: RootOfLaneParams): Promise<RootOfLaneRow | undefined> {
+  return maybe<RootOfLaneRow>(db, {
+    text: rootOfLaneText,
+    values: [params.lane_id],
+  });
+}
+
 export interface RootOfProjectParams {
   readonly project_id: string;
 }
