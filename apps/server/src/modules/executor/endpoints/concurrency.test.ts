@@ -18,7 +18,13 @@ const full = process.env['STRAIT_SCENARIOS'] === 'full';
 const RUNS = full ? 1_500 : 200;
 const CAPACITY = 5;
 const TAKES_MS = 100;
-const SETTINGS = { WORKER_CONCURRENCY: '25', WORKER_LEASE: '30m' };
+/** Only the limit: the first burst is refused so often that breaker or health may leave the endpoint alone for half a minute. */
+const SETTINGS = {
+  WORKER_CONCURRENCY: '25',
+  WORKER_LEASE: '30m',
+  ENDPOINT_BREAKER_FAILURES: '0',
+  ENDPOINT_HEALTH: 'false',
+};
 
 /** Another worker process, but in this one. */
 async function anotherWorker(app: TestApp) {
