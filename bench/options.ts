@@ -41,7 +41,7 @@ const QUICK: Sizes = {
   drain_http: 4000,
   latency_ms: 2000,
   cold_start: 5000,
-  limits: 3_000,
+  limits: 5_000,
   tenants: 3_000,
   mark_lag_ms: 2000,
   backlog: { ready: 50_000, finished: 50_000, delayed: 2000, blocked: 20_000 },

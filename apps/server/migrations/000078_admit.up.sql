@@ -53,7 +53,10 @@ begin
                         then strait_lane(s.project_id, case when w.level <> 'project' then s.job_id end, case when w.level = 'key' then s.key end) end) as place
             from unnest(project_ids, job_ids, keys) with ordinality as s(project_id, job_id, key, ord)
            cross join lateral strait_lane_level(s.job_id, s.key) w) p;
-  open_lanes := strait_lanes_with_room(site_lanes, counts);
+  -- Where nobody waits in the whole tree there mostly is room, and looking once, under the lock, is enough.
+  open_lanes := case when exists (select from unnest(site_roots) r cross join lateral (
+                                    select from run_parked p where p.root_lane_id = r limit 1) w)
+                     then strait_lanes_with_room(site_lanes, counts) else array_remove(site_lanes, null) end;
   if open_lanes <> '{}' then
     held := array(select l.lane_id from lanes l
                    where l.lane_id = any (array(select k.root_lane_id from lanes k where k.lane_id = any (open_lanes)))

@@ -169,8 +169,9 @@ with recursive turn (project_id, wrapped, n) as (
   select :worker_id::int, run_id, run_created_at, attempt, seq, lane_id, strait_now() from taken
 ), seqs as materialized (
   select jsonb_object_agg(run_id, seq) as by_id, min(run_created_at) as lo, max(run_created_at) as hi,
-         jsonb_object_agg(run_id, (select case when l.concurrency_key is not null then 3 when l.job_id is not null then 2 else 1 end
-                                     from lanes l where l.lane_id = taken.lane_id)) filter (where lane_id is not null) as levels
+         jsonb_object_agg(run_id, lane_id) filter (where lane_id is not null) as lanes,
+         (select jsonb_object_agg(l.lane_id, case when l.concurrency_key is not null then 3 when l.job_id is not null then 2 else 1 end)
+            from lanes l where l.lane_id = any (array(select t.lane_id from taken t where t.lane_id is not null group by 1))) as levels
     from taken
 )
 select r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.payload::text as "payload?",
@@ -184,7 +185,7 @@ select r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.payl
             when not j.enabled or j.paused or coalesce(g.paused, false) then 'park'
             when a.closed and a.probe_run_id is distinct from r.id then 'park'
             -- Counted in a lane that is too wide for what limits it now, or in none (strait_lane_level).
-            when coalesce(((select levels from seqs) ->> r.id)::int, 0) <
+            when coalesce(((select levels from seqs) ->> ((select lanes from seqs) ->> r.id))::int, 0) <
                  case when r.concurrency_key <> '' and (j.max_concurrency_per_key > 0 or j.has_key_limits or b.max_daily_cost_per_key_microusd > 0) then 3
                       when j.max_concurrency > 0 or j.has_key_limits or a.max_in_flight is not null then 2
                       when q.max_executing_runs > 0 then 1 else 0 end then 'park'
