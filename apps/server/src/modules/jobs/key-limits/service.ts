@@ -110,7 +110,10 @@ export function createKeyLimits({ db, onLimitsChanged }: KeyLimitsDependencies) 
   };
 }
 
-/** A minimum that cannot be kept is refused. The job's own limit may fall below them later: then they share it. */
+/**
+ * A minimum that cannot be kept is refused. The job's own limit may fall below them later: then they share it, and whoever
+ * changes a key without asking for more is let through.
+ */
 function check(
   job: store.LockJobOfKeysRow,
   concurrency_key: string,
@@ -125,7 +128,7 @@ function check(
   if (cap !== null && min_concurrency > cap)
     throw refuse(min, `must not be above the limit of the key, ${cap}`);
   const sum = min_concurrency + others.min_concurrency;
-  if (min_concurrency > 0 && job.max_concurrency !== null && sum > job.max_concurrency)
+  if (min_concurrency > others.before && job.max_concurrency !== null && sum > job.max_concurrency)
     throw refuse(min, `all keys together would be guaranteed ${sum} of ${job.max_concurrency}`);
   if (others.keys >= MAX_KEYS)
     throw refuse(

@@ -19,8 +19,11 @@ select k.concurrency_key, k.min_concurrency, k.max_concurrency, k.weight, k.upda
  order by k.concurrency_key;
 
 -- name: sumOtherKeys :one
-select count(*)::int as "keys!", coalesce(sum(k.min_concurrency), 0)::int as "min_concurrency!"
-  from job_key_limits k where k.job_id = :job_id and k.project_id = :project_id and k.concurrency_key <> :concurrency_key;
+-- What the job's other keys have; `before`: the minimum of this one so far.
+select (count(*) filter (where k.concurrency_key <> :concurrency_key))::int as "keys!",
+       coalesce(sum(k.min_concurrency) filter (where k.concurrency_key <> :concurrency_key), 0)::int as "min_concurrency!",
+       coalesce(max(k.min_concurrency) filter (where k.concurrency_key = :concurrency_key), 0)::int as "before!"
+  from job_key_limits k where k.job_id = :job_id and k.project_id = :project_id;
 
 -- name: saveKeyLimit :one
 insert into job_key_limits as k (job_id, concurrency_key, project_id, min_concurrency, max_concurrency, weight, updated_by)

@@ -82,26 +82,30 @@ export function listKeyLimits(db: Queryable, params: ListKeyLimitsParams): Promi
 }
 
 export interface SumOtherKeysParams {
+  readonly concurrency_key: string;
   readonly job_id: string;
   readonly project_id: string;
-  readonly concurrency_key: string;
 }
 
 export interface SumOtherKeysRow {
   readonly keys: number;
   readonly min_concurrency: number;
+  readonly before: number;
 }
 
-const sumOtherKeysText = `select count(*)::int as "keys", coalesce(sum(k.min_concurrency), 0)::int as "min_concurrency"
-  from job_key_limits k where k.job_id = $1 and k.project_id = $2 and k.concurrency_key <> $3`;
+const sumOtherKeysText = `select (count(*) filter (where k.concurrency_key <> $1))::int as "keys",
+       coalesce(sum(k.min_concurrency) filter (where k.concurrency_key <> $1), 0)::int as "min_concurrency",
+       coalesce(max(k.min_concurrency) filter (where k.concurrency_key = $1), 0)::int as "before"
+  from job_key_limits k where k.job_id = $2 and k.project_id = $3`;
 
+/** What the job's other keys have; `before`: the minimum of this one so far. */
 export function sumOtherKeys(db: Queryable, params: SumOtherKeysParams): Promise<SumOtherKeysRow> {
   return one<SumOtherKeysRow>(db, {
     text: sumOtherKeysText,
     values: [
+      params.concurrency_key,
       params.job_id,
       params.project_id,
-      params.concurrency_key,
     ],
   });
 }
