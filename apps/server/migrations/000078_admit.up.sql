@@ -1,5 +1,5 @@
 -- owner: queue. The short way in: what is limited and finds room on every level enters run_queue with its slots at once,
--- instead of waiting in run_parked for a promotion. Costs a limited run that is not held up next to nothing.
+-- instead of waiting in run_parked for a promotion. What that costs: `npm run bench -- --suite limits`.
 
 -- Of these lanes (some perhaps named twice), the ones that as many more runs can enter all together, because nobody waits for
 -- what they would take. Money and limits of endpoints are only looked at by promotion. Lookups are lateral with a bound, so
