@@ -55,6 +55,8 @@ const server = await startLocalPostgres({
 });
 
 let failed = violations.length > 0;
+/** What failed and why, told again at the very end: who reads only the tail of a long log still learns it. */
+const failures: string[] = [];
 try {
   const template = 'strait_test_template';
   const url = withDatabase(server.url, template);
@@ -85,6 +87,7 @@ try {
   await server.stop('immediate');
   rmSync(home, { recursive: true, force: true });
 }
+if (failures.length > 0) console.log(`\n── what failed\n${failures.join('\n')}`);
 console.log(
   `\n${files.length} test files in ${((performance.now() - began) / 1000).toFixed(1)} s: ${failed ? 'FAILED' : 'passed'}`,
 );
@@ -125,8 +128,14 @@ function run(share: readonly string[], env: NodeJS.ProcessEnv, name: string): Pr
     child.on('exit', (code) => {
       // One share at a time, whole, so that two cores do not interleave their reports.
       console.log(`── ${name}\n${output.trimEnd()}`);
+      const [, ...told] = output.split('\n✖ failing tests:');
       // A failing hook of a whole file is reported, but does not change node's exit code.
-      resolve(code === 0 && output.includes('\n✖ failing tests:') ? 1 : (code ?? 1));
+      const ending = code === 0 && told.length > 0 ? 1 : (code ?? 1);
+      if (ending !== 0)
+        failures.push(
+          `${name}${told.length > 0 ? told.join('') : `: ended with ${code ?? 'a signal'}`}`,
+        );
+      resolve(ending);
     });
   });
 }
