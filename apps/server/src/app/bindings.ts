@@ -18,7 +18,7 @@ import { relationRoutes } from '../modules/relations/index.ts';
 import { runRoutes } from '../modules/runs/index.ts';
 import { statsRoutes } from '../modules/stats/index.ts';
 import { whyRoutes } from '../modules/why/index.ts';
-import { definitionRoutes } from '../modules/workflows/index.ts';
+import { definitionRoutes, workflowRunRoutes } from '../modules/workflows/index.ts';
 import { scheduleRoutes } from '../modules/scheduler/index.ts';
 import type { Modules } from './modules.ts';
 
@@ -36,6 +36,7 @@ export const bindingsOf = (modules: Modules): readonly Binding<AnyCaller, Projec
   ...endpointRoutes(modules.endpoints),
   ...eventRoutes(modules.events),
   ...definitionRoutes(modules.workflowDefinitions, modules.workflowPolicies),
+  ...workflowRunRoutes(modules.workflowRuns),
   ...statsRoutes(modules.stats, modules.whatIf),
   ...whyRoutes(modules.why),
   ...inRunRoutes(modules.inRun),

@@ -14,6 +14,7 @@ import {
 } from '../platform/config-reader.ts';
 import { parseEncryptionKey } from '../platform/crypto/keyring.ts';
 import { endpointVariables } from './config-endpoint-variables.ts';
+import { workflowVariables } from './config-workflow-variables.ts';
 
 export const MIN_SECRET_LENGTH = 32;
 const longEnough = (value: string) =>
@@ -278,14 +279,7 @@ export const variables = {
     }),
   },
   endpoints: endpointVariables,
-  workflows: {
-    step_cap: integer('WF_MAX_STEP_CAP', {
-      default: 0,
-      min: 0,
-      max: 1000,
-      description: 'Steps a workflow may have; 0 is only the limit of 1000.',
-    }),
-  },
+  workflows: workflowVariables,
   runs: {
     max_bulk_trigger_items: integer('MAX_BULK_TRIGGER_ITEMS', {
       default: 500,

@@ -58,8 +58,10 @@ import {
   type Scheduling,
 } from '../modules/scheduler/index.ts';
 import {
+  callbackLoops,
   createDefinitions,
   createPolicies,
+  createWorkflowRuns,
   definitionLoops,
   jobsInSteps,
 } from '../modules/workflows/index.ts';
@@ -203,6 +205,27 @@ export function createModules(deps: ModulesDeps) {
     step_cap: config.workflows.step_cap,
   });
   const workflowPolicies = createPolicies({ db });
+  const { workflows: wf } = config;
+  const workflowRuns = createWorkflowRuns({
+    db,
+    hot,
+    queue,
+    operator,
+    endings,
+    jobs,
+    limits: {
+      step_concurrency: wf.step_concurrency,
+      small: wf.small_steps,
+      medium: wf.medium_steps,
+      large: wf.large_steps,
+      max_nesting_depth: wf.max_nesting_depth,
+      max_payload_bytes: config.http.max_request_body_bytes,
+      max_map_items: 10_000,
+      max_generations: wf.max_continuations,
+    },
+    onWarning: (warning, of) => log.warn(of, warning),
+    onError,
+  });
   const dependencyReads = createDependencyReads({ db });
   const chaining = createChaining({
     db: hot,
@@ -280,6 +303,7 @@ export function createModules(deps: ModulesDeps) {
     events,
     workflowDefinitions,
     workflowPolicies,
+    workflowRuns,
     schedules,
     inRun,
     stats,
@@ -305,6 +329,7 @@ export function createModules(deps: ModulesDeps) {
         ...relationLoops({ ...shared, chaining, endings, listener }),
         ...eventLoops({ ...shared, upkeep: eventUpkeep, listener }),
         ...definitionLoops({ ...shared, definitions: workflowDefinitions }),
+        ...callbackLoops({ ...shared, callbacks: workflowRuns.callbacks, listener }),
         ...statsLoops({ ...shared, stats }),
         ...schedulerLoops({ ...shared, scheduler, listener }),
       ],

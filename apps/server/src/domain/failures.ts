@@ -79,6 +79,31 @@ export const failures = {
   workflow_has_active_runs: refuse(409, 'the workflow has active runs'),
   workflow_version_conflict: refuse(409, 'the workflow was changed by somebody else'),
 
+  // workflow runs
+  workflow_disabled: refuse(409, 'the workflow is disabled'),
+  workflow_policy_refused: refuse(
+    409,
+    'the project does not allow workflows of this shape any more',
+  ),
+  workflow_runs_limit_reached: refuse(409, 'workflow max concurrent runs reached'),
+  workflow_key_mismatch: refuse(409, 'the idempotency key belongs to a run with another payload'),
+  workflow_run_not_found: refuse(404, 'workflow run not found'),
+  workflow_run_not_cancelable: refuse(409, 'the workflow run has already ended'),
+  workflow_run_not_pausable: refuse(409, 'the workflow run cannot be paused in its state'),
+  workflow_run_not_resumable: refuse(409, 'the workflow run is not paused'),
+  workflow_run_not_active: refuse(409, 'the workflow run is not active'),
+  workflow_run_not_resettable: refuse(
+    409,
+    'steps of the workflow run cannot run again in its state',
+  ),
+  workflow_step_not_found: refuse(404, 'the workflow run has no such step'),
+  workflow_step_not_waiting: refuse(409, 'the step is neither pending nor waiting'),
+  workflow_step_not_terminal: refuse(409, 'the step has not ended'),
+  workflow_step_not_resettable: refuse(
+    409,
+    'the step cannot run again: a step it depends on has failed',
+  ),
+
   // triggering
   job_disabled: refuse(400, 'the job is disabled'),
   invalid_payload: refuse(400, 'the payload does not match the schema of the job'),

@@ -112,6 +112,8 @@ export const differences: readonly Difference[] = [
       'JobRun.result: omitted when empty → optional',
       'RunOutput.schema: omitted when empty → optional',
       'WorkflowStep.payload: omitted when empty → optional',
+      'WorkflowRun.payload: omitted when empty → optional',
+      'WorkflowStepRun.output: omitted when empty → optional',
       'RunToolCall.*put: omitted when empty → optional',
     ],
   },
@@ -233,6 +235,32 @@ export const differences: readonly Difference[] = [
     lines: [
       'WorkflowStepRequest.condition: type union → any',
       'WorkflowStep.condition: type union → any',
+    ],
+  },
+  {
+    because:
+      'Workflow §10: a trigger says which version, may be a plan only, and is repeated safely.',
+    lines: [
+      'TriggerWorkflowRequest.dry_run: added',
+      'TriggerWorkflowRequest.version: added',
+      'postV1WorkflowsByWorkflowIDTrigger.header.*: added',
+      'postV1WorkflowsByWorkflowIDTrigger: also answers 200',
+      'getV1WorkflowRuns.query.label_*: added',
+      'getV1WorkflowRuns.query.triggered_by: added',
+      'getV1WorkflowRuns.query.workflow_id: added',
+    ],
+  },
+  {
+    because:
+      'Workflow §6.2, §13, §25: why a step waits, what it started, runs that continue others or are undone.',
+    lines: [
+      'WorkflowRun.continues_run_id: added',
+      'WorkflowRunStatus: values ["canceled","completed","failed","paused","pending","running","timed_out"] → ["canceled","compensated","compensating","compensation_failed","completed","failed","paused","pending","running","timed_out"]',
+      'WorkflowStepRun.child_workflow_run_id: added',
+      'WorkflowStepRun.map: added',
+      'WorkflowStepRun.next_retry_at: added',
+      'WorkflowStepRun.wait_reason: added',
+      'postV1WorkflowRunsByWorkflowRunID*.query.cascade: added',
     ],
   },
   {

@@ -44,6 +44,8 @@ export interface PopulatedProject {
   readonly state_key: string;
   readonly workflow_id: string;
   readonly workflow_version_id: string;
+  /** Its step `asked` waits for an approval. */
+  readonly workflow_run_id: string;
   readonly runs: Readonly<Record<RunName, string>>;
   /** A valid run token of that run's claim. */
   token(run: RunName): string;
@@ -118,6 +120,19 @@ async function populateProject(
     tags: { team: marker },
     steps: workflowSteps({ free_job_id: String(free['id']), marker }),
   });
+  await post('/v1/workflows', {
+    name: marker,
+    slug: `gate-${marker}`,
+    steps: [
+      { step_ref: 'asked', step_type: 'approval', approval_approvers: ['*', marker] },
+      { step_ref: 'after', job_id: free['id'], depends_on: ['asked'] },
+    ],
+  });
+  const workflowRun = await post(`/v1/workflows/gate-${marker}/trigger`, {
+    payload: { secret: marker },
+    tags: { of: marker },
+    labels: { of: marker },
+  });
   const trigger = async (more: Row = {}) =>
     String(
       (
@@ -187,6 +202,7 @@ async function populateProject(
       state_key,
       workflow_id: String(workflow['id']),
       workflow_version_id: String(workflow['version_id']),
+      workflow_run_id: String(workflowRun['id']),
       runs,
       token: (run) => tokenOf(app, runs[run], claims.get(runs[run])),
     };

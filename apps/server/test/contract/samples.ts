@@ -106,6 +106,7 @@ const bodies: Readonly<Record<string, Sample['body'] & {}>> = {
     description: unique(of.marker),
     steps: workflowSteps(of),
   }),
+  postV1WorkflowsByWorkflowIDTrigger: (of) => ({ payload: { secret: of.marker } }),
   postV1WorkflowsByWorkflowIDPlan: () => ({ step_overrides: [{ step_ref: 'last' }] }),
   putV1WorkflowPoliciesByProjectID: () => ({ max_depth: 500, forbidden_step_types: ['map'] }),
 };
@@ -153,6 +154,8 @@ const parameters: Readonly<Record<string, (of: PopulatedProject, run: RunName) =
   jobID: (of) => of.job_id,
   versionID: (of) => of.version_id,
   workflowID: (of) => of.workflow_id,
+  workflowRunID: (of) => of.workflow_run_id,
+  stepRef: () => 'asked',
   fromVersionID: () => '1',
   toVersionID: (of) => of.workflow_version_id,
   batchID: (of) => of.batch_id,

@@ -15,3 +15,14 @@ export {
   resumeFacts,
   type NewWait,
 } from './waits.ts';
+export {
+  admitStepWait,
+  cancelStepWaits,
+  dropStepWait,
+  endStepWaits,
+  findEarlyEvent,
+  findKeyWaiter,
+  openStepWait,
+  queueEmits,
+  type StepWaitEnd,
+} from './step-waits.ts';

@@ -141,3 +141,60 @@ select c.state as "checkpoint_state?", c.created_at as "checkpoint_at?", t.respo
                         and coalesce(e.job_run_attempt, r.attempt) <= r.attempt
                         and coalesce(e.job_run_replays, 0) = coalesce((r.metadata ->> '_replays')::int, 0)
                       order by e.received_at desc limit 1) t on true;
+
+-- name: insertStepTrigger :maybe
+-- Of a step of a workflow. No row: another trigger of the project waits for this key. One whose event came early is born received.
+insert into event_triggers (event_key, project_id, source_type, trigger_type, workflow_run_id, workflow_step_run_id, timeout_secs, expires_at,
+       request_payload, notify_url, notify_status, status, received_at, response_payload, sent_by)
+values (:event_key, :project_id, 'workflow_step', :trigger_type, :workflow_run_id, :step_run_id, :timeout_secs::int,
+        to_timestamp(:expires_at::float8 / 1000), :request_payload_json?::jsonb, nullif(:notify_url, ''),
+        case when :notify_url <> '' then 'pending' else '' end, case when :is_received::boolean then 'received' else 'waiting' end,
+        case when :is_received then strait_now() end, :response_payload_json?::jsonb, :sent_by)
+on conflict (project_id, event_key) where status = 'waiting' do nothing
+returning id;
+
+-- name: endStepTriggers :count
+-- The caller holds the lock of the workflow runs; each end is guarded by the state.
+update event_triggers t
+   set status = e.to_status, error = e.error, updated_at = strait_now(),
+       received_at = case when e.to_status = 'received' then strait_now() end,
+       response_payload = case when e.to_status = 'received' then e.payload else t.response_payload end,
+       sent_by = case when e.to_status = 'received' then coalesce(e.actor, 'system') else t.sent_by end
+  from jsonb_to_recordset(:ends::jsonb) as e(trigger_id text, to_status text, actor text, error text, payload jsonb)
+ where t.id = e.trigger_id and t.project_id = :project_id and t.status = 'waiting';
+
+-- name: cancelStepTriggers :count
+update event_triggers t set status = 'canceled', error = :error, updated_at = strait_now()
+ where t.workflow_run_id = :workflow_run_id and t.project_id = :project_id and t.status = 'waiting';
+
+-- name: cancelTriggerById :count
+update event_triggers t set status = 'canceled', error = :error, updated_at = strait_now()
+ where t.id = :trigger_id and t.project_id = :project_id and t.status = 'waiting';
+
+-- name: findKeyWaiter :maybe
+-- Who waits for this key now.
+select t.id, t.workflow_step_run_id from event_triggers t
+ where t.project_id = :project_id and t.event_key = :event_key and t.status = 'waiting';
+
+-- name: insertEmits :count
+-- across projects: the emits name their project.
+with told as (
+  insert into event_emits (project_id, event_key, payload, sent_by, workflow_step_run_id)
+  select e.project_id, e.event_key, e.payload, e.sent_by, e.workflow_step_run_id
+    from jsonb_to_recordset(:emits::jsonb) as e(project_id text, event_key text, payload jsonb, sent_by text, workflow_step_run_id text)
+  returning id
+), woken as materialized (select pg_notify('event_emit', '') where exists (select from told))
+select id from told where (select count(*) from woken) >= 0;
+
+-- name: findEarlyEvent :maybe
+-- The first that came; kept from others who would take it.
+select e.id, e.payload, e.sent_by from early_events e
+ where e.project_id = :project_id and e.event_key = :event_key and e.expires_at > strait_now()
+ order by e.id limit 1 for update;
+
+-- name: takeEarlyEvent :maybe
+delete from early_events e
+ where e.project_id = :project_id
+   and e.id = (select o.id from early_events o where o.project_id = :project_id and o.event_key = :event_key and o.expires_at > strait_now()
+                order by o.id limit 1)
+returning e.sent_by;

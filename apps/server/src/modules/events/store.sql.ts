@@ -1,4 +1,5 @@
 // Generated from store.sql by `npm run generate`. Do not edit.
+import type { JsonColumns } from '../../platform/db/json-columns.ts';
 import { count, many, maybe, one, type Queryable } from '../../platform/db/query.ts';
 
 export interface InsertTriggerParams {
@@ -513,5 +514,213 @@ export function findResumeFacts(db: Queryable, params: FindResumeFactsParams): P
     text: findResumeFactsText,
     values: [params.run_id],
     name: 'events_findResumeFacts_6a5b9859',
+  });
+}
+
+export interface InsertStepTriggerParams {
+  readonly event_key: string;
+  readonly project_id: string;
+  readonly trigger_type: string;
+  readonly workflow_run_id: string;
+  readonly step_run_id: string;
+  readonly timeout_secs: number;
+  readonly expires_at: number;
+  readonly request_payload_json: string | null;
+  readonly notify_url: string;
+  readonly is_received: boolean;
+  readonly response_payload_json: string | null;
+  readonly sent_by: string;
+}
+
+export interface InsertStepTriggerRow {
+  readonly id: string;
+}
+
+const insertStepTriggerText = `insert into event_triggers (event_key, project_id, source_type, trigger_type, workflow_run_id, workflow_step_run_id, timeout_secs, expires_at,
+       request_payload, notify_url, notify_status, status, received_at, response_payload, sent_by)
+values ($1, $2, 'workflow_step', $3, $4, $5, $6::int,
+        to_timestamp($7::float8 / 1000), $8::jsonb, nullif($9, ''),
+        case when $9 <> '' then 'pending' else '' end, case when $10::boolean then 'received' else 'waiting' end,
+        case when $10 then strait_now() end, $11::jsonb, $12)
+on conflict (project_id, event_key) where status = 'waiting' do nothing
+returning id`;
+
+/** Of a step of a workflow. No row: another trigger of the project waits for this key. One whose event came early is born received. */
+export function insertStepTrigger(db: Queryable, params: InsertStepTriggerParams): Promise<InsertStepTriggerRow | undefined> {
+  return maybe<InsertStepTriggerRow>(db, {
+    text: insertStepTriggerText,
+    values: [
+      params.event_key,
+      params.project_id,
+      params.trigger_type,
+      params.workflow_run_id,
+      params.step_run_id,
+      params.timeout_secs,
+      params.expires_at,
+      params.request_payload_json,
+      params.notify_url,
+      params.is_received,
+      params.response_payload_json,
+      params.sent_by,
+    ],
+  });
+}
+
+export interface EndStepTriggersParams {
+  readonly ends: unknown;
+  readonly project_id: string;
+}
+
+const endStepTriggersText = `update event_triggers t
+   set status = e.to_status, error = e.error, updated_at = strait_now(),
+       received_at = case when e.to_status = 'received' then strait_now() end,
+       response_payload = case when e.to_status = 'received' then e.payload else t.response_payload end,
+       sent_by = case when e.to_status = 'received' then coalesce(e.actor, 'system') else t.sent_by end
+  from jsonb_to_recordset($1::jsonb) as e(trigger_id text, to_status text, actor text, error text, payload jsonb)
+ where t.id = e.trigger_id and t.project_id = $2 and t.status = 'waiting'`;
+
+/** The caller holds the lock of the workflow runs; each end is guarded by the state. */
+export function endStepTriggers(db: Queryable, params: EndStepTriggersParams): Promise<number> {
+  return count(db, {
+    text: endStepTriggersText,
+    values: [
+      JSON.stringify(params.ends),
+      params.project_id,
+    ],
+  });
+}
+
+export interface CancelStepTriggersParams {
+  readonly error: string;
+  readonly workflow_run_id: string;
+  readonly project_id: string;
+}
+
+const cancelStepTriggersText = `update event_triggers t set status = 'canceled', error = $1, updated_at = strait_now()
+ where t.workflow_run_id = $2 and t.project_id = $3 and t.status = 'waiting'`;
+
+export function cancelStepTriggers(db: Queryable, params: CancelStepTriggersParams): Promise<number> {
+  return count(db, {
+    text: cancelStepTriggersText,
+    values: [
+      params.error,
+      params.workflow_run_id,
+      params.project_id,
+    ],
+  });
+}
+
+export interface CancelTriggerByIdParams {
+  readonly error: string;
+  readonly trigger_id: string;
+  readonly project_id: string;
+}
+
+const cancelTriggerByIdText = `update event_triggers t set status = 'canceled', error = $1, updated_at = strait_now()
+ where t.id = $2 and t.project_id = $3 and t.status = 'waiting'`;
+
+export function cancelTriggerById(db: Queryable, params: CancelTriggerByIdParams): Promise<number> {
+  return count(db, {
+    text: cancelTriggerByIdText,
+    values: [
+      params.error,
+      params.trigger_id,
+      params.project_id,
+    ],
+  });
+}
+
+export interface FindKeyWaiterParams {
+  readonly project_id: string;
+  readonly event_key: string;
+}
+
+export interface FindKeyWaiterRow {
+  readonly id: string;
+  readonly workflow_step_run_id: string | null;
+}
+
+const findKeyWaiterText = `select t.id, t.workflow_step_run_id from event_triggers t
+ where t.project_id = $1 and t.event_key = $2 and t.status = 'waiting'`;
+
+/** Who waits for this key now. */
+export function findKeyWaiter(db: Queryable, params: FindKeyWaiterParams): Promise<FindKeyWaiterRow | undefined> {
+  return maybe<FindKeyWaiterRow>(db, {
+    text: findKeyWaiterText,
+    values: [
+      params.project_id,
+      params.event_key,
+    ],
+  });
+}
+
+export interface InsertEmitsParams {
+  readonly emits: unknown;
+}
+
+const insertEmitsText = `with told as (
+  insert into event_emits (project_id, event_key, payload, sent_by, workflow_step_run_id)
+  select e.project_id, e.event_key, e.payload, e.sent_by, e.workflow_step_run_id
+    from jsonb_to_recordset($1::jsonb) as e(project_id text, event_key text, payload jsonb, sent_by text, workflow_step_run_id text)
+  returning id
+), woken as materialized (select pg_notify('event_emit', '') where exists (select from told))
+select id from told where (select count(*) from woken) >= 0`;
+
+/** across projects: the emits name their project. */
+export function insertEmits(db: Queryable, params: InsertEmitsParams): Promise<number> {
+  return count(db, {
+    text: insertEmitsText,
+    values: [JSON.stringify(params.emits)],
+  });
+}
+
+export interface FindEarlyEventParams {
+  readonly project_id: string;
+  readonly event_key: string;
+}
+
+export interface FindEarlyEventRow {
+  readonly id: number;
+  readonly payload: JsonColumns['early_events.payload'] | null;
+  readonly sent_by: string;
+}
+
+const findEarlyEventText = `select e.id, e.payload, e.sent_by from early_events e
+ where e.project_id = $1 and e.event_key = $2 and e.expires_at > strait_now()
+ order by e.id limit 1 for update`;
+
+/** The first that came; kept from others who would take it. */
+export function findEarlyEvent(db: Queryable, params: FindEarlyEventParams): Promise<FindEarlyEventRow | undefined> {
+  return maybe<FindEarlyEventRow>(db, {
+    text: findEarlyEventText,
+    values: [
+      params.project_id,
+      params.event_key,
+    ],
+  });
+}
+
+export interface TakeEarlyEventParams {
+  readonly project_id: string;
+  readonly event_key: string;
+}
+
+export interface TakeEarlyEventRow {
+  readonly sent_by: string;
+}
+
+const takeEarlyEventText = `delete from early_events e
+ where e.project_id = $1
+   and e.id = (select o.id from early_events o where o.project_id = $1 and o.event_key = $2 and o.expires_at > strait_now()
+                order by o.id limit 1)
+returning e.sent_by`;
+
+export function takeEarlyEvent(db: Queryable, params: TakeEarlyEventParams): Promise<TakeEarlyEventRow | undefined> {
+  return maybe<TakeEarlyEventRow>(db, {
+    text: takeEarlyEventText,
+    values: [
+      params.project_id,
+      params.event_key,
+    ],
   });
 }

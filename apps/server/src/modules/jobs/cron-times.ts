@@ -2,7 +2,7 @@
 // calendar match, this file says at which instants a zone's clock shows them.
 
 import { Cron } from 'croner';
-import { createLru } from './lru.ts';
+import { createLru } from '../../platform/lru.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;

@@ -4,7 +4,7 @@ import type { FailureCode } from '../../domain/failures.ts';
 import type { Database } from '../../platform/db/database.ts';
 import type { Queryable } from '../../platform/db/query.ts';
 import { Failure } from '../../platform/failure.ts';
-import { createLru } from './lru.ts';
+import { createLru } from '../../platform/lru.ts';
 import { isUuid } from '../../domain/slug.ts';
 import { resolveVersion, type VersionedRun } from './rules.ts';
 import type { JobSecrets } from './secrets.ts';

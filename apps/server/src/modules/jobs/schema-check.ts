@@ -6,7 +6,7 @@ import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.
 import formats from 'ajv-formats';
 import type { Clock } from '../../platform/clock.ts';
 import type { FailureDetail } from '../../platform/failure.ts';
-import { createLru } from './lru.ts';
+import { createLru } from '../../platform/lru.ts';
 
 export const maxSchemaBytes = 65_536;
 export const maxSchemaDepth = 32;

@@ -23,6 +23,7 @@ export {
   type DependencyStatusRow,
   type Ending,
   type Endings,
+  type StepEnding,
 } from './endings/endings.ts';
 export { intake, type SamePayload } from './intake/intake.ts';
 export { buffers, type BatchKey } from './buffers/buffers.ts';

@@ -59,6 +59,8 @@ export interface NewRunExtra {
   readonly retry_backoff?: string | undefined;
   readonly retry_initial_delay_secs?: number | undefined;
   readonly retry_max_delay_secs?: number | undefined;
+  /** The step of a workflow that starts it and is told of its end (`endings.takeSteps`). */
+  readonly workflow_step_run_id?: string | undefined;
 }
 
 /** `created`: a new run. `held`: the idempotency key already names this run. `refused`: the job is gone or disabled. */

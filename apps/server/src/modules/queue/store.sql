@@ -87,14 +87,14 @@ with input as materialized (
   insert into job_runs (id, created_at, job_id, project_id, status, payload, priority, triggered_by, scheduled_at, expires_at,
          tags, metadata, idempotency_key, concurrency_key, job_version, job_version_id, created_by, parent_run_id,
          continuation_of, lineage_depth, batch_id, debug_mode, max_attempts_override, timeout_secs_override,
-         retry_backoff, retry_initial_delay_secs, retry_max_delay_secs)
+         retry_backoff, retry_initial_delay_secs, retry_max_delay_secs, workflow_step_run_id)
   select id, strait_id_time(id), job_id, project_id, status,
          payload_value, priority, coalesce(extra ->> 'triggered_by', 'manual'), scheduled_at, expires_at,
          tags, metadata, idempotency_key, extra ->> 'concurrency_key', version, version_id, extra ->> 'created_by',
          extra ->> 'parent_run_id', extra ->> 'continuation_of', coalesce((extra ->> 'lineage_depth')::int, 0),
          extra ->> 'batch_id', coalesce((extra ->> 'debug_mode')::boolean, false), (extra ->> 'max_attempts_override')::int,
          (extra ->> 'timeout_secs_override')::int, extra ->> 'retry_backoff', (extra ->> 'retry_initial_delay_secs')::int,
-         (extra ->> 'retry_max_delay_secs')::int
+         (extra ->> 'retry_max_delay_secs')::int, extra ->> 'workflow_step_run_id'
     from accepted
 ), ready as (
   insert into run_queue (project_id, rank, run_id, run_created_at, job_id, attempt, lane_id)
@@ -230,7 +230,7 @@ with gone as (
    where r.id = any (array(select run_id from gone))
      and r.created_at >= :created_from::timestamptz and r.created_at <= :created_to::timestamptz
      and (r.status = any ('{queued,dequeued,executing}')) is true
-  returning r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.idempotency_key
+  returning r.id, r.created_at, r.workflow_step_run_id, r.project_id, r.job_id, r.attempt, r.idempotency_key
 ), told as (
   insert into run_events (run_id, type, level, message, data, created_at)
   select run_id, 'state_change', 'info', 'executing',
@@ -246,6 +246,9 @@ with gone as (
   select id, created_at, job_id, project_id, 'completed', attempt, null, null from done
    where job_id = any (array(select id from jobs where followed and id = any (array(select job_id from done))))
   returning run_id
+), stepped as (
+  insert into step_endings (run_id, run_created_at, workflow_step_run_id, status)
+  select id, created_at, workflow_step_run_id, 'completed' from done where workflow_step_run_id is not null returning run_id
 ), slots as materialized (
   select l.counted_lane_id as lane_id, l.root_lane_id, sum(x.n)::int as n
     from (select lane_id, count(*)::int as n from gone where lane_id is not null group by lane_id) x
@@ -261,7 +264,7 @@ with gone as (
     from done where done.idempotency_key is not null and (select count(*) from root_locks) is not null
      and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
 ), live as materialized (
-  select pg_notify('run_live', '') where exists (select from done) union all select pg_notify('run_ended', '') where exists (select from noted)
+  select pg_notify('run_live', '') where exists (select from done) union all select pg_notify('run_ended', '') where exists (select from noted) union all select pg_notify('step_ended', '') where exists (select from stepped)
   -- A lease that was just given a lane made since this statement began: its slot is counted again in a later one.
   union all select pg_notify('run_recount', lane_id::text) from gone where lane_id <> all (array(select lane_id from slots)) group by lane_id
 )
@@ -305,7 +308,7 @@ with gone as (
             from unnest(array(select run_id from gone)) as k(id)) f
    where r.id = f.id and r.created_at >= :created_from::timestamptz and r.created_at <= :created_to::timestamptz
      and (r.status = any ('{queued,dequeued,executing}')) is true
-  returning r.id, r.created_at, r.project_id, r.job_id, r.status, r.attempt, r.priority, r.scheduled_at, r.next_retry_at, r.idempotency_key, r.error,
+  returning r.id, r.created_at, r.workflow_step_run_id, r.project_id, r.job_id, r.status, r.attempt, r.priority, r.scheduled_at, r.next_retry_at, r.idempotency_key, r.error,
             r.error_class, r.concurrency_key
 ), later as (
   insert into run_delayed (due_at, project_id, rank, run_id, run_created_at, job_id, attempt, reason)
@@ -337,6 +340,9 @@ with gone as (
   select id, created_at, job_id, project_id, status, attempt, error, error_class from done
    where status <> 'queued' and job_id = any (array(select id from jobs where followed and id = any (array(select job_id from done))))
   returning run_id
+), stepped as (
+  insert into step_endings (run_id, run_created_at, workflow_step_run_id, status)
+  select id, created_at, workflow_step_run_id, status from done where workflow_step_run_id is not null and status <> 'queued' returning run_id
 ), slots as materialized (
   select l.counted_lane_id as lane_id, l.root_lane_id, sum(x.n)::int as n
     from (select lane_id, count(*)::int as n from gone where lane_id is not null group by lane_id) x
@@ -354,6 +360,7 @@ with gone as (
 ), live as materialized (
   select pg_notify('run_live', '') where exists (select from done)
   union all select pg_notify('run_ended', '') where exists (select from noted)
+  union all select pg_notify('step_ended', '') where exists (select from stepped)
   union all select pg_notify('run_wake', 'due') where exists (select from done where status = 'queued')
   union all select pg_notify('run_promote', place[2]::text) from placed where place is not null group by place[2]
   union all select pg_notify('run_recount', lane_id::text) from gone where lane_id <> all (array(select lane_id from slots)) group by lane_id

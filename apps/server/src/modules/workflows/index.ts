@@ -1,5 +1,6 @@
-// Workflows: graphs of jobs, approvals, waits and sleeps. Promises so far: a saved workflow has passed every rule, no
-// version is lost, and a version never changes. Runs are not here yet; what decides them is in engine/.
+// Workflows: graphs of jobs, approvals, waits and sleeps. Promises: a saved workflow has passed every rule, and a version
+// never changes; a run with finite steps ends, a step starts at most once per attempt. What decides is pure (engine/), what
+// writes it holds the lock of the run (progression/), what brings news is repeated until it was heard (callbacks/).
 
 import { isJobUsed } from './definitions/store.sql.ts';
 import type { JobUsers } from '../jobs/index.ts';
@@ -8,6 +9,9 @@ export { createDefinitions, type Definitions } from './definitions/service.ts';
 export { createPolicies, type Policies } from './definitions/policy.ts';
 export { definitionRoutes } from './definitions/routes.ts';
 export { definitionLoops } from './definitions/loops.ts';
+export { callbackLoops } from './callbacks/loops.ts';
+export { workflowRunRoutes } from './runs/routes.ts';
+export { createWorkflowRuns, type WorkflowRuns } from './service.ts';
 
 /** Steps of the current versions. */
 export const jobsInSteps: JobUsers = {

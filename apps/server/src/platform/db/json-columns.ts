@@ -25,4 +25,21 @@ export interface JsonColumns {
   'workflow_version_steps.condition': JsonValue;
   'workflow_version_steps.payload': JsonValue;
   'workflow_version_steps.map_items': JsonValue;
+  'workflow_runs.payload': JsonValue;
+  'workflow_runs.tags': StringMap;
+  'workflow_runs.trace_context': StringMap;
+  'workflow_runs.step_overrides': readonly {
+    readonly step_ref: string;
+    readonly enabled: boolean;
+  }[];
+  'workflow_step_runs.output': JsonValue;
+  'workflow_step_runs.map': {
+    readonly total: number;
+    readonly started: number;
+    readonly completed: number;
+    readonly failed: number;
+  };
+  'early_events.payload': JsonValue;
+  'workflow_map_children.item': JsonValue;
+  'workflow_map_children.output': JsonValue;
 }

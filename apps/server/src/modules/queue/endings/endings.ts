@@ -8,6 +8,8 @@ import * as store from './store.sql.ts';
 
 /** A run that ended, with what its job says should follow. */
 export type Ending = store.TakeEndingsRow;
+/** The end of a run that a step of a workflow started. */
+export type StepEnding = store.TakeStepEndingsRow;
 export type DependencyStatusRow = store.DependencyStatusRow;
 
 export type Endings = ReturnType<typeof createEndings>;
@@ -51,6 +53,18 @@ export function createEndings({
         job_ids: endings.map(({ job_id }) => job_id),
         statuses: endings.map(({ status }) => status),
       }),
+
+    /** Ends of runs that steps started, those of them that are still there; whoever gets them in `tx` acts on them. */
+    takeSteps: (tx: Tx, ending_ids: readonly number[]): Promise<StepEnding[]> =>
+      store.takeStepEndings(tx, { ending_ids }),
+
+    /** Their time comes again, later each time. */
+    postponeSteps: async (ending_ids: readonly number[]): Promise<void> =>
+      void (await store.postponeStepEndings(db, { ending_ids })),
+
+    /** Their workflow runs are gone. */
+    dropSteps: async (ending_ids: readonly number[]): Promise<void> =>
+      void (await store.dropStepEndings(db, { ending_ids })),
 
     /** In the transaction that took a dependency from the job. */
     dependenciesChanged: async (tx: Queryable, job_id: string): Promise<void> =>

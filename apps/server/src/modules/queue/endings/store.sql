@@ -1,5 +1,6 @@
 -- What happens after a run ended, and runs that wait for other jobs. The statement that ends a run leaves a row in
--- run_endings when its job is `followed`; who deletes that row acts on it in the same transaction.
+-- run_endings when its job is `followed`, and one in step_endings when a step of a workflow started it; who deletes that row
+-- acts on it in the same transaction.
 
 -- name: takeEndings :many prepared
 -- across projects: a loop serves every project.
@@ -139,3 +140,24 @@ select d.id, d.job_id, d.depends_on_job_id, d.condition, d.created_at,
   from job_runs r join job_dependencies d on d.job_id = r.job_id
  where r.id = :run_id and r.created_at = strait_id_time(:run_id) and r.project_id = :project_id
  order by d.created_at desc, d.id desc;
+
+-- name: takeStepEndings :many prepared
+-- across projects: the caller holds the lock of the workflow run whose steps started these.
+-- What is not in the answer somebody else took. A run that is gone meanwhile has no result any more.
+with taken as materialized (
+  delete from step_endings where ending_id = any (:ending_ids::bigint[])
+  returning ending_id, run_id, run_created_at, workflow_step_run_id, status
+)
+select t.ending_id, t.run_id, t.workflow_step_run_id, t.status, r.result as "result?", r.error as "error?"
+  from taken t left join job_runs r on r.id = t.run_id and r.created_at = t.run_created_at
+ order by t.ending_id;
+
+-- name: postponeStepEndings :count
+-- across projects: a loop serves every project.
+update step_endings
+   set tries = tries + 1, due_at = strait_now() + make_interval(secs => least(power(2, tries), 300))
+ where ending_id = any (:ending_ids::bigint[]);
+
+-- name: dropStepEndings :count
+-- across projects: a loop serves every project; the steps are gone.
+delete from step_endings where ending_id = any (:ending_ids::bigint[]);

@@ -310,3 +310,66 @@ export function dependencyStatus(db: Queryable, params: DependencyStatusParams):
     ],
   });
 }
+
+export interface TakeStepEndingsParams {
+  readonly ending_ids: readonly (number | null)[];
+}
+
+export interface TakeStepEndingsRow {
+  readonly ending_id: number;
+  readonly run_id: string;
+  readonly workflow_step_run_id: string;
+  readonly status: string;
+  readonly result: unknown;
+  readonly error: string | null;
+}
+
+const takeStepEndingsText = `with taken as materialized (
+  delete from step_endings where ending_id = any ($1::bigint[])
+  returning ending_id, run_id, run_created_at, workflow_step_run_id, status
+)
+select t.ending_id, t.run_id, t.workflow_step_run_id, t.status, r.result as "result", r.error as "error"
+  from taken t left join job_runs r on r.id = t.run_id and r.created_at = t.run_created_at
+ order by t.ending_id`;
+
+/**
+ * across projects: the caller holds the lock of the workflow run whose steps started these.
+ * What is not in the answer somebody else took. A run that is gone meanwhile has no result any more.
+ */
+export function takeStepEndings(db: Queryable, params: TakeStepEndingsParams): Promise<TakeStepEndingsRow[]> {
+  return many<TakeStepEndingsRow>(db, {
+    text: takeStepEndingsText,
+    values: [params.ending_ids],
+    name: 'queue_endings_takeStepEndings_e9ba70a7',
+  });
+}
+
+export interface PostponeStepEndingsParams {
+  readonly ending_ids: readonly (number | null)[];
+}
+
+const postponeStepEndingsText = `update step_endings
+   set tries = tries + 1, due_at = strait_now() + make_interval(secs => least(power(2, tries), 300))
+ where ending_id = any ($1::bigint[])`;
+
+/** across projects: a loop serves every project. */
+export function postponeStepEndings(db: Queryable, params: PostponeStepEndingsParams): Promise<number> {
+  return count(db, {
+    text: postponeStepEndingsText,
+    values: [params.ending_ids],
+  });
+}
+
+export interface DropStepEndingsParams {
+  readonly ending_ids: readonly (number | null)[];
+}
+
+const dropStepEndingsText = `delete from step_endings where ending_id = any ($1::bigint[])`;
+
+/** across projects: a loop serves every project; the steps are gone. */
+export function dropStepEndings(db: Queryable, params: DropStepEndingsParams): Promise<number> {
+  return count(db, {
+    text: dropStepEndingsText,
+    values: [params.ending_ids],
+  });
+}

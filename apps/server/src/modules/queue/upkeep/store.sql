@@ -87,7 +87,7 @@ done as (
                            union all select run_id from w))
      and r.created_at >= (select min(created_at) from over) and r.created_at <= (select max(created_at) from over)
      and (r.status = any ('{delayed,queued,waiting}')) is true and r.expires_at <= strait_now()
-  returning r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.idempotency_key
+  returning r.id, r.created_at, r.workflow_step_run_id, r.project_id, r.job_id, r.attempt, r.idempotency_key
 ), told as (
   insert into run_events (run_id, type, level, message, data)
   select id, 'state_change', 'warn', 'run expired', jsonb_build_object('to', 'expired', 'attempt', attempt,
@@ -96,6 +96,10 @@ done as (
   insert into run_endings (run_id, run_created_at, job_id, project_id, status, attempt, error, error_class)
   select id, created_at, job_id, project_id, 'expired', attempt, 'run expired', null from done
    where job_id = any (array(select id from jobs where followed and id = any (array(select job_id from done))))
+  returning run_id
+), stepped as (
+  insert into step_endings (run_id, run_created_at, workflow_step_run_id, status)
+  select id, created_at, workflow_step_run_id, 'expired' from done where workflow_step_run_id is not null
   returning run_id
 ), slots as materialized (
   select l.counted_lane_id as lane_id, count(*)::int as n
@@ -113,6 +117,7 @@ done as (
 ), live as materialized (
   select pg_notify('run_live', '') where exists (select from done)
   union all select pg_notify('run_ended', '') where exists (select from noted)
+  union all select pg_notify('step_ended', '') where exists (select from stepped)
   union all select pg_notify('run_promote', l.root_lane_id::text) from slots join lanes l on l.lane_id = slots.lane_id group by l.root_lane_id
 )
 select id, (select count(*) from live)::int as "told!" from done;

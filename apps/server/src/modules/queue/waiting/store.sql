@@ -79,7 +79,7 @@ with gone as (
      set status = :status, finished_at = strait_now(), error = :error?, error_class = :error_class?, result = coalesce(:result_json?::jsonb, r.result)
    where r.id = (select run_id from gone) and r.created_at = (select run_created_at from gone)
      and r.project_id = :project_id and (r.status = 'waiting') is true
-  returning r.id, r.created_at, r.project_id, r.job_id, r.status, r.error, r.error_class, r.attempt, r.idempotency_key
+  returning r.id, r.created_at, r.workflow_step_run_id, r.project_id, r.job_id, r.status, r.error, r.error_class, r.attempt, r.idempotency_key
 ), told as (
   insert into run_events (run_id, type, level, message, data)
   select id, 'state_change', case when :status = 'completed' then 'info' else 'error' end, coalesce(:error?::text, :status),
@@ -93,7 +93,12 @@ with gone as (
   select id, created_at, job_id, project_id, status, attempt, error, error_class from done
    where job_id = any (array(select id from jobs where followed and id = any (array(select job_id from done))))
   returning run_id
+), stepped as (
+  insert into step_endings (run_id, run_created_at, workflow_step_run_id, status)
+  select id, created_at, workflow_step_run_id, status from done where workflow_step_run_id is not null
+  returning run_id
 ), live as materialized (
   select pg_notify('run_live', '') where exists (select from done) union all select pg_notify('run_ended', '') where exists (select from noted)
+  union all select pg_notify('step_ended', '') where exists (select from stepped)
 )
 select id, (select count(*) from live)::int as "told!" from done;

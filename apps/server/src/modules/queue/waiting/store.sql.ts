@@ -140,7 +140,7 @@ const endWaitingRunText = `with gone as (
      set status = $3, finished_at = strait_now(), error = $4, error_class = $5, result = coalesce($6::jsonb, r.result)
    where r.id = (select run_id from gone) and r.created_at = (select run_created_at from gone)
      and r.project_id = $7 and (r.status = 'waiting') is true
-  returning r.id, r.created_at, r.project_id, r.job_id, r.status, r.error, r.error_class, r.attempt, r.idempotency_key
+  returning r.id, r.created_at, r.workflow_step_run_id, r.project_id, r.job_id, r.status, r.error, r.error_class, r.attempt, r.idempotency_key
 ), told as (
   insert into run_events (run_id, type, level, message, data)
   select id, 'state_change', case when $3 = 'completed' then 'info' else 'error' end, coalesce($4::text, $3),
@@ -154,8 +154,13 @@ const endWaitingRunText = `with gone as (
   select id, created_at, job_id, project_id, status, attempt, error, error_class from done
    where job_id = any (array(select id from jobs where followed and id = any (array(select job_id from done))))
   returning run_id
+), stepped as (
+  insert into step_endings (run_id, run_created_at, workflow_step_run_id, status)
+  select id, created_at, workflow_step_run_id, status from done where workflow_step_run_id is not null
+  returning run_id
 ), live as materialized (
   select pg_notify('run_live', '') where exists (select from done) union all select pg_notify('run_ended', '') where exists (select from noted)
+  union all select pg_notify('step_ended', '') where exists (select from stepped)
 )
 select id, (select count(*) from live)::int as "told" from done`;
 
@@ -176,6 +181,6 @@ export function endWaitingRun(db: Queryable, params: EndWaitingRunParams): Promi
       params.project_id,
       params.idempotency_retention_secs,
     ],
-    name: 'queue_waiting_endWaitingRun_29933f06',
+    name: 'queue_waiting_endWaitingRun_4d663878',
   });
 }

@@ -1,0 +1,108 @@
+-- What is due for workflow runs, found without locks: who acts on it locks the run first and looks again.
+
+-- name: listStepEndings :many
+-- across projects: a loop serves every project.
+-- Ends of job runs, oldest first; `workflow_run_id` null: the run is gone.
+select e.ending_id, s.workflow_run_id as "workflow_run_id?", r.project_id as "project_id?"
+  from step_endings e left join workflow_step_runs s on s.id = e.workflow_step_run_id
+  left join workflow_runs r on r.id = s.workflow_run_id
+ where e.due_at <= strait_now() order by e.due_at, e.ending_id limit :limit::int;
+
+-- name: stepOf :many
+-- For ends of job runs: whose they are. A child of a map has an index.
+select s.id, s.step_ref, e.job_run_id as "job_run_id!", c.attempt as "map_attempt?", c.index as "map_index?", c.status = 'open' as "open?"
+  from unnest(:step_run_ids::text[], :job_run_ids::text[]) as e(step_run_id, job_run_id)
+  join workflow_step_runs s on s.id = e.step_run_id and s.workflow_run_id = :workflow_run_id
+  join workflow_runs r on r.id = s.workflow_run_id and r.project_id = :project_id
+  left join workflow_map_children c on c.job_run_id = e.job_run_id and c.step_run_id = s.id;
+
+-- name: noteMapOutputs :count
+-- What the children gave; their status is the engine's to decide.
+update workflow_map_children c set output = e.output, error = e.error
+  from jsonb_to_recordset(:ends::jsonb) as e(index int, output jsonb, error text), workflow_step_runs s, workflow_runs r
+ where s.id = :step_run_id and r.id = s.workflow_run_id and r.project_id = :project_id
+   and c.step_run_id = s.id and c.attempt = :attempt and c.index = e.index and c.status = 'open';
+
+-- name: listNews :many
+-- across projects: a loop serves every project.
+-- Child runs that have ended and whose parents do not know yet.
+select r.id, r.project_id, r.parent_workflow_run_id as "parent_run_id?", r.news_due_at from workflow_runs r
+ where r.news_due_at <= strait_now() order by r.news_due_at limit :limit::int;
+
+-- name: takeNews :maybe
+-- The caller holds the lock of the parent. No row: told already, or the child runs again.
+update workflow_runs r set news_due_at = null
+ where r.id = :workflow_run_id and r.project_id = :project_id and r.news_due_at is not null
+   and r.status not in ('pending', 'running', 'paused', 'compensating')
+returning r.status, r.error, coalesce(r.first_run_id, r.id) as "first_run_id!", r.parent_step_run_id as "parent_step_run_id?";
+
+-- name: forgetNews :count
+-- The child was started again, or its parent is gone.
+update workflow_runs r set news_due_at = null where r.id = :workflow_run_id and r.project_id = :project_id and r.news_due_at is not null;
+
+-- name: postponeNews :count
+update workflow_runs r
+   set news_tries = r.news_tries + 1, news_due_at = strait_now() + make_interval(secs => least(power(2, r.news_tries), 300))
+ where r.id = :workflow_run_id and r.project_id = :project_id and r.news_due_at is not null;
+
+-- name: outputsOf :one
+select coalesce(jsonb_object_agg(s.step_ref, s.output) filter (where s.output is not null), '{}') as "outputs!"
+  from workflow_step_runs s join workflow_runs r on r.id = s.workflow_run_id and r.project_id = :project_id
+ where r.id = :workflow_run_id;
+
+-- name: parentStep :maybe
+select s.id, s.step_ref, c.attempt as "map_attempt?", c.index as "map_index?", c.status = 'open' as "open?"
+  from workflow_step_runs s join workflow_runs r on r.id = s.workflow_run_id and r.project_id = :project_id
+  left join workflow_map_children c on c.child_run_id = :child_run_id and c.step_run_id = s.id
+ where s.id = :step_run_id and s.workflow_run_id = :workflow_run_id;
+
+-- name: listDueTriggers :many
+-- across projects: a loop serves every project.
+-- Sleeps that are over and events that did not come.
+select t.id, t.project_id, t.trigger_type, s.workflow_run_id as "workflow_run_id?", s.step_ref as "step_ref?" from event_triggers t
+  left join workflow_step_runs s on s.id = t.workflow_step_run_id
+ where t.status = 'waiting' and t.source_type = 'workflow_step' and t.expires_at <= strait_now()
+ order by t.expires_at limit :limit::int;
+
+-- name: listDueApprovals :many
+-- across projects: a loop serves every project.
+select a.id, r.project_id, r.id as workflow_run_id, s.step_ref from workflow_step_approvals a
+  join workflow_step_runs s on s.id = a.workflow_step_run_id join workflow_runs r on r.id = a.workflow_run_id
+ where a.status = 'pending' and a.expires_at <= strait_now() order by a.expires_at limit :limit::int;
+
+-- name: listDueRetries :many
+-- across projects: a loop serves every project.
+-- Of paused runs too: nothing happens to those, so they are left out until they go on.
+select r.project_id, s.workflow_run_id, s.step_ref from workflow_step_runs s join workflow_runs r on r.id = s.workflow_run_id
+ where s.state = 't' and s.next_retry_at <= strait_now() and r.status = 'running'
+ order by s.next_retry_at limit :limit::int;
+
+-- name: listDueRuns :many
+-- across projects: a loop serves every project.
+select r.id, r.project_id from workflow_runs r
+ where r.status in ('running', 'paused') and r.expires_at <= strait_now() order by r.expires_at limit :limit::int;
+
+-- name: nextDue :one
+-- across projects: a loop serves every project.
+-- When the next timer of any kind is over, in milliseconds from now; null: none is set.
+select (extract(epoch from least(
+         (select min(t.expires_at) from event_triggers t where t.status = 'waiting' and t.source_type = 'workflow_step' and t.expires_at > strait_now()),
+         (select min(a.expires_at) from workflow_step_approvals a where a.status = 'pending' and a.expires_at > strait_now()),
+         (select min(s.next_retry_at) from workflow_step_runs s where s.state = 't' and s.next_retry_at > strait_now()),
+         (select min(r.expires_at) from workflow_runs r where r.status in ('running', 'paused') and r.expires_at > strait_now())
+       ) - strait_now()) * 1000)::float8 as "next_ms?";
+
+-- name: listBlocked :many
+-- across projects: a loop serves every project.
+-- Runs with steps that wait for a quota: it may have room by now.
+select distinct s.workflow_run_id, r.project_id from workflow_step_runs s join workflow_runs r on r.id = s.workflow_run_id
+ where s.state = 'q' and r.status = 'running' limit :limit::int;
+
+-- name: listUnstartedMaps :many
+-- across projects: a loop serves every project.
+-- Maps with children left to start and none in flight: their quota was full.
+select s.workflow_run_id, r.project_id from workflow_step_runs s join workflow_runs r on r.id = s.workflow_run_id
+ where s.state = 'r' and r.status = 'running' and s.map is not null
+   and (s.map ->> 'started')::int < (s.map ->> 'total')::int
+   and (s.map ->> 'started')::int = (s.map ->> 'completed')::int + (s.map ->> 'failed')::int
+ limit :limit::int;

@@ -1,0 +1,400 @@
+// Generated from store.sql by `npm run generate`. Do not edit.
+import { count, many, maybe, one, type Queryable } from '../../../platform/db/query.ts';
+
+export interface ListStepEndingsParams {
+  readonly limit: number;
+}
+
+export interface ListStepEndingsRow {
+  readonly ending_id: number;
+  readonly workflow_run_id: string | null;
+  readonly project_id: string | null;
+}
+
+const listStepEndingsText = `select e.ending_id, s.workflow_run_id as "workflow_run_id", r.project_id as "project_id"
+  from step_endings e left join workflow_step_runs s on s.id = e.workflow_step_run_id
+  left join workflow_runs r on r.id = s.workflow_run_id
+ where e.due_at <= strait_now() order by e.due_at, e.ending_id limit $1::int`;
+
+/**
+ * across projects: a loop serves every project.
+ * Ends of job runs, oldest first; `workflow_run_id` null: the run is gone.
+ */
+export function listStepEndings(db: Queryable, params: ListStepEndingsParams): Promise<ListStepEndingsRow[]> {
+  return many<ListStepEndingsRow>(db, {
+    text: listStepEndingsText,
+    values: [params.limit],
+  });
+}
+
+export interface StepOfParams {
+  readonly step_run_ids: readonly (string | null)[];
+  readonly job_run_ids: readonly (string | null)[];
+  readonly workflow_run_id: string;
+  readonly project_id: string;
+}
+
+export interface StepOfRow {
+  readonly id: string;
+  readonly step_ref: string;
+  readonly job_run_id: string;
+  readonly map_attempt: number | null;
+  readonly map_index: number | null;
+  readonly open: boolean | null;
+}
+
+const stepOfText = `select s.id, s.step_ref, e.job_run_id as "job_run_id", c.attempt as "map_attempt", c.index as "map_index", c.status = 'open' as "open"
+  from unnest($1::text[], $2::text[]) as e(step_run_id, job_run_id)
+  join workflow_step_runs s on s.id = e.step_run_id and s.workflow_run_id = $3
+  join workflow_runs r on r.id = s.workflow_run_id and r.project_id = $4
+  left join workflow_map_children c on c.job_run_id = e.job_run_id and c.step_run_id = s.id`;
+
+/** For ends of job runs: whose they are. A child of a map has an index. */
+export function stepOf(db: Queryable, params: StepOfParams): Promise<StepOfRow[]> {
+  return many<StepOfRow>(db, {
+    text: stepOfText,
+    values: [
+      params.step_run_ids,
+      params.job_run_ids,
+      params.workflow_run_id,
+      params.project_id,
+    ],
+  });
+}
+
+export interface NoteMapOutputsParams {
+  readonly ends: unknown;
+  readonly step_run_id: string;
+  readonly project_id: string;
+  readonly attempt: number;
+}
+
+const noteMapOutputsText = `update workflow_map_children c set output = e.output, error = e.error
+  from jsonb_to_recordset($1::jsonb) as e(index int, output jsonb, error text), workflow_step_runs s, workflow_runs r
+ where s.id = $2 and r.id = s.workflow_run_id and r.project_id = $3
+   and c.step_run_id = s.id and c.attempt = $4 and c.index = e.index and c.status = 'open'`;
+
+/** What the children gave; their status is the engine's to decide. */
+export function noteMapOutputs(db: Queryable, params: NoteMapOutputsParams): Promise<number> {
+  return count(db, {
+    text: noteMapOutputsText,
+    values: [
+      JSON.stringify(params.ends),
+      params.step_run_id,
+      params.project_id,
+      params.attempt,
+    ],
+  });
+}
+
+export interface ListNewsParams {
+  readonly limit: number;
+}
+
+export interface ListNewsRow {
+  readonly id: string;
+  readonly project_id: string;
+  readonly parent_run_id: string | null;
+  readonly news_due_at: string | null;
+}
+
+const listNewsText = `select r.id, r.project_id, r.parent_workflow_run_id as "parent_run_id", r.news_due_at from workflow_runs r
+ where r.news_due_at <= strait_now() order by r.news_due_at limit $1::int`;
+
+/**
+ * across projects: a loop serves every project.
+ * Child runs that have ended and whose parents do not know yet.
+ */
+export function listNews(db: Queryable, params: ListNewsParams): Promise<ListNewsRow[]> {
+  return many<ListNewsRow>(db, {
+    text: listNewsText,
+    values: [params.limit],
+  });
+}
+
+export interface TakeNewsParams {
+  readonly workflow_run_id: string;
+  readonly project_id: string;
+}
+
+export interface TakeNewsRow {
+  readonly status: string;
+  readonly error: string | null;
+  readonly first_run_id: string;
+  readonly parent_step_run_id: string | null;
+}
+
+const takeNewsText = `update workflow_runs r set news_due_at = null
+ where r.id = $1 and r.project_id = $2 and r.news_due_at is not null
+   and r.status not in ('pending', 'running', 'paused', 'compensating')
+returning r.status, r.error, coalesce(r.first_run_id, r.id) as "first_run_id", r.parent_step_run_id as "parent_step_run_id"`;
+
+/** The caller holds the lock of the parent. No row: told already, or the child runs again. */
+export function takeNews(db: Queryable, params: TakeNewsParams): Promise<TakeNewsRow | undefined> {
+  return maybe<TakeNewsRow>(db, {
+    text: takeNewsText,
+    values: [
+      params.workflow_run_id,
+      params.project_id,
+    ],
+  });
+}
+
+export interface ForgetNewsParams {
+  readonly workflow_run_id: string;
+  readonly project_id: string;
+}
+
+const forgetNewsText = `update workflow_runs r set news_due_at = null where r.id = $1 and r.project_id = $2 and r.news_due_at is not null`;
+
+/** The child was started again, or its parent is gone. */
+export function forgetNews(db: Queryable, params: ForgetNewsParams): Promise<number> {
+  return count(db, {
+    text: forgetNewsText,
+    values: [
+      params.workflow_run_id,
+      params.project_id,
+    ],
+  });
+}
+
+export interface PostponeNewsParams {
+  readonly workflow_run_id: string;
+  readonly project_id: string;
+}
+
+const postponeNewsText = `update workflow_runs r
+   set news_tries = r.news_tries + 1, news_due_at = strait_now() + make_interval(secs => least(power(2, r.news_tries), 300))
+ where r.id = $1 and r.project_id = $2 and r.news_due_at is not null`;
+
+export function postponeNews(db: Queryable, params: PostponeNewsParams): Promise<number> {
+  return count(db, {
+    text: postponeNewsText,
+    values: [
+      params.workflow_run_id,
+      params.project_id,
+    ],
+  });
+}
+
+export interface OutputsOfParams {
+  readonly project_id: string;
+  readonly workflow_run_id: string;
+}
+
+export interface OutputsOfRow {
+  readonly outputs: unknown;
+}
+
+const outputsOfText = `select coalesce(jsonb_object_agg(s.step_ref, s.output) filter (where s.output is not null), '{}') as "outputs"
+  from workflow_step_runs s join workflow_runs r on r.id = s.workflow_run_id and r.project_id = $1
+ where r.id = $2`;
+
+export function outputsOf(db: Queryable, params: OutputsOfParams): Promise<OutputsOfRow> {
+  return one<OutputsOfRow>(db, {
+    text: outputsOfText,
+    values: [
+      params.project_id,
+      params.workflow_run_id,
+    ],
+  });
+}
+
+export interface ParentStepParams {
+  readonly project_id: string;
+  readonly child_run_id: string;
+  readonly step_run_id: string;
+  readonly workflow_run_id: string;
+}
+
+export interface ParentStepRow {
+  readonly id: string;
+  readonly step_ref: string;
+  readonly map_attempt: number | null;
+  readonly map_index: number | null;
+  readonly open: boolean | null;
+}
+
+const parentStepText = `select s.id, s.step_ref, c.attempt as "map_attempt", c.index as "map_index", c.status = 'open' as "open"
+  from workflow_step_runs s join workflow_runs r on r.id = s.workflow_run_id and r.project_id = $1
+  left join workflow_map_children c on c.child_run_id = $2 and c.step_run_id = s.id
+ where s.id = $3 and s.workflow_run_id = $4`;
+
+export function parentStep(db: Queryable, params: ParentStepParams): Promise<ParentStepRow | undefined> {
+  return maybe<ParentStepRow>(db, {
+    text: parentStepText,
+    values: [
+      params.project_id,
+      params.child_run_id,
+      params.step_run_id,
+      params.workflow_run_id,
+    ],
+  });
+}
+
+export interface ListDueTriggersParams {
+  readonly limit: number;
+}
+
+export interface ListDueTriggersRow {
+  readonly id: string;
+  readonly project_id: string;
+  readonly trigger_type: string;
+  readonly workflow_run_id: string | null;
+  readonly step_ref: string | null;
+}
+
+const listDueTriggersText = `select t.id, t.project_id, t.trigger_type, s.workflow_run_id as "workflow_run_id", s.step_ref as "step_ref" from event_triggers t
+  left join workflow_step_runs s on s.id = t.workflow_step_run_id
+ where t.status = 'waiting' and t.source_type = 'workflow_step' and t.expires_at <= strait_now()
+ order by t.expires_at limit $1::int`;
+
+/**
+ * across projects: a loop serves every project.
+ * Sleeps that are over and events that did not come.
+ */
+export function listDueTriggers(db: Queryable, params: ListDueTriggersParams): Promise<ListDueTriggersRow[]> {
+  return many<ListDueTriggersRow>(db, {
+    text: listDueTriggersText,
+    values: [params.limit],
+  });
+}
+
+export interface ListDueApprovalsParams {
+  readonly limit: number;
+}
+
+export interface ListDueApprovalsRow {
+  readonly id: string;
+  readonly project_id: string;
+  readonly workflow_run_id: string;
+  readonly step_ref: string;
+}
+
+const listDueApprovalsText = `select a.id, r.project_id, r.id as workflow_run_id, s.step_ref from workflow_step_approvals a
+  join workflow_step_runs s on s.id = a.workflow_step_run_id join workflow_runs r on r.id = a.workflow_run_id
+ where a.status = 'pending' and a.expires_at <= strait_now() order by a.expires_at limit $1::int`;
+
+/** across projects: a loop serves every project. */
+export function listDueApprovals(db: Queryable, params: ListDueApprovalsParams): Promise<ListDueApprovalsRow[]> {
+  return many<ListDueApprovalsRow>(db, {
+    text: listDueApprovalsText,
+    values: [params.limit],
+  });
+}
+
+export interface ListDueRetriesParams {
+  readonly limit: number;
+}
+
+export interface ListDueRetriesRow {
+  readonly project_id: string;
+  readonly workflow_run_id: string;
+  readonly step_ref: string;
+}
+
+const listDueRetriesText = `select r.project_id, s.workflow_run_id, s.step_ref from workflow_step_runs s join workflow_runs r on r.id = s.workflow_run_id
+ where s.state = 't' and s.next_retry_at <= strait_now() and r.status = 'running'
+ order by s.next_retry_at limit $1::int`;
+
+/**
+ * across projects: a loop serves every project.
+ * Of paused runs too: nothing happens to those, so they are left out until they go on.
+ */
+export function listDueRetries(db: Queryable, params: ListDueRetriesParams): Promise<ListDueRetriesRow[]> {
+  return many<ListDueRetriesRow>(db, {
+    text: listDueRetriesText,
+    values: [params.limit],
+  });
+}
+
+export interface ListDueRunsParams {
+  readonly limit: number;
+}
+
+export interface ListDueRunsRow {
+  readonly id: string;
+  readonly project_id: string;
+}
+
+const listDueRunsText = `select r.id, r.project_id from workflow_runs r
+ where r.status in ('running', 'paused') and r.expires_at <= strait_now() order by r.expires_at limit $1::int`;
+
+/** across projects: a loop serves every project. */
+export function listDueRuns(db: Queryable, params: ListDueRunsParams): Promise<ListDueRunsRow[]> {
+  return many<ListDueRunsRow>(db, {
+    text: listDueRunsText,
+    values: [params.limit],
+  });
+}
+
+export interface NextDueRow {
+  readonly next_ms: number | null;
+}
+
+const nextDueText = `select (extract(epoch from least(
+         (select min(t.expires_at) from event_triggers t where t.status = 'waiting' and t.source_type = 'workflow_step' and t.expires_at > strait_now()),
+         (select min(a.expires_at) from workflow_step_approvals a where a.status = 'pending' and a.expires_at > strait_now()),
+         (select min(s.next_retry_at) from workflow_step_runs s where s.state = 't' and s.next_retry_at > strait_now()),
+         (select min(r.expires_at) from workflow_runs r where r.status in ('running', 'paused') and r.expires_at > strait_now())
+       ) - strait_now()) * 1000)::float8 as "next_ms"`;
+
+/**
+ * across projects: a loop serves every project.
+ * When the next timer of any kind is over, in milliseconds from now; null: none is set.
+ */
+export function nextDue(db: Queryable): Promise<NextDueRow> {
+  return one<NextDueRow>(db, {
+    text: nextDueText,
+    values: [],
+  });
+}
+
+export interface ListBlockedParams {
+  readonly limit: number;
+}
+
+export interface ListBlockedRow {
+  readonly workflow_run_id: string;
+  readonly project_id: string;
+}
+
+const listBlockedText = `select distinct s.workflow_run_id, r.project_id from workflow_step_runs s join workflow_runs r on r.id = s.workflow_run_id
+ where s.state = 'q' and r.status = 'running' limit $1::int`;
+
+/**
+ * across projects: a loop serves every project.
+ * Runs with steps that wait for a quota: it may have room by now.
+ */
+export function listBlocked(db: Queryable, params: ListBlockedParams): Promise<ListBlockedRow[]> {
+  return many<ListBlockedRow>(db, {
+    text: listBlockedText,
+    values: [params.limit],
+  });
+}
+
+export interface ListUnstartedMapsParams {
+  readonly limit: number;
+}
+
+export interface ListUnstartedMapsRow {
+  readonly workflow_run_id: string;
+  readonly project_id: string;
+}
+
+const listUnstartedMapsText = `select s.workflow_run_id, r.project_id from workflow_step_runs s join workflow_runs r on r.id = s.workflow_run_id
+ where s.state = 'r' and r.status = 'running' and s.map is not null
+   and (s.map ->> 'started')::int < (s.map ->> 'total')::int
+   and (s.map ->> 'started')::int = (s.map ->> 'completed')::int + (s.map ->> 'failed')::int
+ limit $1::int`;
+
+/**
+ * across projects: a loop serves every project.
+ * Maps with children left to start and none in flight: their quota was full.
+ */
+export function listUnstartedMaps(db: Queryable, params: ListUnstartedMapsParams): Promise<ListUnstartedMapsRow[]> {
+  return many<ListUnstartedMapsRow>(db, {
+    text: listUnstartedMapsText,
+    values: [params.limit],
+  });
+}

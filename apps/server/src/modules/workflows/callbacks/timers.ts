@@ -1,0 +1,92 @@
+// Timers that are over: sleeps, events that did not come, approvals nobody gave, retries, whole runs. Nothing is kept in
+// memory; a timer is a row, and acting on it twice changes nothing.
+import type { Database } from '../../../platform/db/database.ts';
+import { dropStepWait } from '../../events/index.ts';
+import type { Event } from '../engine/facts.ts';
+import type { Progression } from '../progression/progression.ts';
+import type { RunKey } from '../progression/run-lock.ts';
+import * as store from './store.sql.ts';
+
+const BATCH = 200;
+
+export interface TimerDeps {
+  /** The hot pool. */
+  readonly db: Database;
+  readonly progression: Progression;
+  readonly onError: (error: unknown, what: string) => void;
+}
+
+interface Due {
+  readonly key: RunKey;
+  readonly event: Event;
+}
+
+export function createTimers({ db, progression, onError }: TimerDeps) {
+  const deliver = async ({ key, event }: Due): Promise<boolean> => {
+    try {
+      return await db.transaction(async (tx) => {
+        const run = await progression.open(tx, key);
+        return run !== undefined && (await progression.deliver(tx, run, event)).kind === 'changes';
+      });
+    } catch (error) {
+      onError(error, `the timer of a workflow run (${event.kind})`);
+      return false;
+    }
+  };
+
+  async function due(): Promise<{ readonly found: Due[]; readonly full: boolean }> {
+    const limit = { limit: BATCH };
+    const [triggers, approvals, retries, runs] = await Promise.all([
+      store.listDueTriggers(db, limit),
+      store.listDueApprovals(db, limit),
+      store.listDueRetries(db, limit),
+      store.listDueRuns(db, limit),
+    ]);
+    const found: Due[] = [];
+    for (const {
+      id: trigger_id,
+      project_id,
+      trigger_type,
+      workflow_run_id,
+      step_ref,
+    } of triggers) {
+      if (workflow_run_id === null || step_ref === null) {
+        await dropStepWait(db, { project_id, trigger_id, error: 'the workflow run is gone' });
+        continue;
+      }
+      const kind = trigger_type === 'sleep' ? 'sleep_over' : 'event_timed_out';
+      found.push({ key: { project_id, workflow_run_id }, event: { kind, step_ref, trigger_id } });
+    }
+    for (const { id: approval_id, project_id, workflow_run_id, step_ref } of approvals)
+      found.push({
+        key: { project_id, workflow_run_id },
+        event: { kind: 'approval_timed_out', step_ref, approval_id },
+      });
+    for (const { project_id, workflow_run_id, step_ref } of retries)
+      found.push({ key: { project_id, workflow_run_id }, event: { kind: 'retry_due', step_ref } });
+    for (const { id: workflow_run_id, project_id } of runs)
+      found.push({ key: { project_id, workflow_run_id }, event: { kind: 'run_timed_out' } });
+    const full = [triggers, approvals, retries, runs].some(({ length }) => length === BATCH);
+    return { found, full };
+  }
+
+  return {
+    /** One round, and when the next timer is over. */
+    async ring(): Promise<{ again: boolean; next_ms?: number }> {
+      const { found, full } = await due();
+      let changed = 0;
+      for (const one of found) if (await deliver(one)) changed += 1;
+      if (full && changed > 0) return { again: true };
+      const { next_ms } = await store.nextDue(db);
+      return next_ms === null ? { again: false } : { again: false, next_ms: Math.max(0, next_ms) };
+    },
+
+    /** Runs with steps that wait for a quota, or maps whose children do. */
+    async reconsider(): Promise<void> {
+      const blocked = await store.listBlocked(db, { limit: BATCH });
+      const maps = await store.listUnstartedMaps(db, { limit: BATCH });
+      for (const { project_id, workflow_run_id } of [...blocked, ...maps])
+        await deliver({ key: { project_id, workflow_run_id }, event: { kind: 'reconsider' } });
+    },
+  };
+}

@@ -1,0 +1,50 @@
+// What the engine asks for, read under the lock.
+import type { Tx } from '../../../platform/db/database.ts';
+import type { JsonValue } from '../engine/definition.ts';
+import type { Need, StepRow } from '../engine/facts.ts';
+import type { Loaded } from '../engine/loading.ts';
+import type { LockedRun } from './run-lock.ts';
+import * as store from './store.sql.ts';
+
+/** Ids of step runs by ref, filled as rows are read. */
+export type StepIds = Map<string, string>;
+
+export async function load(
+  tx: Tx,
+  run: LockedRun,
+  need: Need,
+  ids: StepIds,
+  max_bytes: number,
+): Promise<Omit<Loaded, 'admissions'>> {
+  const rows = new Map<string, StepRow>();
+  const outputs = new Map<string, JsonValue>();
+  if (need.rows.length + need.outputs.length > 0) {
+    const found = await store.readSteps(tx, {
+      ...run.key,
+      step_refs: [...new Set([...need.rows, ...need.outputs])],
+      output_refs: need.outputs,
+    });
+    const wanted = new Set(need.outputs);
+    for (const { id, step_ref, output, ...row } of found) {
+      ids.set(step_ref, id);
+      rows.set(step_ref, row);
+      if (wanted.has(step_ref)) outputs.set(step_ref, output as JsonValue);
+    }
+  }
+  const map_outputs = new Map<string, readonly JsonValue[] | 'too_large'>();
+  for (const step_ref of need.map_outputs) {
+    const { bytes } = await store.sumMapOutputs(tx, { ...run.key, step_ref });
+    if (bytes > max_bytes) map_outputs.set(step_ref, 'too_large');
+    else
+      map_outputs.set(
+        step_ref,
+        (await store.readMapOutputs(tx, { ...run.key, step_ref })).map(({ output }) => output),
+      );
+  }
+  return {
+    rows,
+    outputs,
+    map_outputs,
+    ...(need.payload ? { payload: { value: (await store.readPayload(tx, run.key)).payload } } : {}),
+  };
+}

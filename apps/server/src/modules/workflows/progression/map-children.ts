@@ -1,0 +1,102 @@
+// Children of maps: each is a job or workflow run with a row of its own, so that a progression reads counts only.
+import type { Tx } from '../../../platform/db/database.ts';
+import type { Start } from '../engine/changes.ts';
+import type { JsonValue, StepDefinition } from '../engine/definition.ts';
+import type { Event } from '../engine/facts.ts';
+import { childPayload } from '../engine/templates.ts';
+import type { StepIds } from './loading.ts';
+import type { LockedRun } from './run-lock.ts';
+import { beginWork, type StartDeps, type Work } from './starts.ts';
+import * as store from './store.sql.ts';
+
+export interface MapDeps extends StartDeps {
+  readonly max_payload_bytes: number;
+  /** Why the job refuses this payload, or undefined. */
+  readonly checkPayload: (
+    tx: Tx,
+    project_id: string,
+    job_id: string,
+    payload: JsonValue,
+  ) => Promise<string | undefined>;
+}
+
+type Children = Extract<Start, { kind: 'map_children' }>;
+
+/** Starts them; those that cannot be started have failed, which is an event of its own. */
+export async function beginChildren(
+  tx: Tx,
+  deps: MapDeps,
+  run: LockedRun,
+  start: Children,
+  ids: StepIds,
+): Promise<Event | null> {
+  const { step_ref, attempt, target, timeout_secs } = start;
+  const { project_id } = run.key;
+  const index = run.graph.indexOf.get(step_ref) ?? -1;
+  const step = run.graph.steps[index];
+  const step_run_id = ids.get(step_ref);
+  if (!step || step_run_id === undefined) throw new Error(`step ${step_ref} was not loaded`);
+  const shared = await sharedParts(tx, run, step);
+  const items = await store.readMapItems(tx, {
+    ...run.key,
+    step_ref,
+    attempt,
+    from: start.from,
+    count: start.count,
+  });
+  const work: (Work & { readonly index: number })[] = [];
+  const errors: { index: number; error: string }[] = [];
+  for (const { index: at, item } of items) {
+    const payload = childPayload({ ...shared, template: step.payload, item, index: at });
+    const error =
+      Buffer.byteLength(JSON.stringify(payload)) > deps.max_payload_bytes
+        ? 'the payload is too large'
+        : target.kind === 'job'
+          ? await deps.checkPayload(tx, project_id, target.job_id, payload)
+          : undefined;
+    if (error === undefined) work.push({ index: at, step_run_id, target, payload, timeout_secs });
+    else errors.push({ index: at, error });
+  }
+  const made = await beginWork(tx, deps, run, work);
+  const links = work.map(({ index: at }, position) => ({ index: at, ...made[position] }));
+  if (links.length > 0)
+    await store.linkMapChildren(tx, {
+      project_id,
+      step_run_id,
+      attempt,
+      links: links,
+    });
+  if (errors.length === 0) return null;
+  await store.failMapChildren(tx, {
+    project_id,
+    step_run_id,
+    attempt,
+    errors: errors,
+  });
+  const children = errors.map(({ index: at }) => ({ index: at, ok: false, open: true }));
+  return { kind: 'map_children_ended', step_ref, attempt, children };
+}
+
+async function sharedParts(tx: Tx, run: LockedRun, step: StepDefinition) {
+  const { payload } = await store.readPayload(tx, run.key);
+  const rows = await store.readSteps(tx, {
+    ...run.key,
+    step_refs: step.depends_on,
+    output_refs: step.depends_on,
+  });
+  const outputs = new Map(rows.map(({ step_ref, output }) => [step_ref, output as JsonValue]));
+  const parent_outputs = new Map<string, JsonValue>();
+  for (const ref of step.depends_on) {
+    const output = outputs.get(ref) ?? null;
+    const at = run.graph.indexOf.get(ref);
+    // Only what completed contributes: `C` on the board.
+    if (output !== null && at !== undefined && run.board[at] === 'C')
+      parent_outputs.set(ref, output);
+  }
+  const fallbacks = {
+    workflow_run_id: run.row.id,
+    workflow_id: run.row.workflow_id,
+    step_ref: step.step_ref,
+  };
+  return { payload, parent_outputs, fallbacks };
+}

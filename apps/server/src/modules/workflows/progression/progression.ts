@@ -1,0 +1,168 @@
+// Every change of a workflow run goes through here: lock, ask the engine, write what it decided. A transaction that
+// delivers events to two runs takes parents before children.
+import type { Tx } from '../../../platform/db/database.ts';
+import { findTriggerJobs, type Jobs } from '../../jobs/index.ts';
+import type { OperatorVerbs, Queue } from '../../queue/index.ts';
+import type { Changes, Progress } from '../engine/changes.ts';
+import type { JsonValue } from '../engine/definition.ts';
+import type { Admission, EngineLimits, Event } from '../engine/facts.ts';
+import { firstKnown, learn } from '../engine/loading.ts';
+import { progress } from '../engine/progress.ts';
+import { insertRun } from '../starting/start-run.ts';
+import * as starting from '../starting/store.sql.ts';
+import { admit } from './admitting.ts';
+import { createGraphs } from './graphs.ts';
+import { load, type StepIds } from './loading.ts';
+import { lockRun, type LockedRun, type RunKey } from './run-lock.ts';
+import { write, type WritingDeps } from './writing.ts';
+
+export interface ProgressionDeps {
+  readonly queue: Pick<Queue, 'enqueueMany'>;
+  readonly operator: Pick<OperatorVerbs, 'cancel'>;
+  readonly jobs: Pick<Jobs, 'checkPayload'>;
+  readonly limits: EngineLimits;
+  readonly onWarning: (warning: string, key: RunKey) => void;
+}
+
+export type Progression = ReturnType<typeof createProgression>;
+
+/** What a delivery came to. */
+export type Delivered = Exclude<Progress, { kind: 'need' }>;
+
+export function createProgression({ queue, operator, jobs, limits, onWarning }: ProgressionDeps) {
+  const graphs = createGraphs();
+
+  const checkPayload: WritingDeps['checkPayload'] = async (tx, project_id, job_id, payload) => {
+    const [job] = await findTriggerJobs(tx, [{ project_id, ref: job_id }]);
+    const [problem] = job ? jobs.checkPayload(job, payload) : [];
+    return problem && `payload${problem.path}: ${problem.message}`;
+  };
+
+  /** Jobs refuse payloads by schema: such a start is a refusal, and the engine is asked again. */
+  async function refusedStarts(
+    tx: Tx,
+    run: LockedRun,
+    { starts }: Changes,
+  ): Promise<Map<string, Admission>> {
+    const refused = new Map<string, Admission>();
+    for (const start of starts) {
+      if (start.kind !== 'work' || start.target.kind !== 'job') continue;
+      const error = await checkPayload(tx, run.key.project_id, start.target.job_id, start.payload);
+      if (error !== undefined) refused.set(start.step_ref, { kind: 'refused', error });
+    }
+    return refused;
+  }
+
+  async function decide(tx: Tx, run: LockedRun, event: Event, ids: StepIds): Promise<Delivered> {
+    const { now, facts, graph, board } = run;
+    let known = firstKnown({ now, run: facts, graph, board, limits });
+    const granted = new Map<string, number>();
+    for (;;) {
+      const answer = progress(known, event);
+      if (answer.kind === 'need') {
+        const { need } = answer;
+        const loaded = await load(tx, run, need, ids, limits.max_payload_bytes);
+        const admissions = await admit({ tx, run, ids, graphs, granted }, need.admissions);
+        known = learn(known, need, { ...loaded, admissions });
+        continue;
+      }
+      if (answer.kind !== 'changes') return answer;
+      const refused = await refusedStarts(tx, run, answer.changes);
+      if (refused.size === 0) return answer;
+      known = { ...known, admissions: new Map([...known.admissions, ...refused]) };
+    }
+  }
+
+  /** Under the lock. Events that follow at once are delivered as well. */
+  async function deliver(
+    tx: Tx,
+    run: LockedRun,
+    event: Event,
+    reason: string = event.kind,
+  ): Promise<Delivered> {
+    const ids: StepIds = new Map();
+    const answer = await decide(tx, run, event, ids);
+    if (answer.kind !== 'changes') return answer;
+    const follow = await write(tx, writing, run, answer.changes, ids, reason);
+    for (const next of follow) await deliver(tx, run, next);
+    return answer;
+  }
+
+  const open = (tx: Tx, key: RunKey) => lockRun(tx, graphs, key);
+
+  async function begin(tx: Tx, key: RunKey): Promise<void> {
+    const run = await open(tx, key);
+    if (!run) throw new Error(`there is no workflow run ${key.workflow_run_id}`);
+    await deliver(tx, run, { kind: 'started' });
+  }
+
+  const writing: WritingDeps = {
+    queue,
+    operator,
+    graphs,
+    begin,
+    checkPayload,
+    max_payload_bytes: limits.max_payload_bytes,
+    onWarning,
+    async cancelChild(tx, key, why) {
+      const run = await open(tx, key);
+      if (run) await deliver(tx, run, { kind: 'cancel', ...why }, 'parent');
+    },
+    continueAs: (tx, run, continuation) =>
+      continueAs(tx, run, continuation.payload, continuation.generation),
+  };
+
+  /** On the version that is current now, in the place of the run that ends: also where the workflow is disabled by now. */
+  async function continueAs(
+    tx: Tx,
+    run: LockedRun,
+    payload: JsonValue,
+    generation: number,
+  ): Promise<void> {
+    const { row, key } = run;
+    const { project_id } = key;
+    const workflow = await starting.lockForRun(tx, { project_id, workflow: row.workflow_id });
+    if (!workflow) throw new Error(`workflow ${row.workflow_id} is gone while a run of it lives`);
+    const { id: workflow_id } = workflow;
+    const version = await starting.findRunVersion(tx, {
+      project_id,
+      workflow_id,
+      version: workflow.version,
+    });
+    if (!version) throw new Error(`workflow ${workflow_id} has no version ${workflow.version}`);
+    const graph = await graphs.of(tx, {
+      project_id,
+      workflow_id,
+      version: version.version,
+      step_overrides: [],
+    });
+    const id = await insertRun(tx, {
+      project_id,
+      workflow_id,
+      version,
+      graph,
+      triggered_by: 'workflow',
+      created_by: row.created_by ?? 'system:workflow',
+      payload,
+      tags: row.tags,
+      trace_context: row.trace_context,
+      parent: {
+        workflow_run_id: row.parent_workflow_run_id,
+        step_run_id: row.parent_step_run_id,
+        depth: row.depth,
+      },
+      continues: { run_id: row.id, first_run_id: row.first_run_id ?? row.id, generation },
+    });
+    if (id === undefined) throw new Error('a continuation has no idempotency key');
+    await begin(tx, { project_id, workflow_run_id: id });
+  }
+
+  return {
+    graphs,
+    /** Locks the run, until the transaction ends; undefined: the project has no such run. */
+    open,
+    deliver,
+    /** The first progression of a run that was just inserted. */
+    begin,
+  };
+}

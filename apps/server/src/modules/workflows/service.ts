@@ -1,0 +1,57 @@
+// The parts of the module that deal with runs, put together.
+import type { Database } from '../../platform/db/database.ts';
+import type { Endings, OperatorVerbs, Queue } from '../queue/index.ts';
+import type { Jobs } from '../jobs/index.ts';
+import { createEndingCallbacks } from './callbacks/endings.ts';
+import type { Callbacks } from './callbacks/loops.ts';
+import { createNews } from './callbacks/news.ts';
+import { createTimers } from './callbacks/timers.ts';
+import type { EngineLimits } from './engine/facts.ts';
+import { createProgression } from './progression/progression.ts';
+import { createRunOperations } from './runs/operations.ts';
+import { createRunReads } from './runs/reads.ts';
+import { createWorkflowTriggers } from './runs/trigger.ts';
+
+export interface WorkflowRunsDependencies {
+  readonly db: Database;
+  /** The queue's pool. */
+  readonly hot: Database;
+  readonly queue: Pick<Queue, 'enqueueMany'>;
+  readonly operator: Pick<OperatorVerbs, 'cancel'>;
+  readonly endings: Pick<Endings, 'takeSteps' | 'postponeSteps' | 'dropSteps'>;
+  readonly jobs: Pick<Jobs, 'checkPayload'>;
+  readonly limits: EngineLimits;
+  readonly onWarning: (warning: string, of: { readonly workflow_run_id: string }) => void;
+  readonly onError: (error: unknown, what: string) => void;
+}
+
+export type WorkflowRuns = ReturnType<typeof createWorkflowRuns>;
+
+export function createWorkflowRuns(deps: WorkflowRunsDependencies) {
+  const { db, hot, limits, onError } = deps;
+  const progression = createProgression(deps);
+  const triggers = createWorkflowTriggers({
+    hot,
+    progression,
+    max_payload_bytes: limits.max_payload_bytes,
+    route: (_, { version }) => Promise.resolve(version),
+  });
+  const callbacks: Callbacks = {
+    endings: createEndingCallbacks({
+      db: hot,
+      endings: deps.endings,
+      progression,
+      onCompensationEnd: () => Promise.resolve(),
+      onError,
+    }),
+    news: createNews({ db: hot, progression, onError }),
+    timers: createTimers({ db: hot, progression, onError }),
+  };
+  return {
+    progression,
+    triggers,
+    callbacks,
+    reads: createRunReads({ db, graphs: progression.graphs }),
+    operations: createRunOperations({ hot, progression }),
+  };
+}
