@@ -27,28 +27,32 @@ const PARALLEL = 4;
 export function createEndingCallbacks(deps: EndingDeps) {
   const { db, endings, progression } = deps;
 
-  async function tell(tx: Tx, key: RunKey, ending_ids: readonly number[]): Promise<void> {
+  /** False: another process tells this run. It lists again before it rests, and finds what it has not seen yet. */
+  async function tell(tx: Tx, key: RunKey, ending_ids: readonly number[]): Promise<boolean> {
+    if (!(await store.tryToTell(tx, key)).mine) return false;
     const run = await progression.open(tx, key);
     const taken = await endings.takeSteps(tx, ending_ids);
-    if (!run || taken.length === 0) return;
+    if (!run || taken.length === 0) return true;
     if (run.facts.status === 'compensating') {
       for (const ending of taken) await deps.onCompensationEnd(tx, key, ending);
-      return;
+      return true;
     }
     for (const event of await eventsOf(tx, key, taken)) await progression.deliver(tx, run, event);
+    return true;
   }
 
   /** One transaction for all ends of a run; when it fails, one for each, so that one bad end holds up no other. */
-  async function tellRun(key: RunKey, ending_ids: readonly number[]): Promise<void> {
+  async function tellRun(key: RunKey, ending_ids: readonly number[]): Promise<boolean> {
     try {
-      await db.transaction((tx) => tell(tx, key, ending_ids));
+      return await db.transaction((tx) => tell(tx, key, ending_ids));
     } catch (error) {
       if (ending_ids.length > 1) {
         for (const id of ending_ids) await tellRun(key, [id]);
-        return;
+        return true;
       }
       deps.onError(error, 'the end of a run of a workflow step');
       await endings.postponeSteps(ending_ids);
+      return true;
     }
   }
 
@@ -67,11 +71,12 @@ export function createEndingCallbacks(deps: EndingDeps) {
         else if (known.ids.length < PER_RUN) known.ids.push(ending_id);
       }
       const runs = byRun.values();
+      let told = false;
       const lane = async (): Promise<void> => {
-        for (const { key, ids } of runs) await tellRun(key, ids);
+        for (const { key, ids } of runs) told = (await tellRun(key, ids)) || told;
       };
       await Promise.all(Array.from({ length: PARALLEL }, lane));
-      return { again: due.length > 0 };
+      return { again: told };
     },
   };
 }

@@ -8,6 +8,10 @@ select e.ending_id, s.workflow_run_id as "workflow_run_id?", r.project_id as "pr
   left join workflow_runs r on r.id = s.workflow_run_id
  where e.due_at <= strait_now() order by e.due_at, e.ending_id limit :limit::int;
 
+-- name: tryToTell :one
+-- One process tells a run of ends at a time; the others do not queue up behind its lock.
+select pg_try_advisory_xact_lock(hashtextextended(:project_id || ' ' || :workflow_run_id, 0)) as "mine!";
+
 -- name: stepOf :many
 -- For ends of job runs: whose they are. A child of a map has an index.
 select s.id, s.step_ref, e.job_run_id as "job_run_id!", c.attempt as "map_attempt?", c.index as "map_index?", c.status = 'open' as "open?"

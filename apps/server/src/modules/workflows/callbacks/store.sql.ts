@@ -27,6 +27,28 @@ export function listStepEndings(db: Queryable, params: ListStepEndingsParams): P
   });
 }
 
+export interface TryToTellParams {
+  readonly project_id: string;
+  readonly workflow_run_id: string;
+}
+
+export interface TryToTellRow {
+  readonly mine: boolean;
+}
+
+const tryToTellText = `select pg_try_advisory_xact_lock(hashtextextended($1 || ' ' || $2, 0)) as "mine"`;
+
+/** One process tells a run of ends at a time; the others do not queue up behind its lock. */
+export function tryToTell(db: Queryable, params: TryToTellParams): Promise<TryToTellRow> {
+  return one<TryToTellRow>(db, {
+    text: tryToTellText,
+    values: [
+      params.project_id,
+      params.workflow_run_id,
+    ],
+  });
+}
+
 export interface StepOfParams {
   readonly step_run_ids: readonly (string | null)[];
   readonly job_run_ids: readonly (string | null)[];
