@@ -26,7 +26,7 @@ export const bindingsOf = (modules: Modules): readonly Binding<AnyCaller, Projec
   ...projectRoutes(modules.projects),
   ...apiKeyRoutes(modules.access.keys),
   ...jobRoutes(modules.jobs),
-  ...scheduleRoutes(modules.schedules),
+  ...scheduleRoutes(modules.schedules, modules.workflowSchedules),
   ...groupRoutes(modules.groups),
   ...dependencyRoutes(modules.dependencies),
   ...budgetRoutes(modules.budgets),

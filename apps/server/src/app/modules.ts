@@ -52,9 +52,13 @@ import { createStats, createWhatIf, statsLoops } from '../modules/stats/index.ts
 import { createWhy } from '../modules/why/index.ts';
 import {
   changeSchedules,
+  changeWorkflowSchedule,
   createScheduler,
   createScheduleReads,
+  createWorkflowScheduler,
+  createWorkflowScheduleReads,
   schedulerLoops,
+  workflowSchedulerLoops,
   type Scheduling,
 } from '../modules/scheduler/index.ts';
 import {
@@ -203,6 +207,7 @@ export function createModules(deps: ModulesDeps) {
     db,
     outboundPolicy: config.outbound.policy,
     step_cap: config.workflows.step_cap,
+    onScheduleChanged: changeWorkflowSchedule,
   });
   const workflowPolicies = createPolicies({ db });
   const { workflows: wf } = config;
@@ -265,6 +270,17 @@ export function createModules(deps: ModulesDeps) {
     onFires: countFires,
     onTrouble: (error, job_id) => log.warn({ err: error, job_id }, 'a schedule could not fire'),
   });
+  const workflowSchedules = createWorkflowScheduleReads({ db, definitions: workflowDefinitions });
+  const workflowScheduler = createWorkflowScheduler({
+    db: hot,
+    triggers: workflowRuns.triggers,
+    settings: { misfire_grace_ms: runSettings.cron_misfire_grace_ms },
+    onFire: (outcome) => countFires?.(outcome, 1),
+    onSkipped: (workflow_id, reason) =>
+      log.info({ workflow_id, reason }, 'a fire of a workflow made no run'),
+    onTrouble: (error, workflow_id) =>
+      log.warn({ err: error, workflow_id }, 'a schedule of a workflow could not fire'),
+  });
 
   // 6 insight
   const stats = createStats({ db, findJob: jobs.findForTrigger });
@@ -305,6 +321,7 @@ export function createModules(deps: ModulesDeps) {
     workflowPolicies,
     workflowRuns,
     schedules,
+    workflowSchedules,
     inRun,
     stats,
     whatIf,
@@ -332,6 +349,7 @@ export function createModules(deps: ModulesDeps) {
         ...callbackLoops({ ...shared, callbacks: workflowRuns.callbacks, listener }),
         ...statsLoops({ ...shared, stats }),
         ...schedulerLoops({ ...shared, scheduler, listener }),
+        ...workflowSchedulerLoops({ ...shared, scheduler: workflowScheduler, listener }),
       ],
     },
   };

@@ -1,5 +1,7 @@
 // Every refusal the product can answer with: code → HTTP status, text for people, whether trying again can help.
 
+import type { Failure } from '../platform/failure.ts';
+
 export interface FailureSpec {
   readonly status: number;
   readonly message: string;
@@ -58,6 +60,7 @@ export const failures = {
   key_limit_not_found: refuse(404, 'the concurrency key has no limits of its own'),
   job_version_not_found: refuse(404, 'job version not found'),
   schedule_not_found: refuse(404, 'the job has no cron expression'),
+  workflow_schedule_not_found: refuse(404, 'the workflow has no cron expression'),
   job_group_not_found: refuse(404, 'job group not found'),
   job_group_slug_taken: refuse(409, 'another group of the project has this slug'),
   job_group_not_empty: refuse(409, 'the group has jobs'),
@@ -154,6 +157,10 @@ export const failures = {
 } as const satisfies Record<string, FailureSpec>;
 
 export type FailureCode = keyof typeof failures;
+
+/** What people read: what was said about this refusal, else what the catalogue says. */
+export const textOf = ({ code, context }: Failure): string =>
+  context.message ?? (Object.hasOwn(failures, code) ? failures[code as FailureCode].message : code);
 
 /** Codes any route can answer with; operations list only what comes on top. */
 export const commonFailures = [

@@ -117,6 +117,7 @@ async function populateProject(
     name: marker,
     slug: `workflow-${marker}`,
     description: marker,
+    cron: '0 0 29 2 *',
     tags: { team: marker },
     steps: workflowSteps({ free_job_id: String(free['id']), marker }),
   });

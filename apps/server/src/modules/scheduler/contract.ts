@@ -7,6 +7,13 @@ import { Catchup, OverlapPolicy } from '../jobs/index.ts';
 
 const time = z.string().meta({ format: 'date-time' });
 const MOST_FIRES = 100;
+export const fireCount = z.coerce
+  .number('must be a whole number')
+  .int('must be a whole number')
+  .min(1, 'must be at least 1')
+  .max(MOST_FIRES, `must be at most ${MOST_FIRES}`)
+  .default(10)
+  .meta({ description: 'How many of the next fires' });
 
 const ScheduleFire = z
   .object({
@@ -59,15 +66,7 @@ export const getJobSchedule = operation({
   params: z.object({
     jobID: z.string().min(1).max(256).meta({ description: 'id or slug of the job' }),
   }),
-  query: z.object({
-    count: z.coerce
-      .number('must be a whole number')
-      .int('must be a whole number')
-      .min(1, 'must be at least 1')
-      .max(MOST_FIRES, `must be at most ${MOST_FIRES}`)
-      .default(10)
-      .meta({ description: 'How many of the next fires' }),
-  }),
+  query: z.object({ count: fireCount }),
   replies: { 200: JobSchedule },
   failures: ['job_not_found', 'schedule_not_found'],
 });

@@ -7,9 +7,9 @@ export interface SchedulerLoopDeps extends LoopDeps {
   readonly listener: Pick<Listener, 'on'>;
 }
 
-const HOUR_MS = 3_600_000;
+export const HOUR_MS = 3_600_000;
 /** The timer is set for the earliest fire, and edits tell; this is only for what nobody told. */
-const BACKSTOP_MS = 5_000;
+export const BACKSTOP_MS = 5_000;
 
 export const schedulerLoops = ({
   scheduler,

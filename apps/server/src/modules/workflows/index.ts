@@ -7,10 +7,15 @@ import type { JobUsers } from '../jobs/index.ts';
 
 export { createDefinitions, type Definitions } from './definitions/service.ts';
 export { createPolicies, type Policies } from './definitions/policy.ts';
+export type {
+  ScheduledWorkflow,
+  WorkflowScheduleReaction,
+} from './definitions/schedule-reaction.ts';
 export { definitionRoutes } from './definitions/routes.ts';
 export { definitionLoops } from './definitions/loops.ts';
 export { callbackLoops } from './callbacks/loops.ts';
 export { workflowRunRoutes } from './runs/routes.ts';
+export type { WorkflowTriggers } from './runs/trigger.ts';
 export { createWorkflowRuns, type WorkflowRuns } from './service.ts';
 
 /** Steps of the current versions. */

@@ -6,6 +6,7 @@ import { recordAudit, type AuditSource } from '../../audit/index.ts';
 import { notifyUrlProblems, type UrlCheck } from './notify-urls.ts';
 import { failureOf, refuseFor, slugTaken } from './problems.ts';
 import { acceptSteps } from './references.ts';
+import type { WorkflowScheduleReaction } from './schedule-reaction.ts';
 import {
   newSettings,
   requestProblems,
@@ -21,6 +22,7 @@ export interface Writing {
   readonly urls: UrlCheck;
   /** WF_MAX_STEP_CAP; 0 is none. */
   readonly step_cap: number;
+  readonly onScheduleChanged: WorkflowScheduleReaction;
 }
 
 export interface Saved {
@@ -50,11 +52,14 @@ export async function createWorkflow(
   const settings = newSettings(input);
   refuseFor([...requestProblems(input), ...settingsProblems(settings)]);
   const judged = await judge(deps, input.steps ?? []);
-  return deps.db.tenant(project.project_id, (tx) => insert(tx, project, by, settings, judged, {}));
+  return deps.db.tenant(project.project_id, (tx) =>
+    insert(deps, tx, project, by, settings, judged, {}),
+  );
 }
 
 /** @throws workflow_slug_taken, invalid_workflow, workflow_policy_violated */
 export async function insert(
+  { onScheduleChanged }: Pick<Writing, 'onScheduleChanged'>,
   tx: Tx,
   project: ProjectScope,
   by: AuditSource,
@@ -73,6 +78,7 @@ export async function insert(
   // Now that the workflow is there, a step may name it: it may call itself.
   await writeSteps(tx, project, key, judged);
   const frozen = await store.freezeVersion(tx, key);
+  if (row.cron !== null) await onScheduleChanged(tx, project, row);
   await recordAudit(tx, project, by, {
     action: 'workflow.created',
     resource_type: 'workflow',

@@ -5,10 +5,12 @@ import type { Database, Tx } from '../../../platform/db/database.ts';
 import { Failure } from '../../../platform/failure.ts';
 import type { ProjectScope } from '../../access/index.ts';
 import { recordAudit, type AuditSource } from '../../audit/index.ts';
+import type { WorkflowScheduleReaction } from './schedule-reaction.ts';
 import * as store from './store.sql.ts';
 
 interface Deleting {
   readonly db: Database;
+  readonly onScheduleChanged: WorkflowScheduleReaction;
 }
 
 interface WorkflowKey {
@@ -26,7 +28,7 @@ const WORKFLOWS_PER_ROUND = 20;
 
 /** Waits for runs that are being made, then refuses while one is active. @throws workflow_not_found, workflow_has_active_runs */
 export async function deleteWorkflow(
-  { db }: Deleting,
+  { db, onScheduleChanged }: Deleting,
   project: ProjectScope,
   by: AuditSource,
   workflow: string,
@@ -39,6 +41,12 @@ export async function deleteWorkflow(
     const { runs } = await store.countActiveRuns(tx, { ...locked, version: null });
     if (runs > 0) throw new Failure<FailureCode>('workflow_has_active_runs');
     await store.markWorkflowDeleted(tx, locked);
+    await onScheduleChanged(tx, project, {
+      id,
+      enabled: false,
+      cron: null,
+      cron_timezone: null,
+    });
     // Its jobs are free to go.
     await store.deleteSteps(tx, locked);
     await recordAudit(tx, project, by, {
@@ -52,7 +60,10 @@ export async function deleteWorkflow(
   await remove(db, key, AbortSignal.timeout(PATIENCE_MS));
 }
 
-export async function finishDeletions({ db }: Deleting, signal: AbortSignal): Promise<void> {
+export async function finishDeletions(
+  { db }: Pick<Deleting, 'db'>,
+  signal: AbortSignal,
+): Promise<void> {
   const open = { min_age_secs: MIN_AGE_SECS, limit: WORKFLOWS_PER_ROUND };
   for (const key of await store.listDeletedWorkflows(db, open)) await remove(db, key, signal);
 }

@@ -16,6 +16,7 @@ import { adjacencyOf, dotOf, planOf } from './graph-view.ts';
 import { invalid, refuseFor } from './problems.ts';
 import { acceptSteps } from './references.ts';
 import type { CloneWorkflowRequest, UpdateWorkflowRequest } from './schemas.ts';
+import type { WorkflowScheduleReaction } from './schedule-reaction.ts';
 import { settingsOf, settingsProblems } from './settings.ts';
 import { definitionOf, judgedAgain, stepView, type StepRequest } from './steps.ts';
 import * as store from './store.sql.ts';
@@ -29,6 +30,7 @@ export interface DefinitionsDependencies {
   readonly step_cap: number;
   /** How names in notify URLs are looked up; default: the system's resolver. */
   readonly resolve?: ResolveName;
+  readonly onScheduleChanged: WorkflowScheduleReaction;
 }
 
 export interface WorkflowFilter {
@@ -43,7 +45,8 @@ const failure = (code: FailureCode) => new Failure<FailureCode>(code);
 
 export function createDefinitions(dependencies: DefinitionsDependencies) {
   const { db, outboundPolicy, step_cap, resolve = resolveName } = dependencies;
-  const deps = { db, step_cap, urls: { policy: outboundPolicy, resolve } };
+  const { onScheduleChanged } = dependencies;
+  const deps = { db, step_cap, onScheduleChanged, urls: { policy: outboundPolicy, resolve } };
 
   const read = <T>(project: ProjectScope, run: (tx: Tx) => Promise<T>) =>
     db.tenant(project.project_id, run);
@@ -101,6 +104,10 @@ export function createDefinitions(dependencies: DefinitionsDependencies) {
         return { ...found, data: found.data.map(workflowView) };
       }),
 
+    /** @throws workflow_not_found */
+    idOf: (project: ProjectScope, workflow: string): Promise<string> =>
+      read(project, async (tx) => (await requireWorkflow(tx, project, workflow)).row.id),
+
     async get(project: ProjectScope, workflow: string) {
       const { row, steps } = await withCurrentSteps(project, workflow);
       return withSteps(row, steps);
@@ -145,7 +152,9 @@ export function createDefinitions(dependencies: DefinitionsDependencies) {
       ]);
       const judged = judgedAgain(steps.map(definitionOf));
       const from = { cloned_from: original.id };
-      const copy = await read(project, (tx) => insert(tx, project, by, settings, judged, from));
+      const copy = await read(project, (tx) =>
+        insert(deps, tx, project, by, settings, judged, from),
+      );
       return withSteps(copy.row, copy.steps);
     },
 

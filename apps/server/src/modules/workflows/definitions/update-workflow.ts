@@ -51,6 +51,7 @@ export async function updateWorkflow(
       await writeSteps(tx, project, key, judged);
     }
     const frozen = await store.freezeVersion(tx, key);
+    if (before.cron !== null || row.cron !== null) await deps.onScheduleChanged(tx, project, row);
     const { runs } = await store.countActiveRuns(tx, { ...key, version: current.version });
     const details = { slug: row.slug, version: row.version, version_id: row.version_id };
     const about = { resource_type: 'workflow', resource_id: row.id };
