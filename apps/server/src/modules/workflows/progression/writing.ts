@@ -4,7 +4,7 @@ import { cancelStepWaits, endStepWaits, queueEmits, type StepWaitEnd } from '../
 import type { OperatorVerbs } from '../../queue/index.ts';
 import type { Changes, StepChange } from '../engine/changes.ts';
 import type { Event } from '../engine/facts.ts';
-import { codeOf, isOver, readBoard, statusOf, writeBoard } from '../engine/states.ts';
+import { codeOf, isOver, readBoard, statusOf, waitReasonOf, writeBoard } from '../engine/states.ts';
 import type { StepIds } from './loading.ts';
 import { beginChildren, type MapDeps } from './map-children.ts';
 import type { LockedRun, RunKey } from './run-lock.ts';
@@ -213,12 +213,14 @@ async function writeRun(
   };
 }
 
-/** The history: changes people see, so a step that only changes why it is blocked adds nothing. */
+/** The history: changes people see. A step that is blocked by another limit than before waits for capacity, as it did. */
 async function tell(tx: Tx, { key }: LockedRun, changes: Changes, reason: string): Promise<void> {
   const events: object[] = changes.steps
     .filter(
       ({ from, to, patch }) =>
-        statusOf(from) !== statusOf(to) || patch.attempt !== undefined || from !== to,
+        statusOf(from) !== statusOf(to) ||
+        waitReasonOf(from) !== waitReasonOf(to) ||
+        patch.attempt !== undefined,
     )
     .map(({ step_ref, from, to, patch }) => ({
       step_ref,
