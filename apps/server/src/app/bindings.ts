@@ -18,7 +18,11 @@ import { relationRoutes } from '../modules/relations/index.ts';
 import { runRoutes } from '../modules/runs/index.ts';
 import { statsRoutes } from '../modules/stats/index.ts';
 import { whyRoutes } from '../modules/why/index.ts';
-import { definitionRoutes, workflowRunRoutes } from '../modules/workflows/index.ts';
+import {
+  compensationRoutes,
+  definitionRoutes,
+  workflowRunRoutes,
+} from '../modules/workflows/index.ts';
 import { scheduleRoutes } from '../modules/scheduler/index.ts';
 import type { Modules } from './modules.ts';
 
@@ -37,6 +41,7 @@ export const bindingsOf = (modules: Modules): readonly Binding<AnyCaller, Projec
   ...eventRoutes(modules.events),
   ...definitionRoutes(modules.workflowDefinitions, modules.workflowPolicies),
   ...workflowRunRoutes(modules.workflowRuns),
+  ...compensationRoutes(modules.workflowRuns.compensations),
   ...statsRoutes(modules.stats, modules.whatIf),
   ...whyRoutes(modules.why),
   ...inRunRoutes(modules.inRun),

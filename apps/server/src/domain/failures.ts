@@ -94,6 +94,10 @@ export const failures = {
   workflow_run_not_cancelable: refuse(409, 'the workflow run has already ended'),
   workflow_run_not_pausable: refuse(409, 'the workflow run cannot be paused in its state'),
   workflow_run_not_resumable: refuse(409, 'the workflow run is not paused'),
+  workflow_run_not_compensable: refuse(
+    409,
+    'only a workflow run that has failed or timed out can be undone',
+  ),
   workflow_run_not_active: refuse(409, 'the workflow run is not active'),
   workflow_run_not_resettable: refuse(
     409,

@@ -264,6 +264,14 @@ export const differences: readonly Difference[] = [
     ],
   },
   {
+    because: 'Workflow §25: a workflow can say that its runs are undone when they fail.',
+    lines: [
+      'Workflow.compensate_on_failure: added',
+      'WorkflowWithSteps.compensate_on_failure: added',
+      'UpdateWorkflowResponse.compensate_on_failure: added',
+    ],
+  },
+  {
     because: 'Workflow §16: a diff says what changed, not only what came and went.',
     lines: ['WorkflowVersionDiffResponse.*: added'],
   },
@@ -305,6 +313,8 @@ export const additional: Readonly<Record<string, string>> = {
   getV1StatsQueue: 'How deep the queue is, made to be polled',
   getV1JobsByJobIDQueue: 'The same for one job, by key',
   getV1RunsByRunIDWhy: 'Why a run has not started, in one answer',
+  getV1WorkflowRunsByWorkflowRunIDCompensationPlan: 'Workflow §25: what undoing a run does',
+  postV1WorkflowRunsByWorkflowRunIDCompensate: 'Workflow §25: and to do it',
   postV1Projects: 'Platform §2: projects are registered',
   getV1JobsByJobIDEndpointHealth: 'Breaker and health of endpoints, where operators look',
   getV1Projects: 'Platform §2',

@@ -46,6 +46,7 @@ export interface PopulatedProject {
   readonly workflow_version_id: string;
   /** Its step `asked` waits for an approval. */
   readonly workflow_run_id: string;
+  readonly failed_workflow_run_id: string;
   readonly runs: Readonly<Record<RunName, string>>;
   /** A valid run token of that run's claim. */
   token(run: RunName): string;
@@ -134,6 +135,21 @@ async function populateProject(
     tags: { of: marker },
     labels: { of: marker },
   });
+  // Its first step cannot be started.
+  const off = await post('/v1/jobs', {
+    name: marker,
+    slug: `off-${marker}`,
+    endpoint_url: 'https://off.example/',
+    enabled: false,
+  });
+  await post('/v1/workflows', {
+    name: marker,
+    slug: `failing-${marker}`,
+    steps: [{ step_ref: 'off', job_id: off['id'] }],
+  });
+  const failedRun = await post(`/v1/workflows/failing-${marker}/trigger`, {
+    payload: { secret: marker },
+  });
   const trigger = async (more: Row = {}) =>
     String(
       (
@@ -204,6 +220,7 @@ async function populateProject(
       workflow_id: String(workflow['id']),
       workflow_version_id: String(workflow['version_id']),
       workflow_run_id: String(workflowRun['id']),
+      failed_workflow_run_id: String(failedRun['id']),
       runs,
       token: (run) => tokenOf(app, runs[run], claims.get(runs[run])),
     };

@@ -115,6 +115,9 @@ const ofWorkflowVersion = (of: PopulatedProject) => ({ versionID: of.workflow_ve
 
 const others: Readonly<Record<string, Omit<Sample, 'body'>>> = {
   postV1JobsByJobIDDependencies: { params: (of) => ({ jobID: of.dependent_id }) },
+  postV1WorkflowRunsByWorkflowRunIDCompensate: {
+    params: (of) => ({ workflowRunID: of.failed_workflow_run_id }),
+  },
   deleteV1JobsByJobIDDependenciesByDepID: { params: (of) => ({ jobID: of.dependent_id }) },
   deleteV1JobsByJobIDConcurrencyKeysByConcurrencyKey: {
     params: (of) => ({ jobID: of.free_job_id }),

@@ -16,6 +16,7 @@ export { definitionLoops } from './definitions/loops.ts';
 export { callbackLoops } from './callbacks/loops.ts';
 export { workflowRunRoutes } from './runs/routes.ts';
 export type { WorkflowTriggers } from './runs/trigger.ts';
+export { compensationRoutes } from './compensation/routes.ts';
 export { createWorkflowRuns, type WorkflowRuns } from './service.ts';
 
 /** Steps of the current versions. */

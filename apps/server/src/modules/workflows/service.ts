@@ -6,6 +6,7 @@ import { createEndingCallbacks } from './callbacks/endings.ts';
 import type { Callbacks } from './callbacks/loops.ts';
 import { createNews } from './callbacks/news.ts';
 import { createTimers } from './callbacks/timers.ts';
+import { createCompensations } from './compensation/service.ts';
 import type { EngineLimits } from './engine/facts.ts';
 import { createProgression } from './progression/progression.ts';
 import { createRunOperations } from './runs/operations.ts';
@@ -41,17 +42,18 @@ export function createWorkflowRuns(deps: WorkflowRunsDependencies) {
       db: hot,
       endings: deps.endings,
       progression,
-      onCompensationEnd: () => Promise.resolve(),
       onError,
     }),
     news: createNews({ db: hot, progression, onError }),
     timers: createTimers({ db: hot, progression, onError }),
   };
+  const reads = createRunReads({ db, graphs: progression.graphs });
   return {
     progression,
     triggers,
     callbacks,
-    reads: createRunReads({ db, graphs: progression.graphs }),
+    reads,
     operations: createRunOperations({ hot, progression }),
+    compensations: createCompensations({ db, hot, progression, reads }),
   };
 }

@@ -13,8 +13,6 @@ export interface EndingDeps {
   readonly db: Database;
   readonly endings: Pick<Endings, 'takeSteps' | 'postponeSteps' | 'dropSteps'>;
   readonly progression: Progression;
-  /** What ended belongs to the compensation of a run. */
-  readonly onCompensationEnd: (tx: Tx, key: RunKey, ending: StepEnding) => Promise<void>;
   readonly onError: (error: unknown, what: string) => void;
 }
 
@@ -34,7 +32,7 @@ export function createEndingCallbacks(deps: EndingDeps) {
     const taken = await endings.takeSteps(tx, ending_ids);
     if (!run || taken.length === 0) return true;
     if (run.facts.status === 'compensating') {
-      for (const ending of taken) await deps.onCompensationEnd(tx, key, ending);
+      for (const ending of taken) await progression.undoing.workEnded(tx, run, ending);
       return true;
     }
     for (const event of await eventsOf(tx, key, taken)) await progression.deliver(tx, run, event);

@@ -34,11 +34,12 @@ select r.id, r.project_id, r.parent_workflow_run_id as "parent_run_id?", r.news_
  where r.news_due_at <= strait_now() order by r.news_due_at limit :limit::int;
 
 -- name: takeNews :maybe
--- The caller holds the lock of the parent. No row: told already, or the child runs again.
+-- The caller holds the lock of the parent. No row: told already, or the child runs again. One that is undone has ended as it
+-- did before: its parent does not wait for that.
 update workflow_runs r set news_due_at = null
  where r.id = :workflow_run_id and r.project_id = :project_id and r.news_due_at is not null
-   and r.status not in ('pending', 'running', 'paused', 'compensating')
-returning r.status, r.error, coalesce(r.first_run_id, r.id) as "first_run_id!", r.parent_step_run_id as "parent_step_run_id?";
+   and r.status not in ('pending', 'running', 'paused')
+returning coalesce(case when r.status <> 'canceled' then r.ended_as end, r.status) as "status!", r.error, coalesce(r.first_run_id, r.id) as "first_run_id!", r.parent_step_run_id as "parent_step_run_id?";
 
 -- name: forgetNews :count
 -- The child was started again, or its parent is gone.

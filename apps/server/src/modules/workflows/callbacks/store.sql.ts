@@ -148,10 +148,13 @@ export interface TakeNewsRow {
 
 const takeNewsText = `update workflow_runs r set news_due_at = null
  where r.id = $1 and r.project_id = $2 and r.news_due_at is not null
-   and r.status not in ('pending', 'running', 'paused', 'compensating')
-returning r.status, r.error, coalesce(r.first_run_id, r.id) as "first_run_id", r.parent_step_run_id as "parent_step_run_id"`;
+   and r.status not in ('pending', 'running', 'paused')
+returning coalesce(case when r.status <> 'canceled' then r.ended_as end, r.status) as "status", r.error, coalesce(r.first_run_id, r.id) as "first_run_id", r.parent_step_run_id as "parent_step_run_id"`;
 
-/** The caller holds the lock of the parent. No row: told already, or the child runs again. */
+/**
+ * The caller holds the lock of the parent. No row: told already, or the child runs again. One that is undone has ended as it
+ * did before: its parent does not wait for that.
+ */
 export function takeNews(db: Queryable, params: TakeNewsParams): Promise<TakeNewsRow | undefined> {
   return maybe<TakeNewsRow>(db, {
     text: takeNewsText,

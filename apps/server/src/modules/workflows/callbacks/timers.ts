@@ -2,6 +2,7 @@
 // memory; a timer is a row, and acting on it twice changes nothing.
 import type { Database } from '../../../platform/db/database.ts';
 import { dropStepWait } from '../../events/index.ts';
+import { listIdle } from '../compensation/store.sql.ts';
 import type { Event } from '../engine/facts.ts';
 import type { Progression } from '../progression/progression.ts';
 import type { RunKey } from '../progression/run-lock.ts';
@@ -31,6 +32,17 @@ export function createTimers({ db, progression, onError }: TimerDeps) {
     } catch (error) {
       onError(error, `the timer of a workflow run (${event.kind})`);
       return false;
+    }
+  };
+
+  const undoNext = async (key: RunKey): Promise<void> => {
+    try {
+      await db.transaction(async (tx) => {
+        const run = await progression.open(tx, key);
+        if (run) await progression.undoing.next(tx, run);
+      });
+    } catch (error) {
+      onError(error, 'undoing a workflow run');
     }
   };
 
@@ -81,12 +93,13 @@ export function createTimers({ db, progression, onError }: TimerDeps) {
       return next_ms === null ? { again: false } : { again: false, next_ms: Math.max(0, next_ms) };
     },
 
-    /** Runs with steps that wait for a quota, or maps whose children do. */
+    /** Runs with steps that wait for a quota, maps whose children do, and runs whose undoing does. */
     async reconsider(): Promise<void> {
       const blocked = await store.listBlocked(db, { limit: BATCH });
       const maps = await store.listUnstartedMaps(db, { limit: BATCH });
       for (const { project_id, workflow_run_id } of [...blocked, ...maps])
         await deliver({ key: { project_id, workflow_run_id }, event: { kind: 'reconsider' } });
+      for (const key of await listIdle(db, { limit: BATCH })) await undoNext(key);
     },
   };
 }

@@ -87,6 +87,9 @@ const settings = {
   timezone: text(64).nullish().meta({ description: 'Means cron_timezone.' }),
   skip_if_running: z.boolean().nullish(),
   version_policy: VersionPolicy.nullish(),
+  compensate_on_failure: z.boolean().nullish().meta({
+    description: 'Undo the completed steps of a run as soon as it has failed or timed out.',
+  }),
   steps: steps.optional(),
 };
 
@@ -169,6 +172,7 @@ const described = {
   skip_if_running: omitEmpty(z.boolean()),
   version_policy: omitEmpty(VersionPolicy),
   backwards_compatible: omitEmpty(z.boolean()),
+  compensate_on_failure: omitEmpty(z.boolean()),
   created_by: shown,
   updated_by: shown,
   created_at: z.string(),

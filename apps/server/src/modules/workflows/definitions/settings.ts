@@ -21,6 +21,7 @@ export type WorkflowSettings = Pick<
   | 'skip_if_running'
   | 'version_policy'
   | 'backwards_compatible'
+  | 'compensate_on_failure'
 >;
 
 /** What a setting gets that is left out or sent as null. */
@@ -36,6 +37,7 @@ const defaults: Omit<WorkflowSettings, 'name' | 'slug'> = {
   skip_if_running: false,
   version_policy: 'pin',
   backwards_compatible: false,
+  compensate_on_failure: false,
 };
 
 export const settingNames = [

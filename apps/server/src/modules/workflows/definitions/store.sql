@@ -5,10 +5,11 @@
 -- name: insertWorkflow :maybe
 -- No row: the slug is taken.
 insert into workflows (project_id, version_id, created_by, updated_by, name, slug, description, tags, enabled, timeout_secs,
-       max_concurrent_runs, max_parallel_steps, cron, cron_timezone, skip_if_running, version_policy, backwards_compatible)
+       max_concurrent_runs, max_parallel_steps, cron, cron_timezone, skip_if_running, version_policy, backwards_compatible,
+       compensate_on_failure)
 select :project_id, :version_id::text, :actor_id::text, :actor_id::text, r.name, r.slug, r.description, r.tags, r.enabled,
        r.timeout_secs, r.max_concurrent_runs, r.max_parallel_steps, r.cron, r.cron_timezone, r.skip_if_running,
-       r.version_policy, r.backwards_compatible
+       r.version_policy, r.backwards_compatible, r.compensate_on_failure
   from jsonb_populate_record(null::workflows, :settings::jsonb) r
     on conflict (project_id, slug) do nothing
 returning *;
@@ -17,9 +18,9 @@ returning *;
 -- Writes the members of :changes; absent ones stay. No row = the workflow is another version by now.
 update workflows w
    set (name, slug, description, tags, enabled, timeout_secs, max_concurrent_runs, max_parallel_steps, cron, cron_timezone,
-        skip_if_running, version_policy, backwards_compatible) =
+        skip_if_running, version_policy, backwards_compatible, compensate_on_failure) =
        (select r.name, r.slug, r.description, r.tags, r.enabled, r.timeout_secs, r.max_concurrent_runs, r.max_parallel_steps,
-               r.cron, r.cron_timezone, r.skip_if_running, r.version_policy, r.backwards_compatible
+               r.cron, r.cron_timezone, r.skip_if_running, r.version_policy, r.backwards_compatible, r.compensate_on_failure
           from jsonb_populate_record(w, :changes::jsonb) r),
        version = w.version + 1, version_id = :version_id::text, updated_by = :actor_id::text, updated_at = strait_now()
  where w.id = :workflow_id and w.project_id = :project_id and w.version = :version and w.deleting_at is null
@@ -54,9 +55,10 @@ delete from workflow_steps s using workflows w
 with version as (
   insert into workflow_versions (workflow_id, version, version_id, project_id, name, slug, description, tags, enabled,
          timeout_secs, max_concurrent_runs, max_parallel_steps, cron, cron_timezone, skip_if_running, version_policy,
-         backwards_compatible, created_by, updated_by)
+         backwards_compatible, compensate_on_failure, created_by, updated_by)
   select id, version, version_id, project_id, name, slug, description, tags, enabled, timeout_secs, max_concurrent_runs,
-         max_parallel_steps, cron, cron_timezone, skip_if_running, version_policy, backwards_compatible, created_by, updated_by
+         max_parallel_steps, cron, cron_timezone, skip_if_running, version_policy, backwards_compatible,
+         compensate_on_failure, created_by, updated_by
     from workflows where id = :workflow_id and project_id = :project_id
   returning *
 ), steps as (

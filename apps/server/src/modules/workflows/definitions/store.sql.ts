@@ -32,13 +32,15 @@ export interface InsertWorkflowRow {
   readonly tags: JsonColumns['workflows.tags'];
   readonly backwards_compatible: boolean;
   readonly deleting_at: string | null;
+  readonly compensate_on_failure: boolean;
 }
 
 const insertWorkflowText = `insert into workflows (project_id, version_id, created_by, updated_by, name, slug, description, tags, enabled, timeout_secs,
-       max_concurrent_runs, max_parallel_steps, cron, cron_timezone, skip_if_running, version_policy, backwards_compatible)
+       max_concurrent_runs, max_parallel_steps, cron, cron_timezone, skip_if_running, version_policy, backwards_compatible,
+       compensate_on_failure)
 select $1, $2::text, $3::text, $3::text, r.name, r.slug, r.description, r.tags, r.enabled,
        r.timeout_secs, r.max_concurrent_runs, r.max_parallel_steps, r.cron, r.cron_timezone, r.skip_if_running,
-       r.version_policy, r.backwards_compatible
+       r.version_policy, r.backwards_compatible, r.compensate_on_failure
   from jsonb_populate_record(null::workflows, $4::jsonb) r
     on conflict (project_id, slug) do nothing
 returning *`;
@@ -88,13 +90,14 @@ export interface UpdateWorkflowRow {
   readonly tags: JsonColumns['workflows.tags'];
   readonly backwards_compatible: boolean;
   readonly deleting_at: string | null;
+  readonly compensate_on_failure: boolean;
 }
 
 const updateWorkflowText = `update workflows w
    set (name, slug, description, tags, enabled, timeout_secs, max_concurrent_runs, max_parallel_steps, cron, cron_timezone,
-        skip_if_running, version_policy, backwards_compatible) =
+        skip_if_running, version_policy, backwards_compatible, compensate_on_failure) =
        (select r.name, r.slug, r.description, r.tags, r.enabled, r.timeout_secs, r.max_concurrent_runs, r.max_parallel_steps,
-               r.cron, r.cron_timezone, r.skip_if_running, r.version_policy, r.backwards_compatible
+               r.cron, r.cron_timezone, r.skip_if_running, r.version_policy, r.backwards_compatible, r.compensate_on_failure
           from jsonb_populate_record(w, $1::jsonb) r),
        version = w.version + 1, version_id = $2::text, updated_by = $3::text, updated_at = strait_now()
  where w.id = $4 and w.project_id = $5 and w.version = $6 and w.deleting_at is null
@@ -181,9 +184,10 @@ export interface FreezeVersionRow {
 const freezeVersionText = `with version as (
   insert into workflow_versions (workflow_id, version, version_id, project_id, name, slug, description, tags, enabled,
          timeout_secs, max_concurrent_runs, max_parallel_steps, cron, cron_timezone, skip_if_running, version_policy,
-         backwards_compatible, created_by, updated_by)
+         backwards_compatible, compensate_on_failure, created_by, updated_by)
   select id, version, version_id, project_id, name, slug, description, tags, enabled, timeout_secs, max_concurrent_runs,
-         max_parallel_steps, cron, cron_timezone, skip_if_running, version_policy, backwards_compatible, created_by, updated_by
+         max_parallel_steps, cron, cron_timezone, skip_if_running, version_policy, backwards_compatible,
+         compensate_on_failure, created_by, updated_by
     from workflows where id = $1 and project_id = $2
   returning *
 ), steps as (
@@ -250,6 +254,7 @@ export interface FindWorkflowRow {
   readonly tags: JsonColumns['workflows.tags'];
   readonly backwards_compatible: boolean;
   readonly deleting_at: string | null;
+  readonly compensate_on_failure: boolean;
 }
 
 const findWorkflowText = `select w.* from workflows w
@@ -295,6 +300,7 @@ export interface LockWorkflowRow {
   readonly tags: JsonColumns['workflows.tags'];
   readonly backwards_compatible: boolean;
   readonly deleting_at: string | null;
+  readonly compensate_on_failure: boolean;
 }
 
 const lockWorkflowText = `select w.* from workflows w
@@ -374,6 +380,7 @@ export interface ListWorkflowsRow {
   readonly tags: JsonColumns['workflows.tags'];
   readonly backwards_compatible: boolean;
   readonly deleting_at: string | null;
+  readonly compensate_on_failure: boolean;
 }
 
 const listWorkflowsText = `select w.* from workflows w
@@ -427,6 +434,7 @@ export interface ListVersionsRow {
   readonly updated_by: string | null;
   readonly tags: JsonColumns['workflow_versions.tags'];
   readonly version_policy: string;
+  readonly compensate_on_failure: boolean;
 }
 
 const listVersionsText = `select v.* from workflow_versions v where v.workflow_id = $1 and v.project_id = $2
@@ -471,6 +479,7 @@ export interface FindVersionRow {
   readonly updated_by: string | null;
   readonly tags: JsonColumns['workflow_versions.tags'];
   readonly version_policy: string;
+  readonly compensate_on_failure: boolean;
 }
 
 const findVersionText = `select v.* from workflow_versions v

@@ -3,6 +3,7 @@
 import type { Tx } from '../../../platform/db/database.ts';
 import { findTriggerJobs, type Jobs } from '../../jobs/index.ts';
 import type { OperatorVerbs, Queue } from '../../queue/index.ts';
+import { createUndoing } from '../compensation/undoing.ts';
 import type { Changes, Progress } from '../engine/changes.ts';
 import type { JsonValue } from '../engine/definition.ts';
 import type { Admission, EngineLimits, Event } from '../engine/facts.ts';
@@ -83,7 +84,13 @@ export function createProgression({ queue, operator, jobs, limits, onWarning }: 
     const ids: StepIds = new Map();
     const answer = await decide(tx, run, event, ids);
     if (answer.kind !== 'changes') return answer;
+    if (run.facts.status === 'compensating' && answer.changes.cancel_everything !== null)
+      await undoing.stop(tx, run, answer.changes.cancel_everything);
     const follow = await write(tx, writing, run, answer.changes, ids, reason);
+    const to = answer.changes.run?.to;
+    // In the transaction that ends the run. Its parent hears of that end at once and does not wait for what is undone.
+    if (run.row.compensate_on_failure && (to === 'failed' || to === 'timed_out'))
+      await undoing.start(tx, run, 'compensate_on_failure');
     for (const next of follow) await deliver(tx, run, next);
     return answer;
   }
@@ -111,6 +118,8 @@ export function createProgression({ queue, operator, jobs, limits, onWarning }: 
     continueAs: (tx, run, continuation) =>
       continueAs(tx, run, continuation.payload, continuation.generation),
   };
+
+  const undoing = createUndoing({ ...writing });
 
   /** On the version that is current now, in the place of the run that ends: also where the workflow is disabled by now. */
   async function continueAs(
@@ -164,5 +173,7 @@ export function createProgression({ queue, operator, jobs, limits, onWarning }: 
     deliver,
     /** The first progression of a run that was just inserted. */
     begin,
+    /** Compensation; under the lock too. */
+    undoing,
   };
 }

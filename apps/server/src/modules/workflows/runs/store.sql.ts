@@ -40,7 +40,8 @@ export interface FindRunRow {
   readonly payload_hash: string | null;
   readonly news_due_at: string | null;
   readonly news_tries: number;
-  readonly progressed_at: string | null;
+  readonly compensate_on_failure: boolean;
+  readonly ended_as: string | null;
 }
 
 const findRunText = `select r.* from workflow_runs r where r.id = $1 and r.project_id = $2`;
@@ -102,7 +103,8 @@ export interface ListRunsRow {
   readonly payload_hash: string | null;
   readonly news_due_at: string | null;
   readonly news_tries: number;
-  readonly progressed_at: string | null;
+  readonly compensate_on_failure: boolean;
+  readonly ended_as: string | null;
 }
 
 const listRunsText = `select r.* from workflow_runs r

@@ -50,6 +50,7 @@ export async function insertRun(tx: Tx, run: NewWorkflowRun): Promise<string | u
     workflow_snapshot_id: version.snapshot_id,
     max_parallel_steps: run.max_parallel_steps ?? version.max_parallel_steps,
     timeout_secs: run.timeout_secs ?? version.timeout_secs,
+    compensate_on_failure: version.compensate_on_failure,
     retry_of_run_id: retry_of?.run_id,
     parent_workflow_run_id: parent?.workflow_run_id,
     parent_step_run_id: parent?.step_run_id,

@@ -19,7 +19,7 @@ select count(*)::int as "active!" from workflow_runs r
  where r.project_id = :project_id and r.workflow_id = :workflow_id and r.status in ('pending', 'running', 'paused');
 
 -- name: findRunVersion :maybe
-select v.id, v.version, v.version_id, v.timeout_secs, v.max_parallel_steps, v.tags,
+select v.id, v.version, v.version_id, v.timeout_secs, v.max_parallel_steps, v.compensate_on_failure, v.tags,
        (select s.id from workflow_snapshots s where s.workflow_id = v.workflow_id and s.version_id = v.version_id) as "snapshot_id?"
   from workflow_versions v
  where v.workflow_id = :workflow_id and v.project_id = :project_id and v.version = :version;
@@ -40,13 +40,14 @@ select r.id, r.payload_hash from workflow_runs r
 -- No row: another run of the workflow has the idempotency key.
 insert into workflow_runs (workflow_id, project_id, status, triggered_by, payload, expires_at, workflow_version, workflow_version_id,
        workflow_snapshot_id, max_parallel_steps, timeout_secs, retry_of_run_id, parent_workflow_run_id, parent_step_run_id, depth,
-       continues_run_id, first_run_id, generation, created_by, tags, trace_context, step_overrides, idempotency_key, payload_hash)
+       continues_run_id, first_run_id, generation, created_by, tags, trace_context, step_overrides, idempotency_key, payload_hash,
+       compensate_on_failure)
 select n.workflow_id, :project_id, 'pending', n.triggered_by, nullif(n.payload, 'null'),
        case when n.timeout_secs > 0 then strait_now() + make_interval(secs => n.timeout_secs) end,
        n.workflow_version, n.workflow_version_id, n.workflow_snapshot_id, n.max_parallel_steps, n.timeout_secs, n.retry_of_run_id,
        n.parent_workflow_run_id, n.parent_step_run_id, coalesce(n.depth, 0), n.continues_run_id, n.first_run_id,
        coalesce(n.generation, 0), n.created_by, coalesce(n.tags, '{}'), n.trace_context, coalesce(n.step_overrides, '[]'),
-       n.idempotency_key, n.payload_hash
+       n.idempotency_key, n.payload_hash, coalesce(n.compensate_on_failure, false)
   from jsonb_populate_record(null::workflow_runs, :run::jsonb) n
     on conflict (workflow_id, idempotency_key) where idempotency_key is not null do nothing
 returning id;
