@@ -39,6 +39,8 @@ select id, project_id, cron, coalesce(nullif(cron_timezone, ''), 'UTC'), enabled
   from workflows where cron is not null and cron <> '' and deleting_at is null
 on conflict (workflow_id) do nothing;
 
+-- How many runs led to one, so that a workflow whose job starts it again comes to an end.
+alter table workflow_runs add column if not exists lineage_depth int not null default 0;
 -- Ends of jobs that start a workflow are acted on like those that start a job.
 update jobs j set followed = true
  where not j.followed

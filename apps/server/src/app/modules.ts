@@ -69,6 +69,7 @@ import {
   definitionLoops,
   jobsInSteps,
 } from '../modules/workflows/index.ts';
+import { chainedWorkflows } from './chained-workflows.ts';
 import { pauseOverBudget } from './over-budget.ts';
 import type { Config } from './config.ts';
 
@@ -233,6 +234,7 @@ export function createModules(deps: ModulesDeps) {
   });
   const dependencyReads = createDependencyReads({ db });
   const chaining = createChaining({
+    startWorkflow: chainedWorkflows(workflowRuns.triggers),
     db: hot,
     endings,
     queue,

@@ -32,6 +32,7 @@ select r.id, :project_id, r.version_id, :actor_id::text, :actor_id::text,
        r.webhook_url, r.dlq_alert_threshold, r.queue_depth_alert_threshold, r.version_policy,
        r.backwards_compatible, r.endpoint_signing_secret_enc, r.webhook_secret,
        r.on_complete_trigger_job is not null or r.on_failure_trigger_job is not null
+       or r.on_complete_trigger_workflow is not null or r.on_failure_trigger_workflow is not null
   from jsonb_populate_recordset(null::jobs, :rows::jsonb) r
     on conflict (project_id, slug) do nothing
 returning *;
@@ -123,7 +124,9 @@ update jobs j
        r.backwards_compatible, r.endpoint_signing_secret_enc, r.webhook_secret
           from jsonb_populate_record(j, :changes::jsonb) r),
        followed = j.followed or coalesce(:changes::jsonb ->> 'on_complete_trigger_job', '') <> ''
-                  or coalesce(:changes::jsonb ->> 'on_failure_trigger_job', '') <> '',
+                  or coalesce(:changes::jsonb ->> 'on_failure_trigger_job', '') <> ''
+                  or coalesce(:changes::jsonb ->> 'on_complete_trigger_workflow', '') <> ''
+                  or coalesce(:changes::jsonb ->> 'on_failure_trigger_workflow', '') <> '',
        version = j.version + 1, version_id = :version_id::text, updated_by = :actor_id::text, updated_at = strait_now()
   from old
  where j.id = old.id and j.project_id = :project_id and j.version = :version

@@ -115,6 +115,7 @@ select r.id, $1, r.version_id, $2::text, $2::text,
        r.webhook_url, r.dlq_alert_threshold, r.queue_depth_alert_threshold, r.version_policy,
        r.backwards_compatible, r.endpoint_signing_secret_enc, r.webhook_secret,
        r.on_complete_trigger_job is not null or r.on_failure_trigger_job is not null
+       or r.on_complete_trigger_workflow is not null or r.on_failure_trigger_workflow is not null
   from jsonb_populate_recordset(null::jobs, $3::jsonb) r
     on conflict (project_id, slug) do nothing
 returning *`;
@@ -589,7 +590,9 @@ update jobs j
        r.backwards_compatible, r.endpoint_signing_secret_enc, r.webhook_secret
           from jsonb_populate_record(j, $4::jsonb) r),
        followed = j.followed or coalesce($4::jsonb ->> 'on_complete_trigger_job', '') <> ''
-                  or coalesce($4::jsonb ->> 'on_failure_trigger_job', '') <> '',
+                  or coalesce($4::jsonb ->> 'on_failure_trigger_job', '') <> ''
+                  or coalesce($4::jsonb ->> 'on_complete_trigger_workflow', '') <> ''
+                  or coalesce($4::jsonb ->> 'on_failure_trigger_workflow', '') <> '',
        version = j.version + 1, version_id = $5::text, updated_by = $6::text, updated_at = strait_now()
   from old
  where j.id = old.id and j.project_id = $2 and j.version = $3

@@ -50,8 +50,10 @@ returning d.id, d.depends_on_job_id;
 -- After a dependency is gone, on the jobs at its two ends.
 update jobs j
    set has_dependencies = exists (select from job_dependencies d where d.job_id = j.id),
-       followed = j.on_complete_trigger_job is not null or j.on_failure_trigger_job is not null
+       followed = coalesce(j.on_complete_trigger_job, j.on_failure_trigger_job, j.on_complete_trigger_workflow,
+                           j.on_failure_trigger_workflow) is not null
                   or exists (select from job_dependencies d where d.depends_on_job_id = j.id)
                   or exists (select from job_versions v where v.job_id = j.id
-                                and (v.on_complete_trigger_job is not null or v.on_failure_trigger_job is not null))
+                                and coalesce(v.on_complete_trigger_job, v.on_failure_trigger_job, v.on_complete_trigger_workflow,
+                                             v.on_failure_trigger_workflow) is not null)
  where j.id = any (:job_ids::text[]) and j.project_id = :project_id;

@@ -21,6 +21,7 @@ export interface TakeEndingsRow {
   readonly lineage_depth: number;
   readonly metadata: JsonColumns['job_runs.metadata'];
   readonly target: string | null;
+  readonly target_workflow: string | null;
   readonly mapping: unknown;
   readonly result: unknown;
   readonly payload: unknown;
@@ -40,6 +41,10 @@ const takeEndingsText = `with due as materialized (
               when t.status = 'completed' then v.on_complete_trigger_job
               when t.status <> all ('{failed,timed_out,crashed,system_failed,dead_letter}') then null
               when v.id is null then j.on_failure_trigger_job else v.on_failure_trigger_job end as target,
+         case when t.status = 'completed' and v.id is null then j.on_complete_trigger_workflow
+              when t.status = 'completed' then v.on_complete_trigger_workflow
+              when t.status <> all ('{failed,timed_out,crashed,system_failed,dead_letter}') then null
+              when v.id is null then j.on_failure_trigger_workflow else v.on_failure_trigger_workflow end as target_workflow,
          case when t.status = 'completed' and v.id is null then j.on_complete_payload_mapping
               when t.status = 'completed' then v.on_complete_payload_mapping
               when v.id is null then j.on_failure_payload_mapping else v.on_failure_payload_mapping end as mapping
@@ -49,9 +54,10 @@ const takeEndingsText = `with due as materialized (
     left join job_versions v on v.job_id = t.job_id and v.version = r.job_version and r.job_version <> j.version
 )
 select ending_id, run_id, project_id, job_id, status, attempt, error, error_class, tries, slug as job_slug, lineage_depth, metadata,
-       target as "target", case when target is not null then mapping end as "mapping",
-       case when target is not null and status = 'completed' then result end as "result",
-       case when target is not null and status <> 'completed' then payload end as "payload"
+       target as "target", target_workflow as "target_workflow",
+       case when coalesce(target, target_workflow) is not null then mapping end as "mapping",
+       case when coalesce(target, target_workflow) is not null and status = 'completed' then result end as "result",
+       case when coalesce(target, target_workflow) is not null and status <> 'completed' then payload end as "payload"
   from told order by ending_id`;
 
 /**
@@ -66,7 +72,7 @@ export function takeEndings(db: Queryable, params: TakeEndingsParams): Promise<T
       params.only,
       params.limit,
     ],
-    name: 'queue_endings_takeEndings_fd21b73f',
+    name: 'queue_endings_takeEndings_5160d679',
   });
 }
 

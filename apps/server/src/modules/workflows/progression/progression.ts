@@ -155,6 +155,7 @@ export function createProgression({ queue, operator, jobs, limits, onWarning }: 
       payload,
       tags: row.tags,
       trace_context: row.trace_context,
+      lineage_depth: row.lineage_depth,
       parent: {
         workflow_run_id: row.parent_workflow_run_id,
         step_run_id: row.parent_step_run_id,

@@ -149,6 +149,7 @@ function newJobRun(
       triggered_by: 'workflow',
       created_by: 'system:workflow',
       tags: row.tags,
+      lineage_depth: row.lineage_depth,
       workflow_step_run_id: step_run_id,
       ...(timeout_secs > 0 ? { timeout_secs_override: timeout_secs } : {}),
       metadata: runMetadata({
@@ -190,6 +191,7 @@ async function beginChild(
     payload,
     tags: { ...row.tags, ...workflow.tags },
     trace_context: row.trace_context,
+    lineage_depth: row.lineage_depth,
     ...(timeout_secs > 0 ? { timeout_secs } : {}),
     parent: { workflow_run_id: key.workflow_run_id, step_run_id, depth },
   });

@@ -6,7 +6,7 @@
 select r.id, r.project_id, r.workflow_id, r.status, r.max_parallel_steps, r.timeout_secs,
        (extract(epoch from r.expires_at) * 1000)::float8 as expires_at, r.depth, r.generation, r.continued, r.workflow_version,
        r.step_overrides, r.parent_workflow_run_id, r.parent_step_run_id, r.first_run_id, r.tags, r.created_by, r.trace_context,
-       r.compensate_on_failure
+       r.compensate_on_failure, r.lineage_depth
   from workflow_runs r where r.id = :workflow_run_id and r.project_id = :project_id for no key update;
 
 -- name: readBoard :one prepared

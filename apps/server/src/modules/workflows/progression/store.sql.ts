@@ -27,12 +27,13 @@ export interface LockRunRow {
   readonly created_by: string | null;
   readonly trace_context: JsonColumns['workflow_runs.trace_context'] | null;
   readonly compensate_on_failure: boolean;
+  readonly lineage_depth: number;
 }
 
 const lockRunText = `select r.id, r.project_id, r.workflow_id, r.status, r.max_parallel_steps, r.timeout_secs,
        (extract(epoch from r.expires_at) * 1000)::float8 as expires_at, r.depth, r.generation, r.continued, r.workflow_version,
        r.step_overrides, r.parent_workflow_run_id, r.parent_step_run_id, r.first_run_id, r.tags, r.created_by, r.trace_context,
-       r.compensate_on_failure
+       r.compensate_on_failure, r.lineage_depth
   from workflow_runs r where r.id = $1 and r.project_id = $2 for no key update`;
 
 /** Whoever holds this is the only one who changes the run, its steps, their waits and the children of its maps. */
@@ -43,7 +44,7 @@ export function lockRun(db: Queryable, params: LockRunParams): Promise<LockRunRo
       params.workflow_run_id,
       params.project_id,
     ],
-    name: 'workflows_progression_lockRun_db0d4ad1',
+    name: 'workflows_progression_lockRun_bc862eec',
   });
 }
 

@@ -40,6 +40,7 @@ export interface FindRunRow {
   readonly payload_hash: string | null;
   readonly news_due_at: string | null;
   readonly news_tries: number;
+  readonly lineage_depth: number;
   readonly compensate_on_failure: boolean;
   readonly ended_as: string | null;
 }
@@ -103,6 +104,7 @@ export interface ListRunsRow {
   readonly payload_hash: string | null;
   readonly news_due_at: string | null;
   readonly news_tries: number;
+  readonly lineage_depth: number;
   readonly compensate_on_failure: boolean;
   readonly ended_as: string | null;
 }

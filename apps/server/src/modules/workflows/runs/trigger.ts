@@ -27,6 +27,8 @@ export interface TriggerInput {
   readonly traceparent?: string | undefined;
   readonly tracestate?: string | undefined;
   readonly created_by: string;
+  /** How many runs led to it, one after the other. */
+  readonly lineage_depth?: number;
 }
 
 export interface WorkflowTriggerDeps {
@@ -163,6 +165,7 @@ export function createWorkflowTriggers(deps: WorkflowTriggerDeps) {
       step_overrides: (input.step_overrides ?? []).filter(({ enabled }) => !enabled),
       idempotency_key,
       payload_hash: idempotency_key === undefined ? undefined : hash,
+      lineage_depth: input.lineage_depth ?? 0,
     });
     if (id === undefined) {
       const holder = await holderOf(tx, key, idempotency_key ?? '', hash);

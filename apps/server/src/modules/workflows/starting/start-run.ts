@@ -21,6 +21,8 @@ export interface NewWorkflowRun {
   readonly step_overrides?: readonly StepOverride[];
   readonly idempotency_key?: string | undefined;
   readonly payload_hash?: string | undefined;
+  /** Runs that led to it: ends of jobs that start workflows, whose jobs end. */
+  readonly lineage_depth: number;
   /** Instead of that of the version; 0 is none. */
   readonly timeout_secs?: number;
   readonly max_parallel_steps?: number;
@@ -64,6 +66,7 @@ export async function insertRun(tx: Tx, run: NewWorkflowRun): Promise<string | u
     step_overrides: run.step_overrides,
     idempotency_key: run.idempotency_key,
     payload_hash: run.payload_hash,
+    lineage_depth: run.lineage_depth,
   };
   const made = await store.insertRun(tx, { project_id, run: row });
   if (!made) return undefined;

@@ -41,13 +41,14 @@ select r.id, r.payload_hash from workflow_runs r
 insert into workflow_runs (workflow_id, project_id, status, triggered_by, payload, expires_at, workflow_version, workflow_version_id,
        workflow_snapshot_id, max_parallel_steps, timeout_secs, retry_of_run_id, parent_workflow_run_id, parent_step_run_id, depth,
        continues_run_id, first_run_id, generation, created_by, tags, trace_context, step_overrides, idempotency_key, payload_hash,
-       compensate_on_failure)
+       compensate_on_failure, lineage_depth)
 select n.workflow_id, :project_id, 'pending', n.triggered_by, nullif(n.payload, 'null'),
        case when n.timeout_secs > 0 then strait_now() + make_interval(secs => n.timeout_secs) end,
        n.workflow_version, n.workflow_version_id, n.workflow_snapshot_id, n.max_parallel_steps, n.timeout_secs, n.retry_of_run_id,
        n.parent_workflow_run_id, n.parent_step_run_id, coalesce(n.depth, 0), n.continues_run_id, n.first_run_id,
        coalesce(n.generation, 0), n.created_by, coalesce(n.tags, '{}'), n.trace_context, coalesce(n.step_overrides, '[]'),
-       n.idempotency_key, n.payload_hash, coalesce(n.compensate_on_failure, false)
+       n.idempotency_key, n.payload_hash, coalesce(n.compensate_on_failure, false),
+       coalesce(n.lineage_depth, 0)
   from jsonb_populate_record(null::workflow_runs, :run::jsonb) n
     on conflict (workflow_id, idempotency_key) where idempotency_key is not null do nothing
 returning id;
