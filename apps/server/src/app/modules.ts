@@ -68,6 +68,7 @@ import {
   createWorkflowRuns,
   definitionLoops,
   jobsInSteps,
+  reminderLoops,
 } from '../modules/workflows/index.ts';
 import { chainedWorkflows } from './chained-workflows.ts';
 import { pauseOverBudget } from './over-budget.ts';
@@ -349,6 +350,7 @@ export function createModules(deps: ModulesDeps) {
         ...eventLoops({ ...shared, upkeep: eventUpkeep, listener }),
         ...definitionLoops({ ...shared, definitions: workflowDefinitions }),
         ...callbackLoops({ ...shared, callbacks: workflowRuns.callbacks, listener }),
+        ...reminderLoops({ ...shared, reminders: workflowRuns.reminders }),
         ...statsLoops({ ...shared, stats }),
         ...schedulerLoops({ ...shared, scheduler, listener }),
         ...workflowSchedulerLoops({ ...shared, scheduler: workflowScheduler, listener }),

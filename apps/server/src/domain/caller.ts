@@ -31,6 +31,8 @@ export interface ApiKeyCaller extends Actor {
 
 export interface UserCaller extends Actor {
   readonly kind: 'user';
+  /** As whoever authenticated the user said with this request. */
+  readonly email?: string;
   /** Named by X-Project-Id or the query; absent until the body names it. */
   readonly project_id?: string;
 }

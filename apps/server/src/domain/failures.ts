@@ -103,6 +103,7 @@ export const failures = {
     409,
     'steps of the workflow run cannot run again in its state',
   ),
+  workflow_run_not_retryable: refuse(409, 'the workflow run has not ended'),
   workflow_step_not_found: refuse(404, 'the workflow run has no such step'),
   workflow_step_not_waiting: refuse(409, 'the step is neither pending nor waiting'),
   workflow_step_not_terminal: refuse(409, 'the step has not ended'),
@@ -110,6 +111,10 @@ export const failures = {
     409,
     'the step cannot run again: a step it depends on has failed',
   ),
+  workflow_step_not_asking: refuse(409, 'the step does not wait for an approval'),
+  not_an_approver: refuse(403, 'the approval is not for this caller to decide'),
+  approver_mismatch: refuse(403, 'an approval is decided by who calls, not by who is named'),
+  approval_already_decided: refuse(409, 'the approval has been decided'),
 
   // triggering
   job_disabled: refuse(400, 'the job is disabled'),

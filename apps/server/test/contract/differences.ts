@@ -272,6 +272,19 @@ export const differences: readonly Difference[] = [
     ],
   },
   {
+    because:
+      'Workflow §14, §17: approvals are decided by who calls, reasons are optional, replies say what was done.',
+    lines: [
+      'ApprovalStatus: values ["approved","pending","rejected"] → ["approved","canceled","pending","rejected","timed_out"]',
+      'ApproveWorkflowStepRequest.approver: required → optional',
+      'StepApprovalResponse.workflow_run: added',
+      'WorkflowStepApproval.*: added',
+      'postV1WorkflowRunsBulkCancel reply 200.skipped: added',
+      'postV1WorkflowRunsByWorkflowRunIDStepsByStepRefReplaySubtree reply 200.step_refs: added',
+      'postV1WorkflowRunsByWorkflowRunIDStepsByStepRef*: body may be missing',
+    ],
+  },
+  {
     because: 'Workflow §16: a diff says what changed, not only what came and went.',
     lines: ['WorkflowVersionDiffResponse.*: added'],
   },
@@ -336,6 +349,9 @@ export const additional: Readonly<Record<string, string>> = {
   getV1BudgetEvents: 'Engine §11.6: warnings, stored until there are webhooks',
   getV1Pricing: 'Engine §13.2: the price list',
   putV1Pricing: 'Engine §13.2',
+  postV1WorkflowRunsByWorkflowRunIDStepsByStepRefReject: 'Workflow §17: approvals can be rejected',
+  getV1WorkflowRunsByWorkflowRunIDApprovals: 'Workflow §17: approvals can be listed',
+  getV1Approvals: 'Workflow §17: what waits for the caller',
   getReferenceOpenapiJson: 'The document in the format tools read',
   getReferenceAsset: 'What the rendered reference consists of',
 };

@@ -108,6 +108,11 @@ const bodies: Readonly<Record<string, Sample['body'] & {}>> = {
   }),
   postV1WorkflowsByWorkflowIDTrigger: (of) => ({ payload: { secret: of.marker } }),
   postV1WorkflowsByWorkflowIDPlan: () => ({ step_overrides: [{ step_ref: 'last' }] }),
+  postV1WorkflowRunsBulkCancel: (of) => ({ workflow_run_ids: [of.workflow_run_id] }),
+  postV1WorkflowRunsBulkReplay: (of) => ({ workflow_run_ids: [of.workflow_run_id] }),
+  postV1WorkflowRunsByWorkflowRunIDStepsByStepRefReject: (of) => ({ reason: of.marker }),
+  postV1WorkflowRunsByWorkflowRunIDStepsByStepRefSkip: (of) => ({ reason: of.marker }),
+  postV1WorkflowRunsByWorkflowRunIDStepsByStepRefForceComplete: (of) => ({ result: of.marker }),
   putV1WorkflowPoliciesByProjectID: () => ({ max_depth: 500, forbidden_step_types: ['map'] }),
 };
 
@@ -132,6 +137,8 @@ const others: Readonly<Record<string, Omit<Sample, 'body'>>> = {
   postV1RunsBulkCancel: { finds_nothing: 200 },
   postV1RunsBulkReplay: { finds_nothing: 200 },
   postV1RunsBulkDlqReplay: { finds_nothing: 409 },
+  postV1WorkflowRunsBulkCancel: { finds_nothing: 200 },
+  postV1WorkflowRunsBulkReplay: { finds_nothing: 200 },
   postV1JobsBatchEnable: { finds_nothing: 200 },
   postV1JobsBatchDisable: { finds_nothing: 200 },
   postV1RunsByRunIDDlqReplay: { run: 'dead_letter' },

@@ -171,7 +171,8 @@ describe('every operation keeps strangers out', () => {
     const body = sampleOf(operation).body?.(theirs);
     if (parametersOf(operation).length > 0 || body === undefined) return [];
     const text = JSON.stringify(body);
-    const ids = [theirs.job_id, theirs.job_slug, ...Object.values(theirs.runs)];
+    const { job_id, job_slug, workflow_run_id, runs } = theirs;
+    const ids = [job_id, job_slug, workflow_run_id, ...Object.values(runs)];
     return ids.some((id) => text.includes(id)) ? [{ path: pathOf(operation, mine), body }] : [];
   }
 

@@ -164,10 +164,16 @@ function internalCaller(
   const of_project = project_id === undefined ? {} : { project_id };
   const actor_id = text(headers['x-actor-id']);
   if (actor_id === undefined) return { kind: 'internal', actor_id: 'internal', ...of_project };
-  const user: UserCaller = { kind: 'user', actor_id, ...of_project };
+  const email = text(headers['x-actor-email']);
+  const user: UserCaller = {
+    kind: 'user',
+    actor_id,
+    ...of_project,
+    ...(email === undefined ? {} : { email }),
+  };
   usage.seen({
     id: actor_id,
-    email: text(headers['x-actor-email']) ?? null,
+    email: email ?? null,
     name: text(headers['x-actor-name']) ?? null,
   });
   return user;

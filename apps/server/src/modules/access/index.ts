@@ -6,6 +6,7 @@ export { apiKeyRoutes } from './routes.ts';
 export { createAccess, seedSystemRoles } from './service.ts';
 export type { Access, AccessDeps } from './service.ts';
 export type { ApiKeys, NewApiKey } from './api-keys.ts';
+export { identityOf, type Identity } from './identity.ts';
 export { projectScope } from './project-scope.ts';
 export type {
   AnyCaller,

@@ -112,3 +112,8 @@ on conflict (id) do update
    set email = coalesce(excluded.email, a.email),
        name = coalesce(excluded.name, a.name),
        synced_at = strait_now();
+
+-- name: findIdentity :one
+select (select a.email from known_actors a where a.id = :user_id) as "email?",
+       (select r.name from project_member_roles m join project_roles r on r.id = m.role_id and r.project_id = m.project_id
+         where m.project_id = :project_id and m.user_id = :user_id) as "role?";

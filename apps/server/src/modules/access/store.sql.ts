@@ -369,3 +369,27 @@ export function upsertActor(db: Queryable, params: UpsertActorParams): Promise<n
     ],
   });
 }
+
+export interface FindIdentityParams {
+  readonly user_id: string;
+  readonly project_id: string;
+}
+
+export interface FindIdentityRow {
+  readonly email: string | null;
+  readonly role: string | null;
+}
+
+const findIdentityText = `select (select a.email from known_actors a where a.id = $1) as "email",
+       (select r.name from project_member_roles m join project_roles r on r.id = m.role_id and r.project_id = m.project_id
+         where m.project_id = $2 and m.user_id = $1) as "role"`;
+
+export function findIdentity(db: Queryable, params: FindIdentityParams): Promise<FindIdentityRow> {
+  return one<FindIdentityRow>(db, {
+    text: findIdentityText,
+    values: [
+      params.user_id,
+      params.project_id,
+    ],
+  });
+}

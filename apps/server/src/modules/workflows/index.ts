@@ -13,6 +13,7 @@ export type {
 } from './definitions/schedule-reaction.ts';
 export { definitionRoutes } from './definitions/routes.ts';
 export { definitionLoops } from './definitions/loops.ts';
+export { reminderLoops } from './approvals/reminders.ts';
 export { callbackLoops } from './callbacks/loops.ts';
 export { workflowRunRoutes } from './runs/routes.ts';
 export type { WorkflowTriggers } from './runs/trigger.ts';

@@ -2,6 +2,9 @@
 import type { Database } from '../../platform/db/database.ts';
 import type { Endings, OperatorVerbs, Queue } from '../queue/index.ts';
 import type { Jobs } from '../jobs/index.ts';
+import { createDecisions } from './approvals/decisions.ts';
+import { createApprovalReads } from './approvals/reads.ts';
+import { createReminders } from './approvals/reminders.ts';
 import { createEndingCallbacks } from './callbacks/endings.ts';
 import type { Callbacks } from './callbacks/loops.ts';
 import { createNews } from './callbacks/news.ts';
@@ -9,8 +12,11 @@ import { createTimers } from './callbacks/timers.ts';
 import { createCompensations } from './compensation/service.ts';
 import type { EngineLimits } from './engine/facts.ts';
 import { createProgression } from './progression/progression.ts';
+import { createBulkOperations } from './runs/bulk.ts';
 import { createRunOperations } from './runs/operations.ts';
 import { createRunReads } from './runs/reads.ts';
+import { createRunRetries } from './runs/retry-run.ts';
+import { createStepOperations } from './runs/step-operations.ts';
 import { createWorkflowTriggers } from './runs/trigger.ts';
 
 export interface WorkflowRunsDependencies {
@@ -48,12 +54,20 @@ export function createWorkflowRuns(deps: WorkflowRunsDependencies) {
     timers: createTimers({ db: hot, progression, onError }),
   };
   const reads = createRunReads({ db, graphs: progression.graphs });
+  const operations = createRunOperations({ hot, progression });
+  const retries = createRunRetries({ hot, progression });
   return {
     progression,
     triggers,
     callbacks,
     reads,
-    operations: createRunOperations({ hot, progression }),
     compensations: createCompensations({ db, hot, progression, reads }),
+    operations,
+    steps: createStepOperations({ hot, operations, reads }),
+    decisions: createDecisions({ hot, progression, reads }),
+    approvals: createApprovalReads({ db, reads }),
+    reminders: createReminders({ db: hot, onError }),
+    retries,
+    bulk: createBulkOperations({ operations, retries, onError }),
   };
 }

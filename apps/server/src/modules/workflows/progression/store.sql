@@ -124,9 +124,11 @@ update workflow_step_runs s
 returning s.step_ref;
 
 -- name: insertApproval :one
-insert into workflow_step_approvals (workflow_run_id, workflow_step_run_id, approvers, kind, requested_at, expires_at)
-select r.id, :step_run_id, :approvers::text[], :kind, strait_now(), to_timestamp(:expires_at?::float8 / 1000)
-  from workflow_runs r where r.id = :workflow_run_id and r.project_id = :project_id
+-- Who decides is reminded once half of the time is over.
+insert into workflow_step_approvals (project_id, workflow_run_id, workflow_step_run_id, approvers, kind, requested_at, expires_at, remind_at)
+select r.project_id, r.id, :step_run_id, :approvers::text[], :kind, n.at, n.expires_at, n.at + (n.expires_at - n.at) / 2
+  from workflow_runs r cross join (select strait_now() as at, to_timestamp(:expires_at?::float8 / 1000) as expires_at) n
+ where r.id = :workflow_run_id and r.project_id = :project_id
 returning id;
 
 -- name: insertMapChildren :count

@@ -468,11 +468,13 @@ export interface InsertApprovalRow {
   readonly id: string;
 }
 
-const insertApprovalText = `insert into workflow_step_approvals (workflow_run_id, workflow_step_run_id, approvers, kind, requested_at, expires_at)
-select r.id, $1, $2::text[], $3, strait_now(), to_timestamp($4::float8 / 1000)
-  from workflow_runs r where r.id = $5 and r.project_id = $6
+const insertApprovalText = `insert into workflow_step_approvals (project_id, workflow_run_id, workflow_step_run_id, approvers, kind, requested_at, expires_at, remind_at)
+select r.project_id, r.id, $1, $2::text[], $3, n.at, n.expires_at, n.at + (n.expires_at - n.at) / 2
+  from workflow_runs r cross join (select strait_now() as at, to_timestamp($4::float8 / 1000) as expires_at) n
+ where r.id = $5 and r.project_id = $6
 returning id`;
 
+/** Who decides is reminded once half of the time is over. */
 export function insertApproval(db: Queryable, params: InsertApprovalParams): Promise<InsertApprovalRow> {
   return one<InsertApprovalRow>(db, {
     text: insertApprovalText,

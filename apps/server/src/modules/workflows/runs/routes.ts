@@ -4,15 +4,21 @@ import { actorOf } from '../../audit/index.ts';
 import * as api from './contract.ts';
 import type { RunOperations } from './operations.ts';
 import type { RunReads } from './reads.ts';
+import { stepRoutes, type StepServices } from './step-routes.ts';
 import type { WorkflowTriggers } from './trigger.ts';
 
-export interface WorkflowRunServices {
+export interface WorkflowRunServices extends StepServices {
   readonly reads: RunReads;
   readonly triggers: WorkflowTriggers;
   readonly operations: RunOperations;
 }
 
-export const workflowRunRoutes = ({ reads, triggers, operations }: WorkflowRunServices) => [
+export const workflowRunRoutes = ({
+  reads,
+  triggers,
+  operations,
+  ...people
+}: WorkflowRunServices) => [
   bind(api.triggerWorkflow, async ({ project, caller }, { params, body, headers }) => {
     const { dry_run, ...asked } = body;
     const input = {
@@ -55,4 +61,5 @@ export const workflowRunRoutes = ({ reads, triggers, operations }: WorkflowRunSe
       query.cascade === 'true',
     ),
   ),
+  ...stepRoutes(people),
 ];

@@ -42,3 +42,8 @@ select coalesce(string_agg(s.state, '' order by s.step_ref collate "C"), '') as 
 select c.id from workflow_runs c
  where c.project_id = :project_id and c.parent_workflow_run_id = :workflow_run_id and c.status in ('running', 'paused')
  order by c.id;
+
+-- name: listUndone :many
+-- Steps that a compensation undid, or tried to.
+select c.step_ref from compensation_runs c join workflow_runs r on r.id = c.workflow_run_id and r.project_id = :project_id
+ where r.id = :workflow_run_id and c.started_at is not null;

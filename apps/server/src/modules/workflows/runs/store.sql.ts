@@ -304,3 +304,26 @@ export function listChildren(db: Queryable, params: ListChildrenParams): Promise
     ],
   });
 }
+
+export interface ListUndoneParams {
+  readonly project_id: string;
+  readonly workflow_run_id: string;
+}
+
+export interface ListUndoneRow {
+  readonly step_ref: string;
+}
+
+const listUndoneText = `select c.step_ref from compensation_runs c join workflow_runs r on r.id = c.workflow_run_id and r.project_id = $1
+ where r.id = $2 and c.started_at is not null`;
+
+/** Steps that a compensation undid, or tried to. */
+export function listUndone(db: Queryable, params: ListUndoneParams): Promise<ListUndoneRow[]> {
+  return many<ListUndoneRow>(db, {
+    text: listUndoneText,
+    values: [
+      params.project_id,
+      params.workflow_run_id,
+    ],
+  });
+}

@@ -11,6 +11,7 @@ import { compileGraph } from '../engine/graph.ts';
 import { policyViolation } from '../engine/policies.ts';
 import { applyOverrides, type StepOverride } from '../engine/validation.ts';
 import type { Progression } from '../progression/progression.ts';
+import { requireRoom } from '../starting/room.ts';
 import { insertRun } from '../starting/start-run.ts';
 import * as starting from '../starting/store.sql.ts';
 import { runView, type WorkflowRunView } from './views.ts';
@@ -103,14 +104,6 @@ export function createWorkflowTriggers(deps: WorkflowTriggerDeps) {
     return found.version;
   }
 
-  async function roomFor(tx: Tx, key: { project_id: string; workflow_id: string }, limit: number) {
-    if (limit <= 0) return;
-    const limited = await starting.lockLimited(tx, key);
-    const { active } = await starting.countRuns(tx, key);
-    if (limited && limited.max_concurrent_runs > 0 && active >= limited.max_concurrent_runs)
-      throw refuse('workflow_runs_limit_reached');
-  }
-
   /** Undefined: nobody has the key. */
   async function holderOf(
     tx: Tx,
@@ -144,7 +137,7 @@ export function createWorkflowTriggers(deps: WorkflowTriggerDeps) {
       if (holder !== undefined) return holder;
     }
     const { found, key, version, steps } = await prepare(tx, project, workflow, input);
-    await roomFor(tx, key, found.max_concurrent_runs);
+    await requireRoom(tx, key, found.max_concurrent_runs);
     const { traceparent, tracestate } = input;
     const id = await insertRun(tx, {
       ...key,
