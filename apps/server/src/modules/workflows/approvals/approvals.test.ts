@@ -257,9 +257,14 @@ describe('approvals', () => {
         () => callbacks.timers.ring(),
       ];
       // Each is first as often as the others.
-      const started: (Promise<unknown> | undefined)[] = [];
-      for (let turn = round; turn < round + 3; turn += 1) started[turn % 3] = acts[turn % 3]?.();
-      const [approve, cancel] = (await Promise.all(started)) as { status: number }[];
+      const answers: unknown[] = [];
+      await Promise.all(
+        acts.map(async (_, at) => {
+          const turn = (at + round) % 3;
+          answers[turn] = await acts[turn]?.();
+        }),
+      );
+      const [approve, cancel] = answers as { status: number }[];
       const [after_all] = await on.app.sql<{
         status: keyof typeof OUTCOMES;
         run: string;
