@@ -88,6 +88,11 @@ export function compose(options: ComposeOptions) {
     help: 'Instants of schedules by what became of them',
     labels: ['outcome'],
   });
+  const reapedTotal = metrics.counter({
+    name: 'workflow_reaper_actions_total',
+    help: 'What the reaper of workflow runs had to mend: none in healthy operation',
+    labels: ['action'],
+  });
   const budgetEvents = metrics.counter({
     name: 'budget_events_total',
     help: 'Daily budgets that reached 80 % or their limit',
@@ -102,6 +107,7 @@ export function compose(options: ComposeOptions) {
     loopMetrics: createLoopMetrics(metrics),
     countFires: (outcome, fires) => firesTotal.inc({ outcome }, fires),
     onBudgetEvents: (events) => budgetEvents.inc(events),
+    onReaped: ({ action }) => reapedTotal.inc({ action }),
   });
   const engine =
     mode === 'api'

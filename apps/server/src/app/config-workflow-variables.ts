@@ -1,5 +1,5 @@
 // Settings about workflows: part of config-variables.ts.
-import { integer } from '../platform/config-reader.ts';
+import { choice, duration, integer } from '../platform/config-reader.ts';
 
 export const workflowVariables = {
   step_cap: integer('WF_MAX_STEP_CAP', {
@@ -37,6 +37,23 @@ export const workflowVariables = {
     min: 1,
     max: 100,
     description: 'Workflow runs below one another, where a step does not say less or more.',
+  }),
+  stall_action: choice('WF_STALL_ACTION', ['log_only', 'reconcile', 'fail_workflow'], {
+    default: 'reconcile',
+    description:
+      'What becomes of a workflow run in which nothing runs, waits or is due: it is only counted and logged, looked at again, or fails.',
+  }),
+  stall_threshold_secs: duration('WF_STALL_THRESHOLD', 'secs', {
+    default: '15m',
+    min: '1m',
+    max: '30d',
+    description: 'How long nothing must have happened in such a run.',
+  }),
+  retention_secs: duration('WORKFLOW_RETENTION', 'secs', {
+    default: '30d',
+    min: '1h',
+    max: '3650d',
+    description: 'How long workflow runs are kept after they ended, with everything under them.',
   }),
   max_continuations: integer('WF_MAX_CONTINUATIONS', {
     default: 1000,

@@ -69,6 +69,8 @@ import {
   definitionLoops,
   jobsInSteps,
   reminderLoops,
+  workflowUpkeepLoops,
+  type Reaped,
 } from '../modules/workflows/index.ts';
 import { chainedWorkflows } from './chained-workflows.ts';
 import { pauseOverBudget } from './over-budget.ts';
@@ -86,6 +88,8 @@ export interface ModulesDeps {
   readonly log: Logger;
   readonly loopMetrics: LoopMetrics;
   /** Told what became of instants of schedules. */
+  /** What the reaper of workflow runs had to do. */
+  readonly onReaped?: (reaped: Reaped) => void;
   readonly countFires?: Scheduling['onFires'];
   /** Budgets that reached 80 % or their limit. */
   readonly onBudgetEvents?: (events: number) => void;
@@ -95,7 +99,7 @@ export type Modules = ReturnType<typeof createModules>;
 
 export function createModules(deps: ModulesDeps) {
   const { config, db, hot, beats, listener, log, loopMetrics, countFires } = deps;
-  const { onBudgetEvents = () => {} } = deps;
+  const { onBudgetEvents = () => {}, onReaped = () => {} } = deps;
   const { runs: runSettings, secrets } = config;
   const tokenKey = secrets.run_token[0] ?? '';
   const keyring = secrets.encryption && createKeyring(secrets.encryption);
@@ -230,6 +234,11 @@ export function createModules(deps: ModulesDeps) {
       max_map_items: 10_000,
       max_generations: wf.max_continuations,
     },
+    upkeep: wf,
+    onReaped: (reaped) => {
+      log.warn(reaped, 'the reaper of workflow runs had something to do');
+      onReaped(reaped);
+    },
     onWarning: (warning, of) => log.warn(of, warning),
     onError,
   });
@@ -349,6 +358,7 @@ export function createModules(deps: ModulesDeps) {
         ...relationLoops({ ...shared, chaining, endings, listener }),
         ...eventLoops({ ...shared, upkeep: eventUpkeep, listener }),
         ...definitionLoops({ ...shared, definitions: workflowDefinitions }),
+        ...workflowUpkeepLoops({ ...shared, ...workflowRuns }),
         ...callbackLoops({ ...shared, callbacks: workflowRuns.callbacks, listener }),
         ...reminderLoops({ ...shared, reminders: workflowRuns.reminders }),
         ...statsLoops({ ...shared, stats }),

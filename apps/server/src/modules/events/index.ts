@@ -24,5 +24,6 @@ export {
   findKeyWaiter,
   openStepWait,
   queueEmits,
+  removeStepWaits,
   type StepWaitEnd,
 } from './step-waits.ts';

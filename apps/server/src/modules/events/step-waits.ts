@@ -69,6 +69,10 @@ export const dropStepWait = (
   input: { project_id: string; trigger_id: string; error: string },
 ): Promise<number> => store.cancelTriggerById(tx, input);
 
+/** Of workflow runs that are removed. */
+export const removeStepWaits = (tx: Queryable, step_run_ids: readonly string[]): Promise<number> =>
+  store.removeStepTriggers(tx, { step_run_ids });
+
 export const findKeyWaiter = (
   tx: Queryable,
   key: { project_id: string; event_key: string },

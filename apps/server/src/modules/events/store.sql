@@ -171,6 +171,10 @@ update event_triggers t set status = 'canceled', error = :error, updated_at = st
 update event_triggers t set status = 'canceled', error = :error, updated_at = strait_now()
  where t.id = :trigger_id and t.project_id = :project_id and t.status = 'waiting';
 
+-- name: removeStepTriggers :count
+-- across projects: retention of the workflow runs that these steps belong to.
+delete from event_triggers t where t.workflow_step_run_id = any (:step_run_ids::text[]);
+
 -- name: findKeyWaiter :maybe
 -- Who waits for this key now.
 select t.id, t.workflow_step_run_id from event_triggers t

@@ -630,6 +630,20 @@ export function cancelTriggerById(db: Queryable, params: CancelTriggerByIdParams
   });
 }
 
+export interface RemoveStepTriggersParams {
+  readonly step_run_ids: readonly (string | null)[];
+}
+
+const removeStepTriggersText = `delete from event_triggers t where t.workflow_step_run_id = any ($1::text[])`;
+
+/** across projects: retention of the workflow runs that these steps belong to. */
+export function removeStepTriggers(db: Queryable, params: RemoveStepTriggersParams): Promise<number> {
+  return count(db, {
+    text: removeStepTriggersText,
+    values: [params.step_run_ids],
+  });
+}
+
 export interface FindKeyWaiterParams {
   readonly project_id: string;
   readonly event_key: string;

@@ -17,6 +17,8 @@ export { reminderLoops } from './approvals/reminders.ts';
 export { callbackLoops } from './callbacks/loops.ts';
 export { workflowRunRoutes } from './runs/routes.ts';
 export type { WorkflowTriggers } from './runs/trigger.ts';
+export { workflowUpkeepLoops } from './reaper/loops.ts';
+export { STALL_ACTIONS, type Reaped } from './reaper/reaper.ts';
 export { compensationRoutes } from './compensation/routes.ts';
 export { createWorkflowRuns, type WorkflowRuns } from './service.ts';
 

@@ -13,6 +13,8 @@ import { createCompensations } from './compensation/service.ts';
 import type { EngineLimits } from './engine/facts.ts';
 import { createProgression } from './progression/progression.ts';
 import { createBulkOperations } from './runs/bulk.ts';
+import { createReaper, type Reaped, type ReaperSettings } from './reaper/reaper.ts';
+import { createWorkflowRetention } from './retention/retention.ts';
 import { createRunOperations } from './runs/operations.ts';
 import { createRunReads } from './runs/reads.ts';
 import { createRunRetries } from './runs/retry-run.ts';
@@ -25,9 +27,12 @@ export interface WorkflowRunsDependencies {
   readonly hot: Database;
   readonly queue: Pick<Queue, 'enqueueMany'>;
   readonly operator: Pick<OperatorVerbs, 'cancel'>;
-  readonly endings: Pick<Endings, 'takeSteps' | 'postponeSteps' | 'dropSteps'>;
+  readonly endings: Pick<Endings, 'takeSteps' | 'postponeSteps' | 'dropSteps' | 'tellStepsAgain'>;
   readonly jobs: Pick<Jobs, 'checkPayload'>;
   readonly limits: EngineLimits;
+  readonly upkeep: ReaperSettings & { readonly retention_secs: number };
+  /** What should never happen. */
+  readonly onReaped: (reaped: Reaped) => void;
   readonly onWarning: (warning: string, of: { readonly workflow_run_id: string }) => void;
   readonly onError: (error: unknown, what: string) => void;
 }
@@ -61,6 +66,8 @@ export function createWorkflowRuns(deps: WorkflowRunsDependencies) {
     triggers,
     callbacks,
     reads,
+    reaper: createReaper({ ...deps, db: hot, progression, settings: deps.upkeep }),
+    retention: createWorkflowRetention({ db: hot, retention_secs: deps.upkeep.retention_secs }),
     compensations: createCompensations({ db, hot, progression, reads }),
     operations,
     steps: createStepOperations({ hot, operations, reads }),

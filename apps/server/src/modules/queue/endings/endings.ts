@@ -58,6 +58,17 @@ export function createEndings({
     takeSteps: (tx: Tx, ending_ids: readonly number[]): Promise<StepEnding[]> =>
       store.takeStepEndings(tx, { ending_ids }),
 
+    /** Ends that nobody told their steps; how many. */
+    tellStepsAgain: async (
+      ends: readonly { readonly run_id: string; readonly workflow_step_run_id: string }[],
+    ): Promise<number> =>
+      (
+        await store.tellStepsAgain(db, {
+          run_ids: ends.map(({ run_id }) => run_id),
+          step_run_ids: ends.map(({ workflow_step_run_id }) => workflow_step_run_id),
+        })
+      ).length,
+
     /** Their time comes again, later each time. */
     postponeSteps: async (ending_ids: readonly number[]): Promise<void> =>
       void (await store.postponeStepEndings(db, { ending_ids })),

@@ -157,6 +157,22 @@ select t.ending_id, t.run_id, t.workflow_step_run_id, t.status, r.result as "res
   from taken t left join job_runs r on r.id = t.run_id and r.created_at = t.run_created_at
  order by t.ending_id;
 
+-- name: tellStepsAgain :many
+-- across projects: a net under every project's workflows.
+-- Ends that steps were never told: as they stand in the run, or of one that is gone. Not while one is still to be told.
+with lost as materialized (
+  insert into step_endings (run_id, run_created_at, workflow_step_run_id, status)
+  select e.run_id, strait_id_time(e.run_id), e.step_run_id, coalesce(r.status, 'system_failed')
+    from unnest(:run_ids::text[], :step_run_ids::text[]) as e(run_id, step_run_id)
+    left join job_runs r on r.id = e.run_id and r.created_at = strait_id_time(e.run_id)
+   where coalesce(r.status, 'system_failed') <> all ('{delayed,queued,dequeued,executing,waiting}')
+     and not exists (select from step_endings x where x.workflow_step_run_id = e.step_run_id and x.run_id = e.run_id)
+  returning run_id
+), woken as materialized (
+  select pg_notify('step_ended', '') where exists (select from lost)
+)
+select run_id from lost where (select count(*) from woken) >= 0;
+
 -- name: postponeStepEndings :count
 -- across projects: a loop serves every project.
 update step_endings

@@ -350,6 +350,42 @@ export function takeStepEndings(db: Queryable, params: TakeStepEndingsParams): P
   });
 }
 
+export interface TellStepsAgainParams {
+  readonly run_ids: readonly (string | null)[];
+  readonly step_run_ids: readonly (string | null)[];
+}
+
+export interface TellStepsAgainRow {
+  readonly run_id: string | null;
+}
+
+const tellStepsAgainText = `with lost as materialized (
+  insert into step_endings (run_id, run_created_at, workflow_step_run_id, status)
+  select e.run_id, strait_id_time(e.run_id), e.step_run_id, coalesce(r.status, 'system_failed')
+    from unnest($1::text[], $2::text[]) as e(run_id, step_run_id)
+    left join job_runs r on r.id = e.run_id and r.created_at = strait_id_time(e.run_id)
+   where coalesce(r.status, 'system_failed') <> all ('{delayed,queued,dequeued,executing,waiting}')
+     and not exists (select from step_endings x where x.workflow_step_run_id = e.step_run_id and x.run_id = e.run_id)
+  returning run_id
+), woken as materialized (
+  select pg_notify('step_ended', '') where exists (select from lost)
+)
+select run_id from lost where (select count(*) from woken) >= 0`;
+
+/**
+ * across projects: a net under every project's workflows.
+ * Ends that steps were never told: as they stand in the run, or of one that is gone. Not while one is still to be told.
+ */
+export function tellStepsAgain(db: Queryable, params: TellStepsAgainParams): Promise<TellStepsAgainRow[]> {
+  return many<TellStepsAgainRow>(db, {
+    text: tellStepsAgainText,
+    values: [
+      params.run_ids,
+      params.step_run_ids,
+    ],
+  });
+}
+
 export interface PostponeStepEndingsParams {
   readonly ending_ids: readonly (number | null)[];
 }

@@ -202,8 +202,8 @@ select (select count(*) from (select pg_notify('workflow_due', w) from unnest(:w
 -- Child runs under these first runs that have not ended: the first itself or the one that continues it. In the order in which
 -- everybody locks them.
 select c.id from workflow_runs c
- where c.project_id = :project_id and coalesce(c.first_run_id, c.id) = any (:first_run_ids::text[])
-   and c.status in ('pending', 'running', 'paused')
+ where c.project_id = :project_id and c.parent_workflow_run_id = :workflow_run_id
+   and coalesce(c.first_run_id, c.id) = any (:first_run_ids::text[]) and c.status in ('pending', 'running', 'paused')
  order by c.id;
 
 -- name: findAdmittedJobs :many

@@ -695,6 +695,7 @@ export function wakeLoops(db: Queryable, params: WakeLoopsParams): Promise<WakeL
 
 export interface ListChildRunsParams {
   readonly project_id: string;
+  readonly workflow_run_id: string;
   readonly first_run_ids: readonly (string | null)[];
 }
 
@@ -703,8 +704,8 @@ export interface ListChildRunsRow {
 }
 
 const listChildRunsText = `select c.id from workflow_runs c
- where c.project_id = $1 and coalesce(c.first_run_id, c.id) = any ($2::text[])
-   and c.status in ('pending', 'running', 'paused')
+ where c.project_id = $1 and c.parent_workflow_run_id = $2
+   and coalesce(c.first_run_id, c.id) = any ($3::text[]) and c.status in ('pending', 'running', 'paused')
  order by c.id`;
 
 /**
@@ -716,6 +717,7 @@ export function listChildRuns(db: Queryable, params: ListChildRunsParams): Promi
     text: listChildRunsText,
     values: [
       params.project_id,
+      params.workflow_run_id,
       params.first_run_ids,
     ],
   });

@@ -123,7 +123,7 @@ async function cancelWork(
   );
   if (first_run_ids.length === 0) return;
   const why = `parent workflow ${ended}`;
-  for (const { id } of await store.listChildRuns(tx, { project_id: key.project_id, first_run_ids }))
+  for (const { id } of await store.listChildRuns(tx, { ...key, first_run_ids }))
     await deps.cancelChild(
       tx,
       { project_id: key.project_id, workflow_run_id: id },
