@@ -1,42 +1,27 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { callersOf, type CallAs } from '../../../../test/workflow-callers.ts';
 import { workflowApp } from '../../../../test/workflow-runs.ts';
 
 let on: Awaited<ReturnType<typeof workflowApp>>;
+let as: CallAs;
 
 before(async () => {
   on = await workflowApp({ log_level: 'warn' });
   await on.job('go');
-  for (const [user, role] of [
-    ['ann', 'operator'],
-    ['bob', 'operator'],
-    ['carl', 'operator'],
-    ['root', 'admin'],
-    ['vera', 'viewer'],
-  ])
-    await on.app.sql(
-      `insert into project_member_roles (project_id, user_id, role_id)
-       select project_id, $2, id from project_roles where project_id = $1 and name = $3`,
-      on.project.project_id,
-      user,
-      role,
-    );
+  as = await callersOf(on, {
+    ann: 'operator',
+    bob: 'operator',
+    carl: 'operator',
+    root: 'admin',
+    vera: 'viewer',
+  });
   await on.app.sql(
     `insert into known_actors (id, email) values ('bob', 'Bob@Known.example'), ('carl', 'carl@known.example')`,
   );
 });
 after(() => on.close());
 
-const as = (user: string, method: string, path: string, body?: object, email?: string) =>
-  on.app.call(method, path, {
-    headers: {
-      ...on.app.internal,
-      'x-project-id': on.project.project_id,
-      'x-actor-id': user,
-      ...(email === undefined ? {} : { 'x-actor-email': email }),
-    },
-    ...(body === undefined ? {} : { body }),
-  });
 const stepPath = (id: string, step: string, verb: string) =>
   `/v1/workflow-runs/${id}/steps/${step}/${verb}`;
 const approval = (step_ref: string, approvers: readonly string[], more: object = {}) => ({
@@ -144,6 +129,11 @@ describe('approvals', () => {
       id,
     );
     assert.equal(events?.count, 0);
+    for (const key of [`approval:${id}:ok`, row.id]) {
+      const sent = await on.internal('POST', `/v1/events/${key}/send`, { payload: {} });
+      assert.equal(sent.status, 404, JSON.stringify(sent.body));
+    }
+    assert.equal((await on.states(id))['ok'], 'approval');
   });
 
   it('go on in a run that is paused, and nothing starts', async () => {
@@ -239,6 +229,26 @@ describe('approvals', () => {
     const failed = await on.reaches(no, 'failed');
     assert.equal(failed.error, 'step work failed: approval rejected');
     assert.equal(calls(), before_gate + 1);
+
+    // Nobody decided in time: what the step says then.
+    await on.workflow('lax', [
+      {
+        step_ref: 'work',
+        job_slug: 'dear',
+        cost_gate_threshold_microusd: 1000,
+        cost_gate_default_action: 'approve',
+      },
+    ]);
+    const late = await on.trigger('lax');
+    await on.stepReaches(late, 'work', 'cost_gate');
+    await on.app.sql(
+      `update workflow_step_approvals set expires_at = strait_now() where workflow_run_id = $1`,
+      late,
+    );
+    await on.reaches(late, 'completed');
+    const [passed] = await approvalsOf(late);
+    assert.deepEqual([passed.status, passed.approved_by], ['approved', 'system:cost-gate-timeout']);
+    assert.equal(calls(), before_gate + 2);
   });
 
   it('approve, time-out and cancel at once: exactly one wins (v60)', async () => {

@@ -140,6 +140,51 @@ describe('steps that have not started or wait', () => {
     assert.equal(await codeOf(act(id, 'ok', 'force-complete')), '409 workflow_run_not_active');
   });
 
+  it('are those that wait for room, for a next attempt or at a cost gate, too', async () => {
+    const release = hold();
+    on.answers['shaky'] = () => ({ status: 400, body: {} });
+    await on.workflow(
+      'waits',
+      [
+        { ...job('again', 'shaky'), retry_max_attempts: 2, retry_initial_delay_secs: 3600 },
+        { ...job('busy', 'held'), concurrency_key: 'one' },
+        { ...job('full', 'a'), concurrency_key: 'one' },
+        { step_ref: 'ok', step_type: 'approval', approvers: ['*'], approval_timeout_secs: 3600 },
+        { ...job('last', 'b', 'again', 'busy', 'full', 'ok'), payload: {} },
+      ],
+      {},
+    );
+    for (const verb of ['skip', 'force-complete']) {
+      const id = await on.trigger('waits');
+      await on.stepReaches(id, 'again', 'retry');
+      assert.deepEqual(await on.states(id), {
+        again: 'retry',
+        busy: 'running',
+        full: 'capacity',
+        last: 'dependencies',
+        ok: 'approval',
+      });
+      for (const step of ['again', 'full', 'ok'])
+        assert.equal((await act(id, step, verb)).status, 200, step);
+      // What it would have come to later comes to nothing.
+      await rows(
+        `update workflow_step_approvals set expires_at = strait_now() where workflow_run_id = $1`,
+        id,
+      );
+      await rows(
+        `update workflow_step_runs set next_retry_at = strait_now() where workflow_run_id = $1`,
+        id,
+      );
+      await on.app.composition.modules.workflowRuns.callbacks.timers.ring();
+      const end = verb === 'skip' ? 'skipped' : 'completed';
+      const { again, full, ok } = await on.states(id);
+      assert.deepEqual([again, full, ok], [end, end, end]);
+      await on.internal('DELETE', `/v1/workflow-runs/${id}`);
+    }
+    release();
+    delete on.answers['shaky'];
+  });
+
   it('are not what runs or has ended', async () => {
     const release = hold();
     await on.workflow('runs', [job('done', 'a'), job('busy', 'held', 'done')]);
