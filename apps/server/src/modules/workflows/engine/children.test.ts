@@ -108,6 +108,10 @@ describe('map', () => {
       strict.open().map(({ step_ref }) => step_ref),
       ['b'],
     );
+    // None is in flight, but two never began: they are not open any more either.
+    const slow = begin([map({ map_max_parallel: 1, on_failure: 'continue' })], list(3));
+    endChild(slow, 0, false);
+    assert.deepEqual(slow.applied().at(-1)?.cancel_work, ['m']);
   });
   test('a next attempt maps again, and children of the first count no more', () => {
     const run = begin([map({ retry_max_attempts: 2 })], list(2));

@@ -296,7 +296,8 @@ function settleMap(
   setPatch(draft, index, { map });
 
   if (failed > map_tolerated_failures) {
-    if (map.started > completed + failed) draft.cancelWork.add(index);
+    // Also when none is in flight: those that never began are not open any more.
+    if (map.total > completed + failed) draft.cancelWork.add(index);
     const tolerated = map_tolerated_failures === 0 ? 'none' : `${map_tolerated_failures}`;
     failStep(draft, index, `${failed} of ${map.total} children failed, ${tolerated} may fail`, {
       retry: true,

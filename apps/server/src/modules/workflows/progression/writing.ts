@@ -2,9 +2,19 @@
 import { Conflict, type Tx } from '../../../platform/db/database.ts';
 import { cancelStepWaits, endStepWaits, queueEmits, type StepWaitEnd } from '../../events/index.ts';
 import type { OperatorVerbs } from '../../queue/index.ts';
-import type { Changes, StepChange } from '../engine/changes.ts';
+import type { Changes, RunChange, StepChange } from '../engine/changes.ts';
 import type { Event } from '../engine/facts.ts';
-import { codeOf, isOver, readBoard, statusOf, waitReasonOf, writeBoard } from '../engine/states.ts';
+import {
+  codeOf,
+  isOver,
+  isTerminalStep,
+  readBoard,
+  statusOf,
+  waitReasonOf,
+  writeBoard,
+  type StepState,
+  type WorkflowRunStatus,
+} from '../engine/states.ts';
 import type { StepIds } from './loading.ts';
 import { beginChildren, type MapDeps } from './map-children.ts';
 import type { LockedRun, RunKey } from './run-lock.ts';
@@ -123,12 +133,17 @@ async function cancelWork(
   );
   if (first_run_ids.length === 0) return;
   const why = `parent workflow ${ended}`;
-  for (const { id } of await store.listChildRuns(tx, { ...key, first_run_ids }))
-    await deps.cancelChild(
-      tx,
-      { project_id: key.project_id, workflow_run_id: id },
-      { run_error: why, step_error: why },
-    );
+  // Until none is left: one that was waited for may go on as a new run.
+  for (;;) {
+    const open = await store.listChildRuns(tx, { ...key, first_run_ids });
+    if (open.length === 0) return;
+    for (const { id: workflow_run_id } of open)
+      await deps.cancelChild(
+        tx,
+        { project_id: key.project_id, workflow_run_id },
+        { run_error: why, step_error: why },
+      );
+  }
 }
 
 interface StepWrite {
@@ -144,35 +159,34 @@ async function writeSteps(
   steps: readonly StepChange[],
   made: ReadonlyMap<string, NewIds>,
 ): Promise<void> {
-  if (steps.length === 0) return;
-  // What is reset while it runs is canceled on the way: no state is left by a step nobody may take.
-  const ways = steps.map((step) => ({ step, viaCanceled: step.reset && step.from === 'running' }));
-  await writeAll(
-    tx,
-    run,
-    ways
-      .filter(({ viaCanceled }) => viaCanceled)
-      .map(({ step }) => ({
+  const ways = steps.map((step) => ({ step, way: wayOf(step) }));
+  for (let hop = 1; ; hop += 1) {
+    const writes = ways.flatMap(({ step, way }) => {
+      const to = way[hop];
+      if (to === undefined) return [];
+      const isLast = hop === way.length - 1;
+      return {
         step_ref: step.step_ref,
-        from_state: codeOf(step.from),
-        to_state: codeOf('canceled_work'),
-        patch: {},
-      })),
-  );
-  await writeAll(
-    tx,
-    run,
-    ways.map(({ step, viaCanceled }) => ({
-      step_ref: step.step_ref,
-      from_state: codeOf(viaCanceled ? 'canceled_work' : step.from),
-      to_state: codeOf(step.to),
-      patch: { ...step.patch, ...made.get(step.step_ref) },
-    })),
-  );
+        from_state: codeOf(way[hop - 1] ?? step.from),
+        to_state: codeOf(to),
+        patch: isLast ? { ...step.patch, ...made.get(step.step_ref) } : {},
+      };
+    });
+    if (writes.length === 0) return;
+    await writeAll(tx, run, writes);
+  }
+}
+
+/** The states a step goes through, one after the other: none is left by a step nobody may take, also when it is reset. */
+function wayOf({ from, to, reset }: StepChange): readonly StepState[] {
+  if (!reset) return [from, to];
+  const way: StepState[] = from === 'running' ? [from, 'canceled_work'] : [from];
+  const hasEnded = from === 'running' || isTerminalStep(from);
+  const goesOn = to !== 'pending' && to !== 'needs_dependencies';
+  return [...way, ...(hasEnded && goesOn ? (['pending'] as const) : []), to];
 }
 
 async function writeAll(tx: Tx, { key }: LockedRun, writes: readonly StepWrite[]): Promise<void> {
-  if (writes.length === 0) return;
   const written = await store.writeSteps(tx, { ...key, changes: writes });
   if (written.length !== writes.length)
     throw new Conflict('a step was not in the state it was read in');
@@ -190,21 +204,25 @@ async function writeRun(
   { run: change, continuation }: Changes,
 ): Promise<void> {
   if (!change) return;
-  const { from, to, error, started_at = null, finished_at = null, expires_at } = change;
-  const written = await store.writeRun(tx, {
-    ...run.key,
-    from_status: from,
-    to_status: to,
-    error,
-    started_at,
-    finished_at,
-    sets_expiry: expires_at !== undefined,
-    expires_at: expires_at ?? null,
-    continues: continuation !== null,
-    has_news: isOver(to),
-  });
-  if (!written) throw new Conflict('the run is not in the status it was read in');
-  if (written.has_news) await store.wakeLoops(tx, { what: ['news'] });
+  const { to, error, started_at = null, finished_at = null, expires_at } = change;
+  const way = runWay(change);
+  for (const [at, from_status] of way.slice(0, -1).entries()) {
+    const isLast = at === way.length - 2;
+    const written = await store.writeRun(tx, {
+      ...run.key,
+      from_status,
+      to_status: way[at + 1] ?? to,
+      error: isLast ? error : null,
+      started_at,
+      finished_at: isLast ? finished_at : null,
+      sets_expiry: expires_at !== undefined,
+      expires_at: expires_at ?? null,
+      continues: isLast && continuation !== null,
+      has_news: isLast && isOver(to),
+    });
+    if (!written) throw new Conflict('the run is not in the status it was read in');
+    if (written.has_news) await store.wakeLoops(tx, { what: ['news'] });
+  }
   run.facts = {
     ...run.facts,
     status: to,
@@ -213,25 +231,34 @@ async function writeRun(
   };
 }
 
+/** One that began, or was reopened, and ended in the same progression ran in between. */
+function runWay({ from, to, started_at }: RunChange): readonly WorkflowRunStatus[] {
+  const hasBegun = started_at !== undefined && to !== 'running';
+  return hasBegun || (isOver(from) && isOver(to)) ? [from, 'running', to] : [from, to];
+}
+
 /** The history: changes people see. A step that is blocked by another limit than before waits for capacity, as it did. */
 async function tell(tx: Tx, { key }: LockedRun, changes: Changes, reason: string): Promise<void> {
-  const events: object[] = changes.steps
-    .filter(
-      ({ from, to, patch }) =>
-        statusOf(from) !== statusOf(to) ||
-        waitReasonOf(from) !== waitReasonOf(to) ||
-        patch.attempt !== undefined,
-    )
-    .map(({ step_ref, from, to, patch }) => ({
-      step_ref,
-      from_status: statusOf(from),
-      to_status: statusOf(to),
-      attempt: patch.attempt,
-      reason: patch.error ?? '',
-    }));
+  const events: object[] = changes.steps.flatMap((step) =>
+    hops(wayOf(step))
+      .filter(
+        ([from, to]) =>
+          statusOf(from) !== statusOf(to) ||
+          waitReasonOf(from) !== waitReasonOf(to) ||
+          step.patch.attempt !== undefined,
+      )
+      .map(([from, to]) => ({
+        step_ref: step.step_ref,
+        from_status: statusOf(from),
+        to_status: statusOf(to),
+        attempt: step.patch.attempt,
+        reason: step.patch.error ?? '',
+      })),
+  );
   if (changes.run) {
-    const { from, to, error } = changes.run;
-    events.push({ from_status: from, to_status: to, reason: error ?? reason });
+    const { error } = changes.run;
+    for (const [from_status, to_status] of hops(runWay(changes.run)))
+      events.push({ from_status, to_status, reason: error ?? reason });
   }
   if (events.length > 0) await store.insertEvents(tx, { ...key, events: events });
   if (
@@ -241,6 +268,9 @@ async function tell(tx: Tx, { key }: LockedRun, changes: Changes, reason: string
   else if (changes.steps.some(({ to }) => to === 'on_retry'))
     await store.wakeLoops(tx, { what: ['timer'] });
 }
+
+const hops = <State>(way: readonly State[]): (readonly [State, State])[] =>
+  way.slice(1).map((to, at) => [way[at] as State, to] as const);
 
 async function emit(tx: Tx, { key }: LockedRun, { emits }: Changes, ids: StepIds): Promise<void> {
   if (emits.length === 0) return;
