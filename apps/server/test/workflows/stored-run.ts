@@ -49,11 +49,7 @@ export async function storedRun(world: StoredWorld, options: MemoryRunOptions): 
   const { db, progression } = ear;
   const troubles: unknown[] = [];
   const shared = { db, progression, onError: (error: unknown) => troubles.push(error) };
-  const endings = createEndingCallbacks({
-    ...shared,
-    endings: world.endings,
-    onCompensationEnd: () => Promise.reject(new Error('nothing is compensated')),
-  });
+  const endings = createEndingCallbacks({ ...shared, endings: world.endings });
   const news = createNews(shared);
   const timers = createTimers(shared);
   /** One round takes all there is: a case never has hundreds of ends. */

@@ -68,7 +68,15 @@ export async function createStoredWorld(settings: Readonly<Record<string, string
     slugs += 1;
     const settings = newSettings({ name: `w${slugs}`, slug: `w${slugs}` });
     const made = await hot.transaction((tx) =>
-      insert(tx, scope, by, settings, judgedAgain(steps), {}),
+      insert(
+        { onScheduleChanged: async () => {} },
+        tx,
+        scope,
+        by,
+        settings,
+        judgedAgain(steps),
+        {},
+      ),
     );
     return made.row.id;
   }
@@ -97,6 +105,7 @@ export async function createStoredWorld(settings: Readonly<Record<string, string
         triggered_by: 'manual',
         created_by: 'test',
         tags: {},
+        lineage_depth: 0,
         parent: { workflow_run_id: null, step_run_id: null, depth },
         ...rest,
         payload: more.payload as never,
