@@ -21,6 +21,7 @@ import { whyRoutes } from '../modules/why/index.ts';
 import {
   compensationRoutes,
   definitionRoutes,
+  simulationRoutes,
   workflowRunRoutes,
 } from '../modules/workflows/index.ts';
 import { scheduleRoutes } from '../modules/scheduler/index.ts';
@@ -41,6 +42,7 @@ export const bindingsOf = (modules: Modules): readonly Binding<AnyCaller, Projec
   ...eventRoutes(modules.events),
   ...definitionRoutes(modules.workflowDefinitions, modules.workflowPolicies),
   ...workflowRunRoutes(modules.workflowRuns),
+  ...simulationRoutes(modules.simulating),
   ...compensationRoutes(modules.workflowRuns.compensations),
   ...statsRoutes(modules.stats, modules.whatIf),
   ...whyRoutes(modules.why),

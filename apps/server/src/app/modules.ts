@@ -65,6 +65,7 @@ import {
   callbackLoops,
   createDefinitions,
   createPolicies,
+  createSimulating,
   createWorkflowRuns,
   definitionLoops,
   jobsInSteps,
@@ -217,6 +218,21 @@ export function createModules(deps: ModulesDeps) {
   });
   const workflowPolicies = createPolicies({ db });
   const { workflows: wf } = config;
+  const engineLimits = {
+    step_concurrency: wf.step_concurrency,
+    small: wf.small_steps,
+    medium: wf.medium_steps,
+    large: wf.large_steps,
+    max_nesting_depth: wf.max_nesting_depth,
+    max_payload_bytes: config.http.max_request_body_bytes,
+    max_map_items: 10_000,
+    max_generations: wf.max_continuations,
+  };
+  const simulating = createSimulating({
+    db,
+    definitions: workflowDefinitions,
+    limits: engineLimits,
+  });
   const workflowRuns = createWorkflowRuns({
     db,
     hot,
@@ -224,16 +240,7 @@ export function createModules(deps: ModulesDeps) {
     operator,
     endings,
     jobs,
-    limits: {
-      step_concurrency: wf.step_concurrency,
-      small: wf.small_steps,
-      medium: wf.medium_steps,
-      large: wf.large_steps,
-      max_nesting_depth: wf.max_nesting_depth,
-      max_payload_bytes: config.http.max_request_body_bytes,
-      max_map_items: 10_000,
-      max_generations: wf.max_continuations,
-    },
+    limits: engineLimits,
     upkeep: wf,
     onReaped: (reaped) => {
       log.warn(reaped, 'the reaper of workflow runs had something to do');
@@ -332,6 +339,7 @@ export function createModules(deps: ModulesDeps) {
     workflowDefinitions,
     workflowPolicies,
     workflowRuns,
+    simulating,
     schedules,
     workflowSchedules,
     inRun,

@@ -285,6 +285,13 @@ export const differences: readonly Difference[] = [
     ],
   },
   {
+    because: 'Workflow §16: a simulation tells more than the order, and can be told what happens.',
+    lines: [
+      'WorkflowSimulationResponse.*: added',
+      'postV1WorkflowsByWorkflowIDSimulate: takes a body',
+    ],
+  },
+  {
     because: 'Workflow §16: a diff says what changed, not only what came and went.',
     lines: ['WorkflowVersionDiffResponse.*: added'],
   },

@@ -107,6 +107,7 @@ const bodies: Readonly<Record<string, Sample['body'] & {}>> = {
     steps: workflowSteps(of),
   }),
   postV1WorkflowsByWorkflowIDTrigger: (of) => ({ payload: { secret: of.marker } }),
+  postV1WorkflowsByWorkflowIDSimulate: (of) => ({ payload: of.marker, failures: ['last'] }),
   postV1WorkflowsByWorkflowIDPlan: () => ({ step_overrides: [{ step_ref: 'last' }] }),
   postV1WorkflowRunsBulkCancel: (of) => ({ workflow_run_ids: [of.workflow_run_id] }),
   postV1WorkflowRunsBulkReplay: (of) => ({ workflow_run_ids: [of.workflow_run_id] }),

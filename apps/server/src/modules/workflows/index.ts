@@ -14,6 +14,8 @@ export type {
 export { definitionRoutes } from './definitions/routes.ts';
 export { definitionLoops } from './definitions/loops.ts';
 export { reminderLoops } from './approvals/reminders.ts';
+export { createSimulating, type Simulating } from './simulation/index.ts';
+export { simulationRoutes } from './simulation/routes.ts';
 export { callbackLoops } from './callbacks/loops.ts';
 export { workflowRunRoutes } from './runs/routes.ts';
 export type { WorkflowTriggers } from './runs/trigger.ts';

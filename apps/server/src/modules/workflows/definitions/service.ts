@@ -108,6 +108,9 @@ export function createDefinitions(dependencies: DefinitionsDependencies) {
     idOf: (project: ProjectScope, workflow: string): Promise<string> =>
       read(project, async (tx) => (await requireWorkflow(tx, project, workflow)).row.id),
 
+    /** What a run that begins now would follow. @throws workflow_not_found */
+    current: withCurrentSteps,
+
     async get(project: ProjectScope, workflow: string) {
       const { row, steps } = await withCurrentSteps(project, workflow);
       return withSteps(row, steps);
@@ -221,7 +224,7 @@ export function createDefinitions(dependencies: DefinitionsDependencies) {
 }
 
 /** Without steps there is no field to blame. */
-function refusalOfOverrides(field: string, message: string): Failure<FailureCode> {
+export function refusalOfOverrides(field: string, message: string): Failure<FailureCode> {
   const isSent = field.startsWith('step_overrides');
   const path = isSent ? `body.${field}` : field;
   return new Failure<FailureCode>('invalid_workflow', {

@@ -100,7 +100,9 @@ export function createMemoryRun(options: MemoryRunOptions) {
   );
   const open = new Map<string, OpenItem>();
   /** Outputs of the children of maps, by step and attempt. */
-  const children = new Map<string, JsonValue[]>();
+  const children = new Map<string, { readonly outputs: JsonValue[]; bytes: number }>();
+  /** Mocks give many children the same output. */
+  const sizes = new Map<JsonValue, number>();
   const applied: Changes[] = [];
   let ids = 0;
   let asked = 0;
@@ -130,10 +132,10 @@ export function createMemoryRun(options: MemoryRunOptions) {
         set(step_ref, { work_id: add(start) });
         return;
       case 'map':
-        children.set(
-          childrenKey(step_ref, start.attempt),
-          start.items.map(() => null),
-        );
+        children.set(childrenKey(step_ref, start.attempt), {
+          outputs: start.items.map(() => null),
+          bytes: 0,
+        });
         return;
       case 'map_children':
         for (let at = start.from; at < start.from + start.count; at += 1) add(start, at);
@@ -178,7 +180,9 @@ export function createMemoryRun(options: MemoryRunOptions) {
       map_outputs: new Map(
         map_outputs.map((step_ref) => {
           const { attempt } = stepOf(step_ref);
-          return [step_ref, children.get(childrenKey(step_ref, attempt)) ?? []];
+          const of = children.get(childrenKey(step_ref, attempt));
+          const isTooLarge = (of?.bytes ?? 0) > limits.max_payload_bytes;
+          return [step_ref, isTooLarge ? 'too_large' : (of?.outputs ?? [])];
         }),
       ),
       ...(isAsked ? { payload: { value: payload } } : {}),
@@ -224,7 +228,10 @@ export function createMemoryRun(options: MemoryRunOptions) {
     setChildOutput({ step_ref, attempt, index }: OpenItem, output: JsonValue): void {
       const list = children.get(childrenKey(step_ref, attempt));
       if (!list || index === null) throw new Error(`step ${step_ref} has no such child`);
-      list[index] = output;
+      list.outputs[index] = output;
+      const bytes = sizes.get(output) ?? Buffer.byteLength(JSON.stringify(output));
+      sizes.set(output, bytes);
+      list.bytes += bytes;
     },
   };
 }

@@ -1,5 +1,6 @@
 // A whole run in virtual time by the real progression function: for simulate and for workflow test suites
 // (workflow-semantics §§16, 23). Nothing is written and nobody waits.
+import type { Decision } from './changes.ts';
 import type { JsonValue } from './definition.ts';
 import type { EngineLimits, Event, Instant } from './facts.ts';
 import type { Graph } from './graph.ts';
@@ -33,7 +34,17 @@ export interface SimulationInput {
   readonly timeout_secs?: number;
   /** When it begins; durations do not depend on it. */
   readonly now: Instant;
+  /** Shared by simulations that together may cost only so much. */
+  readonly budget?: SimulationBudget;
 }
+
+/** Steps that events may pass: each costs as many as the run has. Counted, not timed: the same input always gets as far. */
+export interface SimulationBudget {
+  left: number;
+}
+
+/** The input would keep the program busy for too long. */
+export class SimulationTooLong extends Error {}
 
 export interface Simulation {
   readonly status: WorkflowRunStatus;
@@ -42,6 +53,7 @@ export interface Simulation {
   readonly steps: readonly MemoryStep[];
   /** Refs in the order they first started. */
   readonly order: readonly string[];
+  readonly decisions: readonly Decision[];
 }
 
 interface Appointment {
@@ -52,11 +64,14 @@ interface Appointment {
   readonly item: OpenItem | null;
 }
 
-/** More than any definition can need: 1000 steps, some of them maps and retries. */
-const MAX_EVENTS = 200_000;
+/** A thousand steps of which each ends five times, or a single one with twenty thousand tries. */
+export const SIMULATION_BUDGET = 5_000_000;
+/** An event costs something in the smallest run too. */
+const LEAST_COST = 250;
 
 export function simulate(input: SimulationInput): Simulation {
   const { graph, payload = null, mocks = {}, now: began } = input;
+  const { budget = { left: SIMULATION_BUDGET } } = input;
   const timeout_secs = input.timeout_secs ?? 0;
   const expires_at = timeout_secs > 0 ? began + timeout_secs * 1000 : null;
   const run = createMemoryRun({
@@ -93,10 +108,11 @@ export function simulate(input: SimulationInput): Simulation {
   run.deliver({ kind: 'started' }, began);
   if (expires_at !== null) plan(expires_at, { kind: 'run_timed_out' });
   planWhatIsNew(began);
-  for (let events = 0; isActive(run.run.status); events += 1) {
+  while (isActive(run.run.status)) {
     const next = takeNext(calendar);
-    if (!next || events > MAX_EVENTS)
-      throw new Error(`the simulation came to no end after ${events} events`);
+    if (!next) throw new Error('nothing is left to happen in a run that has not ended');
+    budget.left -= Math.max(graph.steps.length, LEAST_COST);
+    if (budget.left < 0) throw new SimulationTooLong();
     if (next.item?.index != null && next.event.kind === 'map_children_ended')
       run.setChildOutput(next.item, mockOf(next.item.step_ref).response ?? {});
     run.deliver(next.event, next.at);
@@ -109,6 +125,7 @@ export function simulate(input: SimulationInput): Simulation {
     duration_ms: (finished_at ?? began) - began,
     steps: run.steps(),
     order: orderOf(run),
+    decisions: run.applied().flatMap(({ decisions }) => decisions),
   };
 }
 
