@@ -18,6 +18,7 @@ const PROGRAMS = {
   generate: ['scripts/generate.ts'],
   bench: ['scripts/bench.ts'],
   'test:crash': ['scripts/run-scenarios.ts'],
+  'workflow-test': ['scripts/workflow-test/main.ts'],
 };
 
 if (!PROGRAMS[command]) {

@@ -346,6 +346,7 @@ export const additional: Readonly<Record<string, string>> = {
   postV1JobsByJobIDResume: 'Engine §1.1',
   getV1JobsByJobIDSchedule: 'Engine §11.2: what fires next, and what became of the last fires',
   getV1WorkflowsByWorkflowIDSchedule: 'Workflow §10.1: the same for workflows',
+  postV1WorkflowsTestSuitesRun: 'Workflow §23: tests of workflows in virtual time',
   getV1ProjectBudget: 'Engine §4.6: budgets can be set and looked at',
   putV1ProjectBudget: 'Engine §4.6',
   getV1JobsByJobIDBudget: 'Issue 3, Money: budgets per job and key',

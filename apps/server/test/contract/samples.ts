@@ -107,6 +107,15 @@ const bodies: Readonly<Record<string, Sample['body'] & {}>> = {
     steps: workflowSteps(of),
   }),
   postV1WorkflowsByWorkflowIDTrigger: (of) => ({ payload: { secret: of.marker } }),
+  postV1WorkflowsTestSuitesRun: (of) => ({
+    tests: [
+      {
+        name: 'sample',
+        workflow: of.workflow_id,
+        assertions: [{ workflow_status: 'completed' }],
+      },
+    ],
+  }),
   postV1WorkflowsByWorkflowIDSimulate: (of) => ({ payload: of.marker, failures: ['last'] }),
   postV1WorkflowsByWorkflowIDPlan: () => ({ step_overrides: [{ step_ref: 'last' }] }),
   postV1WorkflowRunsBulkCancel: (of) => ({ workflow_run_ids: [of.workflow_run_id] }),

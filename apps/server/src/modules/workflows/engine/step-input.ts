@@ -106,13 +106,19 @@ function move(
 const UNITS: Readonly<Record<string, number>> = { h: 3600, m: 60, s: 1, ms: 0.001 };
 const DURATION = /^(?:\d+(?:\.\d+)?(?:h|ms|m|s))+$/;
 
-/** `"1h30m"` in seconds, rounded up; undefined for anything else. */
-export function durationSecs(text: string): number | undefined {
+/** `"1h30m"` in milliseconds; undefined for anything else. */
+export function durationMs(text: string): number | undefined {
   if (!DURATION.test(text)) return undefined;
   let ms = 0;
   for (const [, amount = '', unit = ''] of text.matchAll(/(\d+(?:\.\d+)?)(h|ms|m|s)/g))
     ms += Math.round(Number(amount) * (UNITS[unit] ?? 0) * 1000);
-  return Math.ceil(ms / 1000);
+  return ms;
+}
+
+/** The same in seconds, rounded up. */
+export function durationSecs(text: string): number | undefined {
+  const ms = durationMs(text);
+  return ms === undefined ? undefined : Math.ceil(ms / 1000);
 }
 
 function readDuration(fields: Record<string, JsonValue>): StepProblem | undefined {

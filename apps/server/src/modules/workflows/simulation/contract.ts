@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { omitEmpty } from '../../../platform/http/json-reply.ts';
 import { operation } from '../../access/index.ts';
 import { MAX_STEPS, MAX_STEP_REF } from '../engine/definition.ts';
+import { RunWorkflowTestsRequest, RunWorkflowTestsResponse } from './suite.ts';
 
 const stepRef = z.string().min(1).max(MAX_STEP_REF);
 const json = z.unknown();
@@ -84,5 +85,22 @@ export const simulateWorkflow = operation({
   body_required: false,
   replies: { 200: WorkflowSimulationResponse },
   failures: ['workflow_not_found', 'invalid_workflow', 'simulation_too_long'],
+  rate_limit: { requests: 120, window_secs: 60 },
+});
+
+export const runWorkflowTests = operation({
+  id: 'postV1WorkflowsTestSuitesRun',
+  sdk: 'workflows.runTests',
+  method: 'POST',
+  path: '/v1/workflows/test-suites/run',
+  summary: 'Run tests of workflows',
+  description:
+    'Each test is a run of the current version in virtual time, by the function that runs follow: steps do what the mocks say, ' +
+    'everything else goes well with {}. Stores nothing. `npm run workflow-test` sends a file here.',
+  tags: ['Workflows'],
+  permission: 'workflows:read',
+  body: RunWorkflowTestsRequest,
+  replies: { 200: RunWorkflowTestsResponse },
+  failures: ['simulation_too_long'],
   rate_limit: { requests: 120, window_secs: 60 },
 });

@@ -47,7 +47,11 @@ export function createSimulations({ db, definitions, isolated, limits }: Simulat
       const mode = request.mode ?? modeOf(request);
       const { jobs, ...foreseen } = await isolated.run({
         kind: 'foresee',
-        workflow: { ...row, steps },
+        workflow: {
+          timeout_secs: row.timeout_secs,
+          max_parallel_steps: row.max_parallel_steps,
+          steps,
+        },
         mode,
         payload: payload as JsonValue,
         failures: [...new Set(failures)],

@@ -7,6 +7,8 @@ import {
   type SimulationBudget,
 } from '../engine/simulation.ts';
 import { foresee, type Foreseen } from './foresee.ts';
+import { runTests, type TestResult } from './run-tests.ts';
+import type { WorkflowTest } from './suite.ts';
 
 export interface WorkflowFacts {
   readonly steps: readonly StepDefinition[];
@@ -26,9 +28,18 @@ export interface ForeseeTask {
   readonly limits: Partial<EngineLimits>;
 }
 
-export type Task = ForeseeTask;
+export interface SuiteTask {
+  readonly kind: 'suite';
+  readonly tests: readonly WorkflowTest[];
+  /** By the name tests use; what is missing does not exist. */
+  readonly workflows: Readonly<Record<string, WorkflowFacts>>;
+  readonly limits: Partial<EngineLimits>;
+}
+
+export type Task = ForeseeTask | SuiteTask;
 export interface Results {
   readonly foresee: Foreseen;
+  readonly suite: readonly TestResult[];
 }
 export type Answer<T extends Task> =
   | { readonly result: Results[T['kind']] }
@@ -37,7 +48,7 @@ export type Answer<T extends Task> =
 export function perform(task: Task): Answer<Task> {
   const budget: SimulationBudget = { left: SIMULATION_BUDGET };
   try {
-    return { result: foresee(task, budget) };
+    return { result: task.kind === 'suite' ? runTests(task, budget) : foresee(task, budget) };
   } catch (error) {
     if (error instanceof SimulationTooLong) return { too_long: true };
     throw error;

@@ -1,5 +1,5 @@
-// Entry of the thread that `isolated.ts` starts.
-import { parentPort, workerData } from 'node:worker_threads';
+// Entry of the threads that `isolated.ts` starts.
+import { parentPort } from 'node:worker_threads';
 import { perform, type Task } from './tasks.ts';
 
-parentPort?.postMessage(perform(workerData as Task));
+parentPort?.on('message', (task: Task) => parentPort?.postMessage(perform(task)));
