@@ -68,15 +68,16 @@ const enqueueRunsText = `with input as materialized (
   select project_id, job_id, limited_key as key, count(*)::int as n
     from judged where limited and status = 'queued' group by 1, 2, 3 order by 1, 2, 3
 ), placed as materialized (
-  select jsonb_object_agg(a.job_id || ' ' || a.concurrency_key, jsonb_build_array(a.lane_id, a.root_lane_id, a.admitted)) as by_site
+  select jsonb_object_agg(a.job_id || ' ' || a.concurrency_key, case when a.admitted then a.lane_id else - a.lane_id end) as by_site,
+         jsonb_object_agg(a.lane_id, a.root_lane_id) filter (where not a.admitted and a.lane_id is not null) as roots
     from strait_admit(array(select project_id from site), array(select job_id from site),
                       array(select key from site), array(select n from site)) a
    where exists (select from site)
 ), accepted as materialized (
-  select j.*, (j.place ->> 0)::bigint as lane_id, (j.place ->> 1)::bigint as root_lane_id,
-         j.status = 'queued' and (j.place ->> 0 is null or (j.place ->> 2)::bool) as starts
+  select j.*, abs(j.place) as lane_id, j.status = 'queued' and coalesce(j.place > 0, true) as starts,
+         case when j.place < 0 then ((select roots from placed) ->> (- j.place)::text)::bigint end as root_lane_id
     from (select *, case when limited and status = 'queued'
-                         then (select by_site from placed) -> (job_id || ' ' || limited_key) end as place,
+                         then ((select by_site from placed) ->> (job_id || ' ' || limited_key))::bigint end as place,
                  greatest(strait_now(), scheduled_at)
                    + coalesce(make_interval(secs => ttl_secs), case when status = 'waiting' then strait_dependency_wait() end) as expires_at
             from judged) j
@@ -163,7 +164,7 @@ export function enqueueRuns(db: Queryable, params: EnqueueRunsParams): Promise<E
       params.extras.map((item) => (item === null ? null : JSON.stringify(item))),
       params.aging_ms,
     ],
-    name: 'queue_enqueueRuns_98d6ff2e',
+    name: 'queue_enqueueRuns_1574be4c',
   });
 }
 
@@ -237,15 +238,16 @@ const claimRunsText = `with recursive turn (project_id, wrapped, n) as (
 ), lease as (
   insert into run_active (worker_id, run_id, run_created_at, attempt, claim_seq, lane_id, started_at)
   select $3::int, run_id, run_created_at, attempt, seq, lane_id, strait_now() from taken
-), seqs as materialized (
-  select jsonb_object_agg(run_id, seq) as by_id, min(run_created_at) as lo, max(run_created_at) as hi,
-         jsonb_object_agg(run_id, lane_id) filter (where lane_id is not null) as lanes,
-         (select jsonb_object_agg(l.lane_id, case when l.concurrency_key is not null then 3 when l.job_id is not null then 2 else 1 end)
-            from lanes l where l.lane_id = any (array(select t.lane_id from taken t where t.lane_id is not null group by 1))) as levels
+), levels as materialized (
+  select jsonb_object_agg(l.lane_id, case when l.concurrency_key is not null then 3 when l.job_id is not null then 2 else 1 end) as by_lane
+    from lanes l where l.lane_id = any (array(select t.lane_id from taken t where t.lane_id is not null group by 1))
+), claims as materialized (
+  select jsonb_object_agg(run_id, seq * 4 + coalesce(((select by_lane from levels) ->> lane_id::text)::int, 0)) as by_id,
+         min(run_created_at) as lo, max(run_created_at) as hi
     from taken
 )
 select r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.payload::text as "payload",
-       ((select by_id from seqs) ->> r.id)::bigint as "claim_seq", strait_now() as "claimed_at",
+       c.claim / 4 as "claim_seq", strait_now() as "claimed_at",
        r.job_version, r.job_version_id, j.version as live_version, j.version_policy, j.backwards_compatible,
        r.started_at as "started_before", r.scheduled_at, r.next_retry_at, r.error, r.metadata, r.debug_mode,
        r.max_attempts_override, r.timeout_secs_override, r.retry_backoff, r.retry_initial_delay_secs, r.retry_max_delay_secs,
@@ -254,7 +256,7 @@ select r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.payl
             when r.expires_at <= strait_now() then 'expire'
             when not j.enabled or j.paused or coalesce(g.paused, false) then 'park'
             when a.closed and a.probe_run_id is distinct from r.id then 'park'
-            when coalesce(((select levels from seqs) ->> ((select lanes from seqs) ->> r.id))::int, 0) <
+            when c.claim % 4 <
                  case when r.concurrency_key <> '' and (j.max_concurrency_per_key > 0 or j.has_key_limits or b.max_daily_cost_per_key_microusd > 0) then 3
                       when j.max_concurrency > 0 or j.has_key_limits or a.max_in_flight is not null then 2
                       when q.max_executing_runs > 0 then 1 else 0 end then 'park'
@@ -264,13 +266,14 @@ select r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.payl
             else 'go' end as "verdict",
        j.endpoint as "live_endpoint", coalesce(a.closed, false) as "probe"
   from job_runs r
+ cross join lateral (select ((select by_id from claims) ->> r.id)::bigint as claim offset 0) c
   join jobs j on j.id = r.job_id
   left join job_groups g on g.id = j.group_id
   left join project_quotas q on q.project_id = j.project_id
   left join endpoint_admission a on a.project_id = j.project_id and a.endpoint = j.endpoint
   left join job_budgets b on b.job_id = j.id
  where r.id = any (array(select run_id from taken))
-   and r.created_at >= (select lo from seqs) and r.created_at <= (select hi from seqs)`;
+   and r.created_at >= (select lo from claims) and r.created_at <= (select hi from claims)`;
 
 /**
  * across projects: workers serve every project, fairly.
@@ -287,7 +290,7 @@ export function claimRuns(db: Queryable, params: ClaimRunsParams): Promise<Claim
       params.limit,
       params.worker_id,
     ],
-    name: 'queue_claimRuns_2371a3b9',
+    name: 'queue_claimRuns_fd1643fd',
   });
 }
 
@@ -372,9 +375,9 @@ const completeRunsText = `with gone as (
      and i.job_id = done.job_id and i.idempotency_key = done.idempotency_key and i.run_id = done.id
 ), live as materialized (
   select pg_notify('run_live', '') where exists (select from done) union all select pg_notify('run_ended', '') where exists (select from noted) union all select pg_notify('step_ended', '') where exists (select from stepped)
-  union all select pg_notify('run_recount', lane_id::text) from gone where lane_id <> all (array(select lane_id from slots)) group by lane_id
+  union all select pg_notify('run_recount', lane_id::text) from (select lane_id from gone where lane_id is not null group by 1) g where lane_id <> all (array(select lane_id from slots))
 )
-select id, (select count(*) from live)::int as "told", (select string_agg(distinct root_lane_id::text, ' ') from slots) as "freed_roots" from done`;
+select id, (select count(*) from live)::int as "told", (select string_agg(root_lane_id::text, ' ') from (select root_lane_id from slots group by 1) s) as "freed_roots" from done`;
 
 /**
  * across projects: fenced by the lease of exactly this claim.
@@ -392,7 +395,7 @@ export function completeRuns(db: Queryable, params: CompleteRunsParams): Promise
       params.created_to,
       params.idempotency_retention_secs,
     ],
-    name: 'queue_completeRuns_3e9d1abf',
+    name: 'queue_completeRuns_8a80f71c',
   });
 }
 
@@ -502,10 +505,10 @@ const settleRunsText = `with gone as (
   union all select pg_notify('step_ended', '') where exists (select from stepped)
   union all select pg_notify('run_wake', 'due') where exists (select from done where status = 'queued')
   union all select pg_notify('run_promote', place[2]::text) from placed where place is not null group by place[2]
-  union all select pg_notify('run_recount', lane_id::text) from gone where lane_id <> all (array(select lane_id from slots)) group by lane_id
+  union all select pg_notify('run_recount', lane_id::text) from (select lane_id from gone where lane_id is not null group by 1) g where lane_id <> all (array(select lane_id from slots))
 )
 select id, created_at, project_id, job_id, status, attempt, next_retry_at as "next_retry_at", (select count(*) from live)::int as "told",
-       (select string_agg(distinct root_lane_id::text, ' ') from slots) as "freed_roots"
+       (select string_agg(root_lane_id::text, ' ') from (select root_lane_id from slots group by 1) s) as "freed_roots"
   from done`;
 
 /**
@@ -528,7 +531,7 @@ export function settleRuns(db: Queryable, params: SettleRunsParams): Promise<Set
       params.aging_ms,
       params.idempotency_retention_secs,
     ],
-    name: 'queue_settleRuns_c5bb7691',
+    name: 'queue_settleRuns_dfe7a0fe',
   });
 }
 
@@ -570,7 +573,7 @@ const parkRunsText = `with gone as (
   update lanes l set in_flight = l.in_flight - slots.n
     from slots where l.lane_id = slots.lane_id and l.root_lane_id = any (array(select lane_id from root_locks))
 )
-select run_id, root_lane_id, (select string_agg(distinct root_lane_id::text, ' ') from slots) as "freed_roots" from waits`;
+select run_id, root_lane_id, (select string_agg(root_lane_id::text, ' ') from (select root_lane_id from slots group by 1) s) as "freed_roots" from waits`;
 
 /**
  * across projects: fenced by the lease of exactly this claim.
@@ -587,6 +590,6 @@ export function parkRuns(db: Queryable, params: ParkRunsParams): Promise<ParkRun
       params.created_from,
       params.created_to,
     ],
-    name: 'queue_parkRuns_ec87e21e',
+    name: 'queue_parkRuns_a52754a5',
   });
 }

@@ -57,7 +57,7 @@ export function createLimits({ db, onBreach = async () => {} }: LimitsDeps) {
   const promoteOnce = (root_lane_id: number): Promise<Promoted> =>
     db.transaction(async (tx) => {
       const root = await store.lockRoot(tx, { root_lane_id });
-      if (!root) return { busy: true, more: false, moved: 0, breaches: [] };
+      if (!root.held) return { busy: root.some, more: false, moved: 0, breaches: [] };
       if (root.reserves) await moneyStore.settleReservations(tx, { root_lane_id });
       const lanes = await store.promoteLanes(tx, {
         root_lane_id,

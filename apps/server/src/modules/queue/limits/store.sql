@@ -2,12 +2,19 @@
 -- number and changes in the transaction that writes the row. Only the holder of the root lane raises it; anybody may
 -- lower it. Everybody locks the root before other lanes of its tree. Whoever holds a lane takes place rows with SKIP LOCKED.
 
--- name: lockRoot :maybe
+-- name: lockRoot :one prepared
 -- across projects: promotion serves every project.
--- The right to hand out slots in this tree until the transaction ends. No row: somebody else has it just now. `reserves`:
--- there is money to settle; looked at before the lock, so it may miss what was reserved this moment and is still good.
-select lane_id, exists (select from cost_reservations v where v.root_lane_id = :root_lane_id) as "reserves!"
-  from lanes where lane_id = :root_lane_id and root_lane_id = :root_lane_id for no key update skip locked;
+-- The right to hand out slots in this tree until the transaction ends, where a run waits in it or money is reserved. Not `held`
+-- although `some` waits: somebody else has it just now. Looked at before the lock, so it may miss what came this moment: a run
+-- that came to wait says so once it is there.
+with found as materialized (
+  select exists (select from run_parked p where p.root_lane_id = :root_lane_id) as waits,
+         exists (select from cost_reservations v where v.root_lane_id = :root_lane_id) as reserves
+)
+select f.waits or f.reserves as "some!", f.reserves as "reserves!", l.lane_id is not null as "held!"
+  from found f left join lateral (
+       select r.lane_id from lanes r where r.lane_id = :root_lane_id and r.root_lane_id = :root_lane_id and (f.waits or f.reserves)
+          for no key update skip locked) l on true;
 
 -- name: waitForRoot :maybe
 -- across projects: promotion serves every project.
@@ -34,7 +41,12 @@ with recursive waiting (lane_id, n) as (
            where p.root_lane_id = :root_lane_id and p.lane_id > w.lane_id order by p.lane_id limit 1), w.n + 1
     from waiting w where w.lane_id is not null and w.n < :lanes::int
 ), seen as materialized (
-  select w.lane_id from waiting w where w.lane_id is not null
+  -- Job by job: what concerns a job is looked up once for all lanes of its keys. The lane made last is that of a key if one is.
+  select l.job_id, max(l.lane_id) as any_lane, array_agg(l.lane_id) as lane_ids, array_agg(l.concurrency_key) as keys,
+         array_agg(l.in_flight) as in_flights, (select j.has_key_limits from jobs j where j.id = l.job_id) as shares, count(*)::int as lanes
+    from waiting w cross join lateral (select k.* from lanes k where k.lane_id = w.lane_id limit 1) l
+   where w.lane_id is not null and w.lane_id <> 0
+   group by l.job_id
 ), held as materialized (
   select v.job_id, v.concurrency_key, sum(greatest(v.reserved_microusd - v.used_microusd, 0))::bigint as microusd
     from cost_reservations v where v.root_lane_id = :root_lane_id group by 1, 2
@@ -45,23 +57,24 @@ with recursive waiting (lane_id, n) as (
   select jsonb_object_agg(e.endpoint, e.cap - e.in_flight) as rooms from endpoint_rooms e
    where e.project_id = (select r.project_id from lanes r where r.lane_id = :root_lane_id)
 ), lane as materialized (
-  select l.lane_id, l.job_lane_id,
-         coalesce(l.key_cap - l.key_in_flight, :most::int) as own_room,
+  select x.lane_id, l.job_lane_id,
+         coalesce(case when seen.shares then strait_key_cap(l.job_id, x.concurrency_key) else l.key_cap end - x.in_flight, :most::int) as own_room,
          coalesce(l.job_cap - l.job_in_flight, :most::int) as job_room,
          coalesce(l.project_cap - l.project_in_flight, :most::int) as project_room,
          case when n.room is not null then l.endpoint end as counted_endpoint, coalesce(n.room, :most::int) as endpoint_room,
          case when l.endpoint_closed then l.endpoint end as probes,
-         greatest(2 * :most::int / (least((select count(*)::int from seen), :page::int) + 1), 5) as share,
+         greatest(2 * :most::int / (least((select sum(lanes)::int from seen), :page::int) + 1), 5) as share,
          k.key_min, k.key_weight, k.key_slots, k.turn,
-         case when l.budgeted then strait_money(l.project_id, l.job_id, l.concurrency_key,
-           coalesce((select h.microusd from held h where h.job_id = l.job_id and h.concurrency_key = l.concurrency_key), 0),
+         case when l.budgeted then strait_money(l.project_id, l.job_id, x.concurrency_key,
+           coalesce((select h.microusd from held h where h.job_id = l.job_id and h.concurrency_key = x.concurrency_key), 0),
            coalesce((select h.microusd from job_held h where h.job_id = l.job_id), 0),
            coalesce((select sum(h.microusd) from job_held h), 0)::bigint) end as money
-    -- Lane by lane, each by its index: the hot pool knows no hash join.
-    from seen cross join lateral (select r.* from lane_rooms r where r.lane_id = seen.lane_id offset 0) l
-         left join lateral (select s.* from lane_shares s where s.lane_id = seen.lane_id offset 0) k on true
+    -- Each by its index: the hot pool knows no hash join.
+    from seen cross join lateral (select r.* from lane_rooms r where r.lane_id = seen.any_lane offset 0) l
          cross join lateral (select case when not l.endpoint_closed then ((select rooms from limited) ->> l.endpoint)::int end as room) n
-   where l.lane_id <> 0 and not (l.job_disabled or l.job_paused or l.group_paused)
+         cross join lateral unnest(seen.lane_ids, seen.keys, seen.in_flights) x(lane_id, concurrency_key, in_flight)
+         left join lateral (select s.* from lane_shares s where s.lane_id = x.lane_id and seen.shares offset 0) k on true
+   where not (l.job_disabled or l.job_paused or l.group_paused)
      and (not l.endpoint_closed or l.probe_due)
 ), sharing as materialized (
   -- Of jobs whose keys share, over the keys that can take slots: slots per weight, and how far turns have come.

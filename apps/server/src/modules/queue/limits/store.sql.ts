@@ -1,27 +1,36 @@
 // Generated from store.sql by `npm run generate`. Do not edit.
-import { count, many, maybe, type Queryable } from '../../../platform/db/query.ts';
+import { count, many, maybe, one, type Queryable } from '../../../platform/db/query.ts';
 
 export interface LockRootParams {
   readonly root_lane_id: number;
 }
 
 export interface LockRootRow {
-  readonly lane_id: number;
+  readonly some: boolean;
   readonly reserves: boolean;
+  readonly held: boolean;
 }
 
-const lockRootText = `select lane_id, exists (select from cost_reservations v where v.root_lane_id = $1) as "reserves"
-  from lanes where lane_id = $1 and root_lane_id = $1 for no key update skip locked`;
+const lockRootText = `with found as materialized (
+  select exists (select from run_parked p where p.root_lane_id = $1) as waits,
+         exists (select from cost_reservations v where v.root_lane_id = $1) as reserves
+)
+select f.waits or f.reserves as "some", f.reserves as "reserves", l.lane_id is not null as "held"
+  from found f left join lateral (
+       select r.lane_id from lanes r where r.lane_id = $1 and r.root_lane_id = $1 and (f.waits or f.reserves)
+          for no key update skip locked) l on true`;
 
 /**
  * across projects: promotion serves every project.
- * The right to hand out slots in this tree until the transaction ends. No row: somebody else has it just now. `reserves`:
- * there is money to settle; looked at before the lock, so it may miss what was reserved this moment and is still good.
+ * The right to hand out slots in this tree until the transaction ends, where a run waits in it or money is reserved. Not `held`
+ * although `some` waits: somebody else has it just now. Looked at before the lock, so it may miss what came this moment: a run
+ * that came to wait says so once it is there.
  */
-export function lockRoot(db: Queryable, params: LockRootParams): Promise<LockRootRow | undefined> {
-  return maybe<LockRootRow>(db, {
+export function lockRoot(db: Queryable, params: LockRootParams): Promise<LockRootRow> {
+  return one<LockRootRow>(db, {
     text: lockRootText,
     values: [params.root_lane_id],
+    name: 'queue_limits_lockRoot_20943d45',
   });
 }
 
@@ -65,7 +74,11 @@ const promoteLanesText = `with recursive waiting (lane_id, n) as (
            where p.root_lane_id = $1 and p.lane_id > w.lane_id order by p.lane_id limit 1), w.n + 1
     from waiting w where w.lane_id is not null and w.n < $2::int
 ), seen as materialized (
-  select w.lane_id from waiting w where w.lane_id is not null
+  select l.job_id, max(l.lane_id) as any_lane, array_agg(l.lane_id) as lane_ids, array_agg(l.concurrency_key) as keys,
+         array_agg(l.in_flight) as in_flights, (select j.has_key_limits from jobs j where j.id = l.job_id) as shares, count(*)::int as lanes
+    from waiting w cross join lateral (select k.* from lanes k where k.lane_id = w.lane_id limit 1) l
+   where w.lane_id is not null and w.lane_id <> 0
+   group by l.job_id
 ), held as materialized (
   select v.job_id, v.concurrency_key, sum(greatest(v.reserved_microusd - v.used_microusd, 0))::bigint as microusd
     from cost_reservations v where v.root_lane_id = $1 group by 1, 2
@@ -75,22 +88,23 @@ const promoteLanesText = `with recursive waiting (lane_id, n) as (
   select jsonb_object_agg(e.endpoint, e.cap - e.in_flight) as rooms from endpoint_rooms e
    where e.project_id = (select r.project_id from lanes r where r.lane_id = $1)
 ), lane as materialized (
-  select l.lane_id, l.job_lane_id,
-         coalesce(l.key_cap - l.key_in_flight, $3::int) as own_room,
+  select x.lane_id, l.job_lane_id,
+         coalesce(case when seen.shares then strait_key_cap(l.job_id, x.concurrency_key) else l.key_cap end - x.in_flight, $3::int) as own_room,
          coalesce(l.job_cap - l.job_in_flight, $3::int) as job_room,
          coalesce(l.project_cap - l.project_in_flight, $3::int) as project_room,
          case when n.room is not null then l.endpoint end as counted_endpoint, coalesce(n.room, $3::int) as endpoint_room,
          case when l.endpoint_closed then l.endpoint end as probes,
-         greatest(2 * $3::int / (least((select count(*)::int from seen), $4::int) + 1), 5) as share,
+         greatest(2 * $3::int / (least((select sum(lanes)::int from seen), $4::int) + 1), 5) as share,
          k.key_min, k.key_weight, k.key_slots, k.turn,
-         case when l.budgeted then strait_money(l.project_id, l.job_id, l.concurrency_key,
-           coalesce((select h.microusd from held h where h.job_id = l.job_id and h.concurrency_key = l.concurrency_key), 0),
+         case when l.budgeted then strait_money(l.project_id, l.job_id, x.concurrency_key,
+           coalesce((select h.microusd from held h where h.job_id = l.job_id and h.concurrency_key = x.concurrency_key), 0),
            coalesce((select h.microusd from job_held h where h.job_id = l.job_id), 0),
            coalesce((select sum(h.microusd) from job_held h), 0)::bigint) end as money
-    from seen cross join lateral (select r.* from lane_rooms r where r.lane_id = seen.lane_id offset 0) l
-         left join lateral (select s.* from lane_shares s where s.lane_id = seen.lane_id offset 0) k on true
+    from seen cross join lateral (select r.* from lane_rooms r where r.lane_id = seen.any_lane offset 0) l
          cross join lateral (select case when not l.endpoint_closed then ((select rooms from limited) ->> l.endpoint)::int end as room) n
-   where l.lane_id <> 0 and not (l.job_disabled or l.job_paused or l.group_paused)
+         cross join lateral unnest(seen.lane_ids, seen.keys, seen.in_flights) x(lane_id, concurrency_key, in_flight)
+         left join lateral (select s.* from lane_shares s where s.lane_id = x.lane_id and seen.shares offset 0) k on true
+   where not (l.job_disabled or l.job_paused or l.group_paused)
      and (not l.endpoint_closed or l.probe_due)
 ), sharing as materialized (
   select job_lane_id, strait_level(greatest(least(min(job_room), min(endpoint_room), min(project_room)), 0) + sum(key_slots),
@@ -226,7 +240,7 @@ export function promoteLanes(db: Queryable, params: PromoteLanesParams): Promise
       params.most,
       params.page,
     ],
-    name: 'queue_limits_promoteLanes_531e8e0b',
+    name: 'queue_limits_promoteLanes_46d952aa',
   });
 }
 
