@@ -54,7 +54,8 @@ with input as materialized (
    where idempotency_key is null or id = any (array(select run_id from claimed))
    order by ord
 ), site as materialized (
-  select project_id, job_id, limited_key as key, count(*)::int as n
+  -- By key first: in a batch that is what differs.
+  select limited_key as key, job_id, project_id, count(*)::int as n
     from judged where limited and status = 'queued' group by 1, 2, 3 order by 1, 2, 3
 ), placed as materialized (
   -- By job and key the lane, negative where its runs wait; and the root of those.

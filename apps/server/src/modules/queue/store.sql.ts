@@ -65,7 +65,7 @@ const enqueueRunsText = `with input as materialized (
    where idempotency_key is null or id = any (array(select run_id from claimed))
    order by ord
 ), site as materialized (
-  select project_id, job_id, limited_key as key, count(*)::int as n
+  select limited_key as key, job_id, project_id, count(*)::int as n
     from judged where limited and status = 'queued' group by 1, 2, 3 order by 1, 2, 3
 ), placed as materialized (
   select jsonb_object_agg(a.job_id || ' ' || a.concurrency_key, case when a.admitted then a.lane_id else - a.lane_id end) as by_site,
@@ -164,7 +164,7 @@ export function enqueueRuns(db: Queryable, params: EnqueueRunsParams): Promise<E
       params.extras.map((item) => (item === null ? null : JSON.stringify(item))),
       params.aging_ms,
     ],
-    name: 'queue_enqueueRuns_1574be4c',
+    name: 'queue_enqueueRuns_6faa83a4',
   });
 }
 

@@ -58,7 +58,8 @@ with recursive waiting (lane_id, n) as (
    where e.project_id = (select r.project_id from lanes r where r.lane_id = :root_lane_id)
 ), lane as materialized (
   select x.lane_id, l.job_lane_id,
-         coalesce(case when seen.shares then strait_key_cap(l.job_id, x.concurrency_key) else l.key_cap end - x.in_flight, :most::int) as own_room,
+         coalesce(case when x.concurrency_key is null then null
+                       when seen.shares then strait_key_cap(l.job_id, x.concurrency_key) else l.key_cap end - x.in_flight, :most::int) as own_room,
          coalesce(l.job_cap - l.job_in_flight, :most::int) as job_room,
          coalesce(l.project_cap - l.project_in_flight, :most::int) as project_room,
          case when n.room is not null then l.endpoint end as counted_endpoint, coalesce(n.room, :most::int) as endpoint_room,

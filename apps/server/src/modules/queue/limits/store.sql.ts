@@ -89,7 +89,8 @@ const promoteLanesText = `with recursive waiting (lane_id, n) as (
    where e.project_id = (select r.project_id from lanes r where r.lane_id = $1)
 ), lane as materialized (
   select x.lane_id, l.job_lane_id,
-         coalesce(case when seen.shares then strait_key_cap(l.job_id, x.concurrency_key) else l.key_cap end - x.in_flight, $3::int) as own_room,
+         coalesce(case when x.concurrency_key is null then null
+                       when seen.shares then strait_key_cap(l.job_id, x.concurrency_key) else l.key_cap end - x.in_flight, $3::int) as own_room,
          coalesce(l.job_cap - l.job_in_flight, $3::int) as job_room,
          coalesce(l.project_cap - l.project_in_flight, $3::int) as project_room,
          case when n.room is not null then l.endpoint end as counted_endpoint, coalesce(n.room, $3::int) as endpoint_room,
@@ -240,7 +241,7 @@ export function promoteLanes(db: Queryable, params: PromoteLanesParams): Promise
       params.most,
       params.page,
     ],
-    name: 'queue_limits_promoteLanes_46d952aa',
+    name: 'queue_limits_promoteLanes_1ef9bb41',
   });
 }
 
