@@ -54,15 +54,13 @@ with input as materialized (
    where idempotency_key is null or id = any (array(select run_id from claimed))
    order by ord
 ), site as materialized (
-  -- By key first: in a batch that is what differs.
-  select limited_key as key, job_id, project_id, count(*)::int as n
+  select limited_key as key, job_id, project_id, count(*)::int as n -- by key first: in a batch that is what differs
     from judged where limited and status = 'queued' group by 1, 2, 3 order by 1, 2, 3
 ), placed as materialized (
   -- By job and key the lane, negative where its runs wait; and the root of those.
   select jsonb_object_agg(a.job_id || ' ' || a.concurrency_key, case when a.admitted then a.lane_id else - a.lane_id end) as by_site,
          jsonb_object_agg(a.lane_id, a.root_lane_id) filter (where not a.admitted and a.lane_id is not null) as roots
-    from strait_admit(array(select project_id from site), array(select job_id from site),
-                      array(select key from site), array(select n from site)) a
+    from strait_admit(array(select project_id from site), array(select job_id from site), array(select key from site), array(select n from site)) a
    where exists (select from site)
 ), accepted as materialized (
   select j.*, abs(j.place) as lane_id, j.status = 'queued' and coalesce(j.place > 0, true) as starts,
@@ -175,12 +173,10 @@ with recursive turn (project_id, wrapped, n) as (
 ), claims as materialized (
   -- One number per run: four times its claim, and the level of its lane.
   select jsonb_object_agg(run_id, seq * 4 + coalesce(((select by_lane from levels) ->> lane_id::text)::int, 0)) as by_id,
-         min(run_created_at) as lo, max(run_created_at) as hi
-    from taken
+         min(run_created_at) as lo, max(run_created_at) as hi from taken
 )
 select r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.payload::text as "payload?",
-       c.claim / 4 as "claim_seq!", strait_now() as "claimed_at!",
-       r.job_version, r.job_version_id, j.version as live_version, j.version_policy, j.backwards_compatible,
+       c.claim / 4 as "claim_seq!", strait_now() as "claimed_at!", r.job_version, r.job_version_id, j.version as live_version, j.version_policy, j.backwards_compatible,
        r.started_at as "started_before?", r.scheduled_at, r.next_retry_at, r.error, r.metadata, r.debug_mode,
        r.max_attempts_override, r.timeout_secs_override, r.retry_backoff, r.retry_initial_delay_secs, r.retry_max_delay_secs,
        (select project_id from pick order by n desc limit 1) as "last_project_id!",
@@ -256,8 +252,7 @@ with gone as (
   select id, created_at, workflow_step_run_id, 'completed' from done where workflow_step_run_id is not null returning run_id
 ), slots as materialized (
   select l.counted_lane_id as lane_id, l.root_lane_id, sum(x.n)::int as n
-    from (select lane_id, count(*)::int as n from gone where lane_id is not null group by lane_id) x
-         join lane_levels l on l.lane_id = x.lane_id
+    from (select lane_id, count(*)::int as n from gone where lane_id is not null group by lane_id) x join lane_levels l on l.lane_id = x.lane_id
    group by 1, 2
 ), root_locks as materialized (
   select lane_id from lanes where lane_id = any (array(select root_lane_id from slots)) order by lane_id for no key update
@@ -350,8 +345,7 @@ with gone as (
   select id, created_at, workflow_step_run_id, status from done where workflow_step_run_id is not null and status <> 'queued' returning run_id
 ), slots as materialized (
   select l.counted_lane_id as lane_id, l.root_lane_id, sum(x.n)::int as n
-    from (select lane_id, count(*)::int as n from gone where lane_id is not null group by lane_id) x
-         join lane_levels l on l.lane_id = x.lane_id
+    from (select lane_id, count(*)::int as n from gone where lane_id is not null group by lane_id) x join lane_levels l on l.lane_id = x.lane_id
    group by 1, 2
 ), root_locks as materialized (
   select lane_id from lanes where lane_id = any (array(select root_lane_id from slots)) order by lane_id for no key update
@@ -393,8 +387,7 @@ with gone as (
   returning run_id, root_lane_id
 ), slots as materialized (
   select l.counted_lane_id as lane_id, l.root_lane_id, sum(x.n)::int as n
-    from (select lane_id, count(*)::int as n from gone where lane_id is not null group by lane_id) x
-         join lane_levels l on l.lane_id = x.lane_id
+    from (select lane_id, count(*)::int as n from gone where lane_id is not null group by lane_id) x join lane_levels l on l.lane_id = x.lane_id
    group by 1, 2
 ), root_locks as materialized (
   select lane_id from lanes where lane_id = any (array(select root_lane_id from slots)) order by lane_id for no key update

@@ -70,8 +70,7 @@ const enqueueRunsText = `with input as materialized (
 ), placed as materialized (
   select jsonb_object_agg(a.job_id || ' ' || a.concurrency_key, case when a.admitted then a.lane_id else - a.lane_id end) as by_site,
          jsonb_object_agg(a.lane_id, a.root_lane_id) filter (where not a.admitted and a.lane_id is not null) as roots
-    from strait_admit(array(select project_id from site), array(select job_id from site),
-                      array(select key from site), array(select n from site)) a
+    from strait_admit(array(select project_id from site), array(select job_id from site), array(select key from site), array(select n from site)) a
    where exists (select from site)
 ), accepted as materialized (
   select j.*, abs(j.place) as lane_id, j.status = 'queued' and coalesce(j.place > 0, true) as starts,
@@ -164,7 +163,7 @@ export function enqueueRuns(db: Queryable, params: EnqueueRunsParams): Promise<E
       params.extras.map((item) => (item === null ? null : JSON.stringify(item))),
       params.aging_ms,
     ],
-    name: 'queue_enqueueRuns_6faa83a4',
+    name: 'queue_enqueueRuns_ba45f955',
   });
 }
 
@@ -243,12 +242,10 @@ const claimRunsText = `with recursive turn (project_id, wrapped, n) as (
     from lanes l where l.lane_id = any (array(select t.lane_id from taken t where t.lane_id is not null group by 1))
 ), claims as materialized (
   select jsonb_object_agg(run_id, seq * 4 + coalesce(((select by_lane from levels) ->> lane_id::text)::int, 0)) as by_id,
-         min(run_created_at) as lo, max(run_created_at) as hi
-    from taken
+         min(run_created_at) as lo, max(run_created_at) as hi from taken
 )
 select r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.payload::text as "payload",
-       c.claim / 4 as "claim_seq", strait_now() as "claimed_at",
-       r.job_version, r.job_version_id, j.version as live_version, j.version_policy, j.backwards_compatible,
+       c.claim / 4 as "claim_seq", strait_now() as "claimed_at", r.job_version, r.job_version_id, j.version as live_version, j.version_policy, j.backwards_compatible,
        r.started_at as "started_before", r.scheduled_at, r.next_retry_at, r.error, r.metadata, r.debug_mode,
        r.max_attempts_override, r.timeout_secs_override, r.retry_backoff, r.retry_initial_delay_secs, r.retry_max_delay_secs,
        (select project_id from pick order by n desc limit 1) as "last_project_id",
@@ -290,7 +287,7 @@ export function claimRuns(db: Queryable, params: ClaimRunsParams): Promise<Claim
       params.limit,
       params.worker_id,
     ],
-    name: 'queue_claimRuns_fd1643fd',
+    name: 'queue_claimRuns_b7f7519a',
   });
 }
 
@@ -361,8 +358,7 @@ const completeRunsText = `with gone as (
   select id, created_at, workflow_step_run_id, 'completed' from done where workflow_step_run_id is not null returning run_id
 ), slots as materialized (
   select l.counted_lane_id as lane_id, l.root_lane_id, sum(x.n)::int as n
-    from (select lane_id, count(*)::int as n from gone where lane_id is not null group by lane_id) x
-         join lane_levels l on l.lane_id = x.lane_id
+    from (select lane_id, count(*)::int as n from gone where lane_id is not null group by lane_id) x join lane_levels l on l.lane_id = x.lane_id
    group by 1, 2
 ), root_locks as materialized (
   select lane_id from lanes where lane_id = any (array(select root_lane_id from slots)) order by lane_id for no key update
@@ -395,7 +391,7 @@ export function completeRuns(db: Queryable, params: CompleteRunsParams): Promise
       params.created_to,
       params.idempotency_retention_secs,
     ],
-    name: 'queue_completeRuns_8a80f71c',
+    name: 'queue_completeRuns_53c7fd27',
   });
 }
 
@@ -487,8 +483,7 @@ const settleRunsText = `with gone as (
   select id, created_at, workflow_step_run_id, status from done where workflow_step_run_id is not null and status <> 'queued' returning run_id
 ), slots as materialized (
   select l.counted_lane_id as lane_id, l.root_lane_id, sum(x.n)::int as n
-    from (select lane_id, count(*)::int as n from gone where lane_id is not null group by lane_id) x
-         join lane_levels l on l.lane_id = x.lane_id
+    from (select lane_id, count(*)::int as n from gone where lane_id is not null group by lane_id) x join lane_levels l on l.lane_id = x.lane_id
    group by 1, 2
 ), root_locks as materialized (
   select lane_id from lanes where lane_id = any (array(select root_lane_id from slots)) order by lane_id for no key update
@@ -531,7 +526,7 @@ export function settleRuns(db: Queryable, params: SettleRunsParams): Promise<Set
       params.aging_ms,
       params.idempotency_retention_secs,
     ],
-    name: 'queue_settleRuns_dfe7a0fe',
+    name: 'queue_settleRuns_a2a4e92f',
   });
 }
 
@@ -564,8 +559,7 @@ const parkRunsText = `with gone as (
   returning run_id, root_lane_id
 ), slots as materialized (
   select l.counted_lane_id as lane_id, l.root_lane_id, sum(x.n)::int as n
-    from (select lane_id, count(*)::int as n from gone where lane_id is not null group by lane_id) x
-         join lane_levels l on l.lane_id = x.lane_id
+    from (select lane_id, count(*)::int as n from gone where lane_id is not null group by lane_id) x join lane_levels l on l.lane_id = x.lane_id
    group by 1, 2
 ), root_locks as materialized (
   select lane_id from lanes where lane_id = any (array(select root_lane_id from slots)) order by lane_id for no key update
@@ -590,6 +584,6 @@ export function parkRuns(db: Queryable, params: ParkRunsParams): Promise<ParkRun
       params.created_from,
       params.created_to,
     ],
-    name: 'queue_parkRuns_a52754a5',
+    name: 'queue_parkRuns_aacd13d4',
   });
 }
