@@ -218,6 +218,11 @@ describe('undoing a workflow run', () => {
     await on.reaches(id, 'failed');
     await compensate(id);
     await until('the first undo', () => undone(id).length === 1);
+    const again = async () => {
+      const { status, body } = await on.internal('POST', `/v1/workflow-runs/${id}/steps/a/retry`);
+      return [status, body.code];
+    };
+    assert.deepEqual(await again(), [409, 'workflow_run_not_resettable']);
     const canceled = await on.internal('DELETE', `/v1/workflow-runs/${id}`);
     assert.deepEqual([canceled.status, canceled.body.status], [200, 'canceled']);
     release.resolve();
@@ -232,6 +237,62 @@ describe('undoing a workflow run', () => {
     );
     assert.equal(run?.status, 'canceled');
     assert.deepEqual(undone(id), ['b']);
+    assert.deepEqual(await again(), [409, 'workflow_run_not_resettable']);
+  });
+
+  it('begins with the end of the run or not at all, and a crash on the way loses nothing', async () => {
+    await on.workflow(
+      'crash',
+      [await step('a', 'undo'), await step('b', 'undo'), failing('a', 'b')],
+      { compensate_on_failure: true },
+    );
+    const seen: string[] = [];
+    /** What transactions that write such a row leave behind when they fall over just then. */
+    const fallOn = async (event: string, left: () => Promise<string>) => {
+      await on.app.sql('create sequence falls');
+      await on.app.sql(
+        `create function fall() returns trigger language plpgsql as
+         $$ begin perform nextval('falls'); raise exception 'fallen'; end $$`,
+      );
+      await on.app.sql(
+        `create trigger fall before ${event} on compensation_runs for each row execute function fall()`,
+      );
+      return async () => {
+        await until('the transaction to fall', async () => {
+          const [falls] = await on.app.sql<{ called: boolean }>(
+            'select is_called as called from falls',
+          );
+          return falls?.called === true;
+        });
+        seen.push(await left());
+        await on.app.sql('drop trigger fall on compensation_runs');
+        await on.app.sql('drop function fall()');
+        await on.app.sql('drop sequence falls');
+      };
+    };
+    let id = '';
+    const began = await fallOn('insert', async () => {
+      const [rows] = await on.app.sql<{ rows: string }>(
+        'select count(*) as rows from compensation_runs where workflow_run_id = $1',
+        id,
+      );
+      return `${(await on.read(id)).status} ${rows?.rows}`;
+    });
+    id = await on.trigger('crash');
+    await began();
+    const release = Promise.withResolvers<void>();
+    on.answers['undo'] = async () => {
+      await release.promise;
+      return { body: {} };
+    };
+    await until('the first undo', () => undone(id).length === 1);
+    const ended = await fallOn('update', async () => JSON.stringify(await planned(id)));
+    release.resolve();
+    await ended();
+    delete on.answers['undo'];
+    await becomes(id, 'compensated');
+    assert.deepEqual(seen, ['running 0', '[["b","running"],["a","pending"]]']);
+    assert.deepEqual(undone(id), ['b', 'a'], 'each once');
   });
 
   it('waits while the queue of the project is full, and goes on by itself', async () => {
