@@ -43,7 +43,10 @@ export async function inRunTest(options: { readonly max_events?: number } = {}) 
     },
   };
   const unexpected: unknown[] = [];
-  const events = createEvents({ db, listener, waiting, operator });
+  const { hot } = app.composition;
+  const access = modules.access.control;
+  const steps = modules.workflowRuns.stepEvents;
+  const events = createEvents({ db, hot, listener, waiting, operator, steps, access });
   const upkeep = createEventUpkeep({
     db: app.composition.hot,
     waiting,
@@ -54,8 +57,9 @@ export async function inRunTest(options: { readonly max_events?: number } = {}) 
     queue,
     waiting,
     jobs: modules.jobs,
-    access: modules.access.control,
+    access,
     clock: systemClock,
+    outboundPolicy: { ...testConfig(app.url).outbound.policy, allow_private: 'loopback' },
     settings: { max_result_bytes: 100_000, max_payload_bytes: 100_000, ...options },
     on_error: (error) => void unexpected.push(error),
   });

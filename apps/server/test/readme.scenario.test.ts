@@ -30,6 +30,11 @@ const guides: readonly { file: string; blocks: number; shows: readonly string[] 
     blocks: 2,
     shows: ['"removed_steps":["check"]', 'digraph workflow', '"topological_order":["ship"]'],
   },
+  {
+    file: 'docs/events.md',
+    blocks: 1,
+    shows: ['"event_key":"paid/7"', '"response_payload":{"amount":10}', '"status":"completed"'],
+  },
   { file: 'docs/handlers.md', blocks: 1, shows: ['page 3', '"to":"completed"', '"sequence":3'] },
 ];
 

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type { Clock } from '../platform/clock.ts';
 import { isDatabaseUnavailable, type Database } from '../platform/db/database.ts';
 import type { Listener } from '../platform/db/listen.ts';
-import { createOutboundClient } from '../platform/outbound/client.ts';
+import { createOutboundClient, type OutboundClient } from '../platform/outbound/client.ts';
 import { createLeader } from '../platform/services/leader.ts';
 import type { LoopDeps } from '../platform/services/loop.ts';
 import type { Service } from '../platform/services/service.ts';
@@ -56,7 +56,11 @@ export interface EngineDeps {
   readonly onBudgetEvents: (events: number) => void;
   readonly loopDeps: Pick<LoopDeps, 'on_error' | 'metrics'>;
   /** Loops of other modules that belong where the work is done. */
-  readonly loops: (shared: LoopDeps) => readonly Service[];
+  readonly loops: (shared: EngineLoopDeps) => readonly Service[];
+}
+
+export interface EngineLoopDeps extends LoopDeps {
+  readonly outbound: OutboundClient;
 }
 
 const CHECK_EVERY_MS = 60_000;
@@ -239,7 +243,7 @@ export function createEngine(deps: EngineDeps) {
       leader,
       ...loops,
       ...books,
-      ...deps.loops(shared),
+      ...deps.loops({ ...shared, outbound }),
       ...endpointLoops({ ...shared, endpoints }),
       promoter,
       mover,

@@ -4,14 +4,17 @@ import { createKeyring } from '../platform/crypto/keyring.ts';
 import type { Database } from '../platform/db/database.ts';
 import type { Listener } from '../platform/db/listen.ts';
 import { createDatabaseClock } from '../platform/services/database-clock.ts';
-import type { LoopDeps, LoopFailure, LoopMetrics } from '../platform/services/loop.ts';
+import type { LoopFailure, LoopMetrics } from '../platform/services/loop.ts';
+import type { EngineLoopDeps } from './engine.ts';
 import type { Service } from '../platform/services/service.ts';
 import type { Logger } from '../platform/telemetry/log.ts';
 import { createAccess, seedSystemRoles } from '../modules/access/index.ts';
 import {
   cancelLeftWaits,
+  createEmits,
   createEvents,
   createEventUpkeep,
+  createNotifications,
   eventLoops,
   resumeFacts,
 } from '../modules/events/index.ts';
@@ -260,7 +263,23 @@ export function createModules(deps: ModulesDeps) {
     max_payload_bytes: config.http.max_request_body_bytes,
     onError,
   });
-  const events = createEvents({ db, listener, waiting, operator });
+  const events = createEvents({
+    db,
+    hot,
+    listener,
+    waiting,
+    operator,
+    steps: workflowRuns.stepEvents,
+    access: access.control,
+  });
+  const emits = createEmits({
+    db: hot,
+    waiting,
+    operator,
+    steps: workflowRuns.stepEvents,
+    onDropped: (emit) => log.info(emit, 'nobody waited for the event of a step'),
+    onError,
+  });
   const inRun = createInRun({
     db: hot,
     queue,
@@ -268,6 +287,7 @@ export function createModules(deps: ModulesDeps) {
     jobs,
     access: access.control,
     clock,
+    outboundPolicy: config.outbound.policy,
     settings: {
       max_result_bytes: config.worker.max_result_bytes,
       max_payload_bytes: config.http.max_request_body_bytes,
@@ -336,6 +356,7 @@ export function createModules(deps: ModulesDeps) {
     dependencyReads,
     endpoints,
     events,
+    eventUpkeep,
     workflowDefinitions,
     workflowPolicies,
     workflowRuns,
@@ -360,11 +381,21 @@ export function createModules(deps: ModulesDeps) {
       onBudgetEvents,
       loopDeps,
       /** Upkeep of the other modules, where the work is done. */
-      loops: (shared: LoopDeps): readonly Service[] => [
+      loops: ({ outbound, ...shared }: EngineLoopDeps): readonly Service[] => [
         ...jobLoops({ ...shared, jobs }),
         ...runLoops({ ...shared, ...runs, workOnBulkOperations: runs.background.work }),
         ...relationLoops({ ...shared, chaining, endings, listener }),
-        ...eventLoops({ ...shared, upkeep: eventUpkeep, listener }),
+        ...eventLoops({
+          ...shared,
+          upkeep: eventUpkeep,
+          emits,
+          notifications: createNotifications({
+            db: hot,
+            outbound,
+            onFailed: (of) => log.warn(of, 'a notify URL was not told of a wait'),
+          }),
+          listener,
+        }),
         ...definitionLoops({ ...shared, definitions: workflowDefinitions }),
         ...workflowUpkeepLoops({ ...shared, ...workflowRuns }),
         ...callbackLoops({ ...shared, callbacks: workflowRuns.callbacks, listener }),

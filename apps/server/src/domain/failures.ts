@@ -158,6 +158,10 @@ export const failures = {
   // events
   event_not_found: refuse(404, 'event trigger not found'),
   event_not_waiting: refuse(409, 'the event trigger is no longer waiting'),
+  event_already_received: refuse(409, 'the event has been received with another payload'),
+  event_is_sleep: refuse(409, 'a sleep ends by itself: no event does that'),
+  event_is_child: refuse(409, 'the run waits for its child: no event from outside ends that'),
+  event_buffer_full: later(429, 'the project keeps as many early events as it may'),
   event_key_waiting: refuse(409, 'another trigger of the project waits for this event key'),
   event_trigger_quota_exceeded: later(429, 'project event trigger quota exceeded'),
 

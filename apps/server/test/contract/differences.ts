@@ -23,6 +23,7 @@ export const differences: readonly Difference[] = [
       '*.project_id: required → optional',
       'BatchJobIDsRequest.project_id: added',
       'getV1Stats.query.project_id: added',
+      'getV1Events.query.project_id: added',
     ],
   },
   {
@@ -196,10 +197,11 @@ export const differences: readonly Difference[] = [
   {
     because: 'Workflow §18.2: the reference checked no permission here.',
     lines: [
-      'getV1EventsByEventKey: permission authenticated → jobs:read',
-      'getV1EventsByEventKeyStream: permission authenticated → jobs:read',
-      'postV1EventsByEventKeySend: permission authenticated → jobs:trigger',
-      'deleteV1EventsByEventKey: permission authenticated → runs:write',
+      'getV1Events*: permission authenticated → jobs:read or workflows:read',
+      'getV1EventsStats: permission authenticated → stats:read',
+      'postV1Events*Send: permission authenticated → jobs:trigger or workflows:trigger',
+      'postV1EventsPurge: permission authenticated → rbac:manage',
+      'deleteV1EventsByEventKey: permission authenticated → runs:write or workflows:write',
     ],
   },
   {
@@ -292,6 +294,10 @@ export const differences: readonly Difference[] = [
     ],
   },
   {
+    because: 'Workflow §18.2: a project may keep events that nobody waits for yet.',
+    lines: ['postV1EventsByEventKeySend: also answers 202'],
+  },
+  {
     because: 'Workflow §16: a diff says what changed, not only what came and went.',
     lines: ['WorkflowVersionDiffResponse.*: added'],
   },
@@ -371,7 +377,7 @@ export const stillToCome: readonly string[] = [
   '/v1/deployments',
   '/v1/environments',
   '/v1/event-sources',
-  '/v1/events',
+  '/v1/events/dispatch',
   '/v1/log-drains',
   '/v1/members',
   '/v1/projects/{projectID}/settings',

@@ -123,6 +123,7 @@ const bodies: Readonly<Record<string, Sample['body'] & {}>> = {
   postV1WorkflowRunsByWorkflowRunIDStepsByStepRefReject: (of) => ({ reason: of.marker }),
   postV1WorkflowRunsByWorkflowRunIDStepsByStepRefSkip: (of) => ({ reason: of.marker }),
   postV1WorkflowRunsByWorkflowRunIDStepsByStepRefForceComplete: (of) => ({ result: of.marker }),
+  postV1EventsPurge: () => ({ older_than_days: 1 }),
   putV1WorkflowPoliciesByProjectID: () => ({ max_depth: 500, forbidden_step_types: ['map'] }),
 };
 
@@ -144,6 +145,7 @@ const others: Readonly<Record<string, Omit<Sample, 'body'>>> = {
   getV1RunsByRunIDStreamChunks: { run: 'completed', refused: 410 },
   // The stream of an event that is still to come would not end before it.
   getV1EventsByEventKeyStream: { params: (of) => ({ eventKey: of.received_key }) },
+  postV1EventsPrefixByPrefixSend: { finds_nothing: 200 },
   postV1RunsBulkCancel: { finds_nothing: 200 },
   postV1RunsBulkReplay: { finds_nothing: 200 },
   postV1RunsBulkDlqReplay: { finds_nothing: 409 },
@@ -184,6 +186,7 @@ const parameters: Readonly<Record<string, (of: PopulatedProject, run: RunName) =
   concurrencyKey: (of) => of.concurrency_key,
   runID: (of, run) => of.runs[run],
   eventKey: (of) => of.event_key,
+  prefix: (of) => of.event_key,
   key: (of) => of.state_key,
   asset: () => 'nothing',
 };

@@ -105,12 +105,18 @@ describe('every operation keeps strangers out', () => {
     for (const scope of scopes.filter((one) => one !== '*')) {
       without.set(scope, await keyWith(scopes.filter((one) => one !== '*' && one !== scope)));
     }
+    for (const { id, permission, or_permission } of managed()) {
+      if (or_permission === undefined) continue;
+      const others = scopes.filter((one) => ![permission, or_permission, '*'].includes(one));
+      without.set(id, await keyWith(others));
+    }
     // No key holds this one, not even one with every scope.
     without.set('projects:manage', theirs.api_key);
     const free: string[] = [];
     const before_all = await digest.contents();
     for (const operation of managed()) {
-      const key = without.get(operation.permission);
+      const { permission, or_permission } = operation;
+      const key = without.get(or_permission === undefined ? permission : operation.id);
       if (operation.permission === 'authenticated') free.push(operation.id);
       else {
         assert.ok(key, `no key was made for ${operation.permission}`);
@@ -255,8 +261,11 @@ describe('every operation keeps strangers out', () => {
       for (const [role, held] of [...Object.entries(roles), ['nobody', []] as const]) {
         const headers = { ...app.internal, 'x-project-id': project_id, 'x-actor-id': role };
         const answer = await send(operation, path, { headers });
-        const { permission } = operation;
-        const allowed = permission === 'authenticated' || holds(held, permission as Permission);
+        const { permission, or_permission = permission } = operation;
+        const allowed =
+          permission === 'authenticated' ||
+          holds(held, permission as Permission) ||
+          holds(held, or_permission as Permission);
         assert.ok(answer.status < 500 && answer.status !== 401, show(operation, answer));
         if ((answer.status !== 403) !== allowed) {
           wrong.push(`${role}: ${show(operation, answer)}`);

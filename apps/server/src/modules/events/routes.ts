@@ -1,12 +1,31 @@
+import { reply } from '../../platform/http/define-api.ts';
+import type { JsonValue } from '../../platform/db/json-columns.ts';
 import { bind } from '../access/index.ts';
-import { cancelEvent, getEvent, sendEvent, streamEvent } from './contract.ts';
+import { actorOf } from '../audit/index.ts';
+import * as api from './contract.ts';
 import type { Events } from './service.ts';
 
+/** Who sends nothing sends an empty object. */
+const payloadOf = (body: { readonly payload?: unknown } | undefined) =>
+  (body?.payload === undefined ? {} : body.payload) as JsonValue;
+
 export const eventRoutes = (events: Events) => [
-  bind(getEvent, ({ project }, { params }) => events.get(project, params.eventKey)),
-  bind(sendEvent, ({ project, caller }, { params, body }) =>
-    events.send(project, params.eventKey, body?.payload, caller.actor_id),
+  bind(api.listEvents, (asker, { query: { limit, cursor, ...filter } }) =>
+    events.list(asker, filter, { limit, cursor }),
   ),
-  bind(cancelEvent, ({ project }, { params }) => events.cancel(project, params.eventKey)),
-  bind(streamEvent, ({ project }, { params }) => events.stream(project, params.eventKey)),
+  bind(api.getEventStats, ({ project }) => events.stats(project)),
+  bind(api.purgeEvents, async (context, { body }) =>
+    reply(200, await events.purge(context.project, actorOf(context), body)),
+  ),
+  bind(api.sendPrefix, async (asker, { params, body }) => {
+    const triggers = await events.sendUnder(asker, params.prefix, payloadOf(body));
+    return { resolved: triggers.length, triggers };
+  }),
+  bind(api.getEvent, (asker, { params }) => events.get(asker, params.eventKey)),
+  bind(api.sendEvent, async (asker, { params, body }) => {
+    const sent = await events.send(asker, params.eventKey, payloadOf(body));
+    return sent.kind === 'kept' ? reply(202, sent.event) : reply(200, sent.trigger);
+  }),
+  bind(api.cancelEvent, (asker, { params }) => events.cancel(asker, params.eventKey)),
+  bind(api.streamEvent, (asker, { params }) => events.stream(asker, params.eventKey)),
 ];

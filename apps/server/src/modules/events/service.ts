@@ -1,98 +1,80 @@
-// Waits as people and other systems see them. Every change takes the run's place row first and the trigger
-// second, each guarded by its state: of several ends of one wait exactly one happens.
+// Waits as people and other systems see them.
 
 import type { FailureCode } from '../../domain/failures.ts';
-import type { Database, Tx } from '../../platform/db/database.ts';
+import { Conflict, type Database } from '../../platform/db/database.ts';
 import type { Listener } from '../../platform/db/listen.ts';
 import { Failure } from '../../platform/failure.ts';
-import type { ProjectScope } from '../access/index.ts';
-import { leases, type OperatorVerbs, type WaitingVerbs } from '../queue/index.ts';
+import type { Access } from '../access/index.ts';
+import type { OperatorVerbs, WaitingVerbs } from '../queue/index.ts';
 import type { EventTrigger } from './contract.ts';
+import { createWaitEnds, type StepEvents } from './ends.ts';
+import { createReading } from './reading/reading.ts';
+import { createRights, type Asker } from './rights.ts';
+import { createSending } from './sending.ts';
 import * as store from './store.sql.ts';
 import { createTriggerStream } from './stream.ts';
 import { triggerView, type TriggerRow } from './view.ts';
-import { cancelWaitsOf } from './waits.ts';
 
 export interface EventsDependencies {
   readonly db: Database;
+  /** The queue's pool. */
+  readonly hot: Database;
   readonly listener: Pick<Listener, 'on'>;
   readonly waiting: WaitingVerbs;
   /** With `cancelLeftWaits` among its reactions. */
   readonly operator: Pick<OperatorVerbs, 'cancel'>;
+  readonly steps: StepEvents;
+  readonly access: Pick<Access['control'], 'authorize'>;
 }
 
 export type Events = ReturnType<typeof createEvents>;
 
 const refusal = (code: FailureCode) => new Failure<FailureCode>(code);
 
-export function createEvents({ db, listener, waiting, operator }: EventsDependencies) {
-  const find = async (project: ProjectScope, event_key: string): Promise<TriggerRow> => {
-    const row = await db.tenant(project.project_id, (tx) =>
-      store.findTrigger(tx, { ...project, event_key }),
+export function createEvents({ db, hot, listener, access, ...deps }: EventsDependencies) {
+  const ends = createWaitEnds(deps);
+  const rights = createRights(access);
+
+  const find = async (asker: Asker, event_key: string): Promise<TriggerRow> => {
+    const { project_id } = asker.project;
+    const allowed = await rights(asker, 'read');
+    const row = await db.tenant(project_id, (tx) =>
+      store.findTrigger(tx, { project_id, event_key }),
     );
     if (!row) throw refusal('event_not_found');
+    allowed.require(row.source_type);
     return row;
   };
 
-  /** The trigger of this key and the run that waits for it. */
-  const findWaiting = async (tx: Tx, project: ProjectScope, event_key: string) => {
-    const row = await store.findTrigger(tx, { ...project, event_key });
-    if (!row) throw refusal('event_not_found');
-    const run_id = row.job_run_id;
-    if (row.status !== 'waiting' || run_id === null) throw refusal('event_not_waiting');
-    return { trigger_id: row.id, run_id };
-  };
-
   return {
+    ...createReading({ db, rights }),
+    ...createSending({ db, hot, ends, rights }),
+
     /** @throws event_not_found */
-    get: async (project: ProjectScope, event_key: string): Promise<EventTrigger> =>
-      triggerView(await find(project, event_key)),
+    get: async (asker: Asker, event_key: string): Promise<EventTrigger> =>
+      triggerView(await find(asker, event_key)),
 
-    /** @throws event_not_found, event_not_waiting */
-    send: (
-      project: ProjectScope,
-      event_key: string,
-      payload: unknown,
-      sent_by: string,
-    ): Promise<EventTrigger> =>
-      db.transaction(async (tx) => {
-        const { trigger_id, run_id } = await findWaiting(tx, project, event_key);
-        if (!(await waiting.resume(tx, { ...project, run_id, reason: 'event received' })))
-          throw refusal('event_not_waiting');
-        const received = await store.receiveTrigger(tx, {
-          ...project,
-          trigger_id,
-          payload_json: JSON.stringify(payload ?? {}),
-          sent_by,
-        });
-        // Somebody ended this wait meanwhile: what was resumed above is another one and must not be.
-        if (!received) throw refusal('event_not_waiting');
-        return triggerView(received);
-      }),
-
-    /** @throws event_not_found, event_not_waiting */
-    cancel: (project: ProjectScope, event_key: string): Promise<EventTrigger> =>
-      db.transaction(async (tx) => {
-        const { trigger_id, run_id } = await findWaiting(tx, project, event_key);
-        // Once the run's waiting row is ours nobody else ends the wait, so a second look at the trigger decides.
-        if (!(await leases.lockWaiting(tx, run_id))) throw refusal('event_not_waiting');
-        const now = await store.findTriggerById(tx, { ...project, trigger_id });
-        if (now?.status !== 'waiting') throw refusal('event_not_waiting');
-        const reason = 'the wait was canceled';
-        await operator.cancel(tx, {
-          ...project,
-          run_ids: [run_id],
-          reason,
-          child_reason: 'parent canceled',
-        });
-        await cancelWaitsOf(tx, { ...project, run_ids: [run_id], reason });
-        const canceled = await store.findTriggerById(tx, { ...project, trigger_id });
-        if (!canceled) throw refusal('event_not_found');
+    /** @throws event_not_found, event_not_waiting, event_is_sleep */
+    async cancel(asker: Asker, event_key: string): Promise<EventTrigger> {
+      const { project_id } = asker.project;
+      const allowed = await rights(asker, 'cancel');
+      return hot.tenant(project_id, async (tx) => {
+        const found = await store.findTrigger(tx, { project_id, event_key });
+        if (!found) throw refusal('event_not_found');
+        allowed.require(found.source_type);
+        if (found.status !== 'waiting') throw refusal('event_not_waiting');
+        if (found.trigger_type === 'sleep') throw refusal('event_is_sleep');
+        await ends.lock(tx, project_id, [found]);
+        const row = await ends.again(tx, found);
+        if (row?.status !== 'waiting') throw new Conflict('the wait ended meanwhile');
+        const canceled = await ends.cancel(tx, row);
+        if (!canceled) throw refusal('event_not_waiting');
         return triggerView(canceled);
-      }),
+      });
+    },
 
     /** @throws event_not_found */
-    stream: async (project: ProjectScope, event_key: string) =>
-      createTriggerStream({ db, listener }, await find(project, event_key)),
+    stream: async (asker: Asker, event_key: string) =>
+      createTriggerStream({ db, listener }, await find(asker, event_key)),
   };
 }

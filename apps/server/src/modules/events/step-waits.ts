@@ -3,6 +3,7 @@
 import { Conflict } from '../../platform/db/database.ts';
 import type { JsonValue } from '../../platform/db/json-columns.ts';
 import type { Queryable } from '../../platform/db/query.ts';
+import { takeEarly } from './early/early-events.ts';
 import * as store from './store.sql.ts';
 
 export interface NewStepWait {
@@ -24,7 +25,7 @@ export interface NewStepWait {
 export async function openStepWait(tx: Queryable, wait: NewStepWait): Promise<string> {
   const { received, request_payload = null } = wait;
   const key = { project_id: wait.project_id, event_key: wait.event_key };
-  const early = received && (await store.takeEarlyEvent(tx, key));
+  const early = received && (await takeEarly(tx, key));
   if (received && !early) throw new Conflict('the early event is gone');
   const made = await store.insertStepTrigger(tx, {
     ...key,
@@ -83,21 +84,3 @@ export async function admitStepWait(tx: Queryable, project_id: string): Promise<
   const limit = await store.lockWaitLimit(tx, { project_id });
   return !limit || (await store.countEventWaits(tx, { project_id })).waits < limit.most;
 }
-
-/** An event that came before anybody waited for it; nobody else gets it before this transaction ends. */
-export const findEarlyEvent = (
-  tx: Queryable,
-  key: { project_id: string; event_key: string },
-): Promise<store.FindEarlyEventRow | undefined> => store.findEarlyEvent(tx, key);
-
-export interface Emit {
-  readonly project_id: string;
-  readonly event_key: string;
-  readonly payload: JsonValue;
-  readonly sent_by: string;
-  readonly workflow_step_run_id: string;
-}
-
-/** Sent once this transaction has committed. */
-export const queueEmits = (tx: Queryable, emits: readonly Emit[]): Promise<number> =>
-  store.insertEmits(tx, { emits: emits });

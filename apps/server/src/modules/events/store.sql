@@ -3,14 +3,23 @@
 
 -- name: insertTrigger :maybe prepared
 -- No row: another trigger of the project waits for this key. The attempt is the one that waits: it and later ones are told what comes.
-insert into event_triggers (event_key, project_id, source_type, trigger_type, job_run_id, job_run_attempt, job_run_replays, timeout_secs,
-       expires_at, request_payload)
-select :event_key, :project_id, 'job_run', 'event', r.id, r.attempt, coalesce((r.metadata ->> '_replays')::int, 0), :timeout_secs::int,
-       strait_now() + make_interval(secs => :timeout_secs::int), :request_payload_json?::jsonb
-  from job_runs r
- where r.id = :run_id and r.created_at = strait_id_time(:run_id) and r.project_id = :project_id
-on conflict (project_id, event_key) where status = 'waiting' do nothing
-returning id, event_key, expires_at;
+-- With a notify URL it is told in time: the notification comes and goes with the wait.
+with made as (
+  insert into event_triggers (event_key, project_id, source_type, trigger_type, job_run_id, job_run_attempt, job_run_replays, timeout_secs,
+         expires_at, request_payload, notify_url, notify_status)
+  select :event_key, :project_id, 'job_run', 'event', r.id, r.attempt, coalesce((r.metadata ->> '_replays')::int, 0), :timeout_secs::int,
+         strait_now() + make_interval(secs => :timeout_secs::int), :request_payload_json?::jsonb, nullif(:notify_url::text, ''),
+         case when :notify_url <> '' then 'pending' else '' end
+    from job_runs r
+   where r.id = :run_id and r.created_at = strait_id_time(:run_id) and r.project_id = :project_id
+  on conflict (project_id, event_key) where status = 'waiting' do nothing
+  returning id, project_id, event_key, expires_at
+), told as (
+  insert into event_notifications (trigger_id, project_id) select id, project_id from made where :notify_url <> '' returning trigger_id
+), woken as materialized (
+  select pg_notify('event_notify', '') where exists (select from told)
+)
+select id, event_key, expires_at from made where (select count(*) from woken) >= 0;
 
 -- name: lockWaitLimit :maybe
 -- Makes waits of a project with a limit follow each other; no row = no limit.
@@ -25,8 +34,10 @@ select count(*)::int as "waits!" from event_triggers
 -- name: findTrigger :maybe
 -- The one that waits, else the newest.
 select t.* from event_triggers t
- where t.project_id = :project_id and t.event_key = :event_key
- order by t.status = 'waiting' desc, t.requested_at desc, t.id desc limit 1;
+ where t.project_id = :project_id
+   and t.id = coalesce((select w.id from event_triggers w where w.project_id = :project_id and w.event_key = :event_key and w.status = 'waiting'),
+                       (select n.id from event_triggers n where n.project_id = :project_id and n.event_key = :event_key
+                         order by n.requested_at desc, n.id desc limit 1));
 
 -- name: findTriggerById :maybe
 select t.* from event_triggers t where t.id = :trigger_id and t.project_id = :project_id;
@@ -144,14 +155,21 @@ select c.state as "checkpoint_state?", c.created_at as "checkpoint_at?", t.respo
 
 -- name: insertStepTrigger :maybe
 -- Of a step of a workflow. No row: another trigger of the project waits for this key. One whose event came early is born received.
-insert into event_triggers (event_key, project_id, source_type, trigger_type, workflow_run_id, workflow_step_run_id, timeout_secs, expires_at,
-       request_payload, notify_url, notify_status, status, received_at, response_payload, sent_by)
-values (:event_key, :project_id, 'workflow_step', :trigger_type, :workflow_run_id, :step_run_id, :timeout_secs::int,
-        to_timestamp(:expires_at::float8 / 1000), :request_payload_json?::jsonb, nullif(:notify_url, ''),
-        case when :notify_url <> '' then 'pending' else '' end, case when :is_received::boolean then 'received' else 'waiting' end,
-        case when :is_received then strait_now() end, :response_payload_json?::jsonb, :sent_by)
-on conflict (project_id, event_key) where status = 'waiting' do nothing
-returning id;
+with made as (
+  insert into event_triggers (event_key, project_id, source_type, trigger_type, workflow_run_id, workflow_step_run_id, timeout_secs, expires_at,
+         request_payload, notify_url, notify_status, status, received_at, response_payload, sent_by)
+  values (:event_key, :project_id, 'workflow_step', :trigger_type, :workflow_run_id, :step_run_id, :timeout_secs::int,
+          to_timestamp(:expires_at::float8 / 1000), :request_payload_json?::jsonb, nullif(:notify_url::text, ''),
+          case when :notify_url <> '' then 'pending' else '' end, case when :is_received::boolean then 'received' else 'waiting' end,
+          case when :is_received then strait_now() end, :response_payload_json?::jsonb, :sent_by)
+  on conflict (project_id, event_key) where status = 'waiting' do nothing
+  returning id, project_id
+), told as (
+  insert into event_notifications (trigger_id, project_id) select id, project_id from made where :notify_url <> '' returning trigger_id
+), woken as materialized (
+  select pg_notify('event_notify', '') where exists (select from told)
+)
+select id from made where (select count(*) from woken) >= 0;
 
 -- name: endStepTriggers :count
 -- The caller holds the lock of the workflow runs; each end is guarded by the state.
@@ -180,25 +198,8 @@ delete from event_triggers t where t.workflow_step_run_id = any (:step_run_ids::
 select t.id, t.workflow_step_run_id from event_triggers t
  where t.project_id = :project_id and t.event_key = :event_key and t.status = 'waiting';
 
--- name: insertEmits :count
--- across projects: the emits name their project.
-with told as (
-  insert into event_emits (project_id, event_key, payload, sent_by, workflow_step_run_id)
-  select e.project_id, e.event_key, e.payload, e.sent_by, e.workflow_step_run_id
-    from jsonb_to_recordset(:emits::jsonb) as e(project_id text, event_key text, payload jsonb, sent_by text, workflow_step_run_id text)
-  returning id
-), woken as materialized (select pg_notify('event_emit', '') where exists (select from told))
-select id from told where (select count(*) from woken) >= 0;
-
--- name: findEarlyEvent :maybe
--- The first that came; kept from others who would take it.
-select e.id, e.payload, e.sent_by from early_events e
- where e.project_id = :project_id and e.event_key = :event_key and e.expires_at > strait_now()
- order by e.id limit 1 for update;
-
--- name: takeEarlyEvent :maybe
-delete from early_events e
- where e.project_id = :project_id
-   and e.id = (select o.id from early_events o where o.project_id = :project_id and o.event_key = :event_key and o.expires_at > strait_now()
-                order by o.id limit 1)
-returning e.sent_by;
+-- name: findWaiter :maybe
+-- Who waits for an event of this key: no sleep, no parent that waits for a child.
+select t.* from event_triggers t
+ where t.project_id = :project_id and t.event_key = :event_key and t.status = 'waiting' and t.trigger_type = 'event'
+   and not t.event_key ^@ 'spawn-await:';

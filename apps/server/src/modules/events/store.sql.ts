@@ -1,5 +1,4 @@
 // Generated from store.sql by `npm run generate`. Do not edit.
-import type { JsonColumns } from '../../platform/db/json-columns.ts';
 import { count, many, maybe, one, type Queryable } from '../../platform/db/query.ts';
 
 export interface InsertTriggerParams {
@@ -7,6 +6,7 @@ export interface InsertTriggerParams {
   readonly project_id: string;
   readonly timeout_secs: number;
   readonly request_payload_json: string | null;
+  readonly notify_url: string;
   readonly run_id: string;
 }
 
@@ -16,16 +16,27 @@ export interface InsertTriggerRow {
   readonly expires_at: string;
 }
 
-const insertTriggerText = `insert into event_triggers (event_key, project_id, source_type, trigger_type, job_run_id, job_run_attempt, job_run_replays, timeout_secs,
-       expires_at, request_payload)
-select $1, $2, 'job_run', 'event', r.id, r.attempt, coalesce((r.metadata ->> '_replays')::int, 0), $3::int,
-       strait_now() + make_interval(secs => $3::int), $4::jsonb
-  from job_runs r
- where r.id = $5 and r.created_at = strait_id_time($5) and r.project_id = $2
-on conflict (project_id, event_key) where status = 'waiting' do nothing
-returning id, event_key, expires_at`;
+const insertTriggerText = `with made as (
+  insert into event_triggers (event_key, project_id, source_type, trigger_type, job_run_id, job_run_attempt, job_run_replays, timeout_secs,
+         expires_at, request_payload, notify_url, notify_status)
+  select $1, $2, 'job_run', 'event', r.id, r.attempt, coalesce((r.metadata ->> '_replays')::int, 0), $3::int,
+         strait_now() + make_interval(secs => $3::int), $4::jsonb, nullif($5::text, ''),
+         case when $5 <> '' then 'pending' else '' end
+    from job_runs r
+   where r.id = $6 and r.created_at = strait_id_time($6) and r.project_id = $2
+  on conflict (project_id, event_key) where status = 'waiting' do nothing
+  returning id, project_id, event_key, expires_at
+), told as (
+  insert into event_notifications (trigger_id, project_id) select id, project_id from made where $5 <> '' returning trigger_id
+), woken as materialized (
+  select pg_notify('event_notify', '') where exists (select from told)
+)
+select id, event_key, expires_at from made where (select count(*) from woken) >= 0`;
 
-/** No row: another trigger of the project waits for this key. The attempt is the one that waits: it and later ones are told what comes. */
+/**
+ * No row: another trigger of the project waits for this key. The attempt is the one that waits: it and later ones are told what comes.
+ * With a notify URL it is told in time: the notification comes and goes with the wait.
+ */
 export function insertTrigger(db: Queryable, params: InsertTriggerParams): Promise<InsertTriggerRow | undefined> {
   return maybe<InsertTriggerRow>(db, {
     text: insertTriggerText,
@@ -34,9 +45,10 @@ export function insertTrigger(db: Queryable, params: InsertTriggerParams): Promi
       params.project_id,
       params.timeout_secs,
       params.request_payload_json,
+      params.notify_url,
       params.run_id,
     ],
-    name: 'events_insertTrigger_f3315173',
+    name: 'events_insertTrigger_b500dc31',
   });
 }
 
@@ -111,8 +123,10 @@ export interface FindTriggerRow {
 }
 
 const findTriggerText = `select t.* from event_triggers t
- where t.project_id = $1 and t.event_key = $2
- order by t.status = 'waiting' desc, t.requested_at desc, t.id desc limit 1`;
+ where t.project_id = $1
+   and t.id = coalesce((select w.id from event_triggers w where w.project_id = $1 and w.event_key = $2 and w.status = 'waiting'),
+                       (select n.id from event_triggers n where n.project_id = $1 and n.event_key = $2
+                         order by n.requested_at desc, n.id desc limit 1))`;
 
 /** The one that waits, else the newest. */
 export function findTrigger(db: Queryable, params: FindTriggerParams): Promise<FindTriggerRow | undefined> {
@@ -536,14 +550,21 @@ export interface InsertStepTriggerRow {
   readonly id: string;
 }
 
-const insertStepTriggerText = `insert into event_triggers (event_key, project_id, source_type, trigger_type, workflow_run_id, workflow_step_run_id, timeout_secs, expires_at,
-       request_payload, notify_url, notify_status, status, received_at, response_payload, sent_by)
-values ($1, $2, 'workflow_step', $3, $4, $5, $6::int,
-        to_timestamp($7::float8 / 1000), $8::jsonb, nullif($9, ''),
-        case when $9 <> '' then 'pending' else '' end, case when $10::boolean then 'received' else 'waiting' end,
-        case when $10 then strait_now() end, $11::jsonb, $12)
-on conflict (project_id, event_key) where status = 'waiting' do nothing
-returning id`;
+const insertStepTriggerText = `with made as (
+  insert into event_triggers (event_key, project_id, source_type, trigger_type, workflow_run_id, workflow_step_run_id, timeout_secs, expires_at,
+         request_payload, notify_url, notify_status, status, received_at, response_payload, sent_by)
+  values ($1, $2, 'workflow_step', $3, $4, $5, $6::int,
+          to_timestamp($7::float8 / 1000), $8::jsonb, nullif($9::text, ''),
+          case when $9 <> '' then 'pending' else '' end, case when $10::boolean then 'received' else 'waiting' end,
+          case when $10 then strait_now() end, $11::jsonb, $12)
+  on conflict (project_id, event_key) where status = 'waiting' do nothing
+  returning id, project_id
+), told as (
+  insert into event_notifications (trigger_id, project_id) select id, project_id from made where $9 <> '' returning trigger_id
+), woken as materialized (
+  select pg_notify('event_notify', '') where exists (select from told)
+)
+select id from made where (select count(*) from woken) >= 0`;
 
 /** Of a step of a workflow. No row: another trigger of the project waits for this key. One whose event came early is born received. */
 export function insertStepTrigger(db: Queryable, params: InsertStepTriggerParams): Promise<InsertStepTriggerRow | undefined> {
@@ -668,70 +689,46 @@ export function findKeyWaiter(db: Queryable, params: FindKeyWaiterParams): Promi
   });
 }
 
-export interface InsertEmitsParams {
-  readonly emits: unknown;
-}
-
-const insertEmitsText = `with told as (
-  insert into event_emits (project_id, event_key, payload, sent_by, workflow_step_run_id)
-  select e.project_id, e.event_key, e.payload, e.sent_by, e.workflow_step_run_id
-    from jsonb_to_recordset($1::jsonb) as e(project_id text, event_key text, payload jsonb, sent_by text, workflow_step_run_id text)
-  returning id
-), woken as materialized (select pg_notify('event_emit', '') where exists (select from told))
-select id from told where (select count(*) from woken) >= 0`;
-
-/** across projects: the emits name their project. */
-export function insertEmits(db: Queryable, params: InsertEmitsParams): Promise<number> {
-  return count(db, {
-    text: insertEmitsText,
-    values: [JSON.stringify(params.emits)],
-  });
-}
-
-export interface FindEarlyEventParams {
+export interface FindWaiterParams {
   readonly project_id: string;
   readonly event_key: string;
 }
 
-export interface FindEarlyEventRow {
-  readonly id: number;
-  readonly payload: JsonColumns['early_events.payload'] | null;
-  readonly sent_by: string;
-}
-
-const findEarlyEventText = `select e.id, e.payload, e.sent_by from early_events e
- where e.project_id = $1 and e.event_key = $2 and e.expires_at > strait_now()
- order by e.id limit 1 for update`;
-
-/** The first that came; kept from others who would take it. */
-export function findEarlyEvent(db: Queryable, params: FindEarlyEventParams): Promise<FindEarlyEventRow | undefined> {
-  return maybe<FindEarlyEventRow>(db, {
-    text: findEarlyEventText,
-    values: [
-      params.project_id,
-      params.event_key,
-    ],
-  });
-}
-
-export interface TakeEarlyEventParams {
-  readonly project_id: string;
+export interface FindWaiterRow {
+  readonly id: string;
   readonly event_key: string;
-}
-
-export interface TakeEarlyEventRow {
+  readonly project_id: string;
+  readonly source_type: string;
+  readonly trigger_type: string;
+  readonly workflow_run_id: string | null;
+  readonly workflow_step_run_id: string | null;
+  readonly job_run_id: string | null;
+  readonly status: string;
+  readonly request_payload: unknown;
+  readonly response_payload: unknown;
+  readonly timeout_secs: number;
+  readonly requested_at: string;
+  readonly received_at: string | null;
+  readonly expires_at: string;
+  readonly error: string | null;
+  readonly notify_url: string | null;
+  readonly notify_status: string;
+  readonly event_emit_key: string | null;
   readonly sent_by: string;
+  readonly created_at: string;
+  readonly updated_at: string;
+  readonly job_run_attempt: number | null;
+  readonly job_run_replays: number | null;
 }
 
-const takeEarlyEventText = `delete from early_events e
- where e.project_id = $1
-   and e.id = (select o.id from early_events o where o.project_id = $1 and o.event_key = $2 and o.expires_at > strait_now()
-                order by o.id limit 1)
-returning e.sent_by`;
+const findWaiterText = `select t.* from event_triggers t
+ where t.project_id = $1 and t.event_key = $2 and t.status = 'waiting' and t.trigger_type = 'event'
+   and not t.event_key ^@ 'spawn-await:'`;
 
-export function takeEarlyEvent(db: Queryable, params: TakeEarlyEventParams): Promise<TakeEarlyEventRow | undefined> {
-  return maybe<TakeEarlyEventRow>(db, {
-    text: takeEarlyEventText,
+/** Who waits for an event of this key: no sleep, no parent that waits for a child. */
+export function findWaiter(db: Queryable, params: FindWaiterParams): Promise<FindWaiterRow | undefined> {
+  return maybe<FindWaiterRow>(db, {
+    text: findWaiterText,
     values: [
       params.project_id,
       params.event_key,

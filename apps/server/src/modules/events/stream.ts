@@ -7,7 +7,7 @@ import { streamReply, type StreamReply } from '../../platform/http/sse.ts';
 import * as store from './store.sql.ts';
 import { triggerEvent, type TriggerRow } from './view.ts';
 
-/** The end of a wait always wakes `run_live`, as its run changes; this is for notifications that got lost. */
+/** The end of a wait always comes with a change of its run, which notifies; this is for notifications that got lost. */
 const BACKSTOP_MS = 5_000;
 /** A busy server notifies all the time; nobody needs to look more often. */
 const MIN_INTERVAL_MS = 250;
@@ -24,7 +24,13 @@ export function createTriggerStream(
     });
     if (first.status !== 'waiting') return;
     let wake = (): void => undefined;
-    const unsubscribe = listener.on('run_live', () => wake());
+    const { workflow_run_id } = first;
+    const unsubscribe =
+      workflow_run_id === null
+        ? listener.on('run_live', () => wake())
+        : listener.on('workflow_live', (payload) => {
+            if (payload === workflow_run_id || payload === '') wake();
+          });
     try {
       while (!stream.signal.aborted) {
         const row = await store.findTriggerById(db, {

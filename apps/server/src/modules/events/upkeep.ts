@@ -3,6 +3,7 @@
 
 import type { Database, Tx } from '../../platform/db/database.ts';
 import { TERMINAL_STATES, type WaitingVerbs } from '../queue/index.ts';
+import { tidyEarly } from './early/early-events.ts';
 import * as store from './store.sql.ts';
 import { AWAIT_PREFIX } from './waits.ts';
 
@@ -120,6 +121,9 @@ export function createEventUpkeep({
           );
         },
       ),
+
+    /** Early events that are too old, or waited for by now. */
+    tidyEarly: (): Promise<Round> => tidyEarly(db),
 
     /** Ended waits go once nobody has asked about them for long. */
     removeOldTriggers: async (): Promise<Round> => ({

@@ -58,9 +58,76 @@ test('an event is taken once, and nobody sends to keys unknown in the project', 
   assert.equal((await t.event('POST', 'once', '/send', {}, t.other.api_key)).status, 404);
   assert.equal((await t.event('GET', 'once', '', undefined, t.other.api_key)).status, 404);
   assert.equal((await t.event('DELETE', 'once', '', undefined, t.other.api_key)).status, 404);
-  const sent = await Promise.all(Array.from({ length: 6 }, () => t.event('POST', 'once', '/send')));
+  const sent = await Promise.all(
+    Array.from({ length: 6 }, (_, n) => t.event('POST', 'once', '/send', { payload: { n } })),
+  );
   assert.deepEqual(sent.map(({ status }) => status).toSorted(), [200, 409, 409, 409, 409, 409]);
+  assert.equal(sent.find(({ status }) => status === 409)?.body.code, 'event_already_received');
   assert.equal((await t.event('POST', 'never', '/send')).body.code, 'event_not_found');
+});
+
+test('the same event once more changes nothing, whoever sends it and however its members are ordered', async () => {
+  const run = await waitingFor('repeated');
+  const payload = { a: 1, b: [{ c: null, d: 'x' }] };
+  const sent = await Promise.all(
+    Array.from({ length: 4 }, () => t.event('POST', 'repeated', '/send', { payload })),
+  );
+  assert.deepEqual(
+    sent.map(({ status }) => status),
+    [200, 200, 200, 200],
+  );
+  assert.equal(new Set(sent.map(({ body }) => body.received_at)).size, 1);
+  const again = { b: [{ d: 'x', c: null }], a: 1 };
+  assert.equal((await t.event('POST', 'repeated', '/send', { payload: again })).status, 200);
+  const [row] = await t.app.sql(
+    `select count(*)::int as n from run_events where run_id = $1 and data ->> 'from' = 'waiting'`,
+    run.id,
+  );
+  assert.deepEqual(row, { n: 1 });
+});
+
+test('a prefix reaches runs that wait for events, and no parent that waits for its child', async () => {
+  const [one, two] = [await waitingFor('batch/1'), await waitingFor('batch/2')];
+  const parent = await t.running(await t.makeJob());
+  const child = await parent.post('spawn', { job_slug: await t.makeJob(), await_completion: true });
+  const key = child.body.await_event_key as string;
+  const sent = await t.event('POST', 'prefix', '/batch%2F/send', { payload: { n: 1 } });
+  assert.deepEqual([sent.status, sent.body.resolved], [200, 2]);
+  assert.deepEqual([await t.status(one.id), await t.status(two.id)], ['queued', 'queued']);
+  assert.equal((await t.event('POST', 'prefix', '/spawn-await/send')).body.resolved, 0);
+  assert.equal((await t.event('POST', key, '/send')).body.code, 'event_is_child');
+  assert.equal(await t.status(parent.id), 'waiting');
+  assert.equal((await t.event('DELETE', key)).status, 200);
+  assert.equal(await t.status(parent.id), 'canceled');
+});
+
+test('several who wait at once, in one prefix, are all ended or none', async () => {
+  await waitingFor('whole/1');
+  const bad = await waitingFor('whole/2');
+  await t.app.sql(
+    `alter table event_triggers add constraint broken check (event_key <> 'whole/2' or status <> 'received')`,
+  );
+  const failed = await t.event('POST', 'prefix', '/whole/send').catch((error: unknown) => error);
+  assert.match(String(failed), /constraint \\"broken\\"/);
+  t.unexpected.length = 0;
+  await t.app.sql('alter table event_triggers drop constraint broken');
+  assert.equal((await t.event('GET', 'whole/1')).body.status, 'waiting');
+  assert.equal(await t.status(bad.id), 'waiting');
+  assert.equal((await t.event('POST', 'prefix', '/whole/send')).body.resolved, 2);
+});
+
+test('who may not send to runs sends nothing to them', async () => {
+  const run = await waitingFor('of a run');
+  const { body } = await t.app.call('POST', '/v1/api-keys', {
+    headers: { ...t.app.internal, 'x-project-id': t.project.project_id },
+    body: { name: 'steps', scopes: ['workflows:read', 'workflows:trigger', 'workflows:write'] },
+  });
+  const as = (method: string, what = '') => t.event(method, 'of a run', what, {}, body.key);
+  for (const answer of [await as('GET'), await as('POST', '/send'), await as('DELETE')])
+    assert.equal(answer.status, 403);
+  assert.equal((await t.event('POST', 'prefix', '/of%20a/send', {}, body.key)).status, 403);
+  assert.equal(await t.status(run.id), 'waiting');
+  assert.equal((await t.event('POST', 'of a run', '/send')).status, 200);
 });
 
 test('a key is waited for once per project at a time; the loser goes on executing', async () => {
@@ -83,7 +150,7 @@ test('what cannot be a wait is refused by name', async () => {
     [{ event_key: 'spawn-await:x' }, 'body.event_key'],
     [{ event_key: 'k', timeout_secs: 0 }, 'body.timeout_secs'],
     [{ event_key: 'k', timeout_secs: 30 * 86_400 + 1 }, 'body.timeout_secs'],
-    [{ event_key: 'k', notify_url: 'https://example.com' }, 'body.notify_url'],
+    [{ event_key: 'k', notify_url: 'http://10.0.0.1/inside' }, 'body.notify_url'],
   ] as const) {
     const refused = await run.post('wait-for-event', body);
     assert.deepEqual([refused.status, refused.body.details[0].path], [400, path]);

@@ -4,7 +4,8 @@ import type { FailureCode } from '../../domain/failures.ts';
 import type { Queryable } from '../../platform/db/query.ts';
 import { Failure } from '../../platform/failure.ts';
 import type { ResumeFacts } from '../executor/index.ts';
-import type { LeftReaction } from '../queue/index.ts';
+import type { LeftReaction, WaitingVerbs } from '../queue/index.ts';
+import { findEarly, takeEarly } from './early/early-events.ts';
 import * as store from './store.sql.ts';
 
 /** Keys of parents that wait for a child; what follows is the child's id. No caller may choose such a key. */
@@ -19,6 +20,8 @@ export interface NewWait {
   readonly timeout_secs: number;
   /** What the wait is about, for people. */
   readonly request_payload?: unknown;
+  /** Told that somebody waits. */
+  readonly notify_url?: string | undefined;
 }
 
 /**
@@ -33,11 +36,34 @@ export async function admitEventWait(tx: Queryable, project_id: string): Promise
 }
 
 /** After the run went to `waiting` in this transaction. Undefined: the project waits for this key already. */
-export const openWait = (tx: Queryable, { request_payload, ...wait }: NewWait) =>
+export const openWait = (tx: Queryable, { request_payload, notify_url = '', ...wait }: NewWait) =>
   store.insertTrigger(tx, {
     ...wait,
+    notify_url,
     request_payload_json: request_payload === undefined ? null : JSON.stringify(request_payload),
   });
+
+/** `openWait` for an event from outside: where it came early the run goes on at once. */
+export async function openEventWait(
+  tx: Queryable,
+  waiting: Pick<WaitingVerbs, 'resume'>,
+  wait: NewWait,
+) {
+  const { project_id, run_id, event_key } = wait;
+  const early = await findEarly(tx, { project_id, event_key });
+  const opened = await openWait(tx, wait);
+  if (!opened || !early) return opened;
+  await takeEarly(tx, { project_id, event_key });
+  if (!(await waiting.resume(tx, { project_id, run_id, reason: 'event received' })))
+    throw new Error(`run ${run_id} does not wait right after it began to`);
+  await store.receiveTrigger(tx, {
+    project_id,
+    trigger_id: opened.id,
+    payload_json: JSON.stringify(early.payload),
+    sent_by: early.sent_by,
+  });
+  return opened;
+}
 
 /** After the runs left their wait in this transaction, for whatever reason. */
 export async function cancelWaitsOf(

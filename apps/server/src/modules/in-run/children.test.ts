@@ -281,6 +281,7 @@ test('a parent that spawns and waits does not cross with its own end', async () 
     jobs: modules.jobs,
     access: modules.access.control,
     clock: systemClock,
+    outboundPolicy: { allow_private: 'none', require_tls: true, forbidden_ports: [] },
     settings: { max_result_bytes: 100_000, max_payload_bytes: 100_000 },
     on_error: assert.fail,
   });

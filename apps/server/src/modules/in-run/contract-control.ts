@@ -189,8 +189,9 @@ export const waitForEvent = operation({
       timeout_secs: waitSecs,
       notify_url: z
         .string()
+        .max(2048)
         .optional()
-        .refine((url) => url === undefined || url === '', { message: 'is not supported yet' }),
+        .meta({ description: 'Told at once that the run waits, and where to send the event' }),
     })
     .meta({ id: 'SDKWaitForEventRequest' }),
   replies: {
@@ -206,6 +207,7 @@ export const waitForEvent = operation({
   failures: [
     ...tokenFailures,
     'run_not_executing',
+    'invalid_url',
     'event_key_waiting',
     'event_trigger_quota_exceeded',
   ],

@@ -5,8 +5,9 @@ import type { Clock } from '../../platform/clock.ts';
 import type { Database } from '../../platform/db/database.ts';
 import { Failure } from '../../platform/failure.ts';
 import type { LoopFailure, LoopMetrics } from '../../platform/services/loop.ts';
-import { admitEventWait, openWait } from '../events/index.ts';
-import type { Jobs } from '../jobs/index.ts';
+import { admitEventWait, openEventWait } from '../events/index.ts';
+import { resolveName, urlProblem, type Jobs, type ResolveName } from '../jobs/index.ts';
+import type { AddressPolicy } from '../../platform/outbound/address-rules.ts';
 import { leases, money, type Queue, type RunClaim, type WaitingVerbs } from '../queue/index.ts';
 import { runDetailLimits, runDetails, runView, type UsageReport } from '../runs/index.ts';
 import { createChildren, type TargetAccess } from './children.ts';
@@ -20,11 +21,14 @@ import { schemaProblems, splitChunk } from './rules.ts';
 export interface InRunDependencies {
   readonly db: Database;
   readonly queue: Pick<Queue, 'complete' | 'settle' | 'enqueueMany'>;
-  readonly waiting: Pick<WaitingVerbs, 'wait' | 'end'>;
+  readonly waiting: Pick<WaitingVerbs, 'wait' | 'end' | 'resume'>;
   readonly jobs: Pick<Jobs, 'executionConfig' | 'checkResult' | 'findForTrigger' | 'checkPayload'>;
   /** For keys of other projects. */
   readonly access: TargetAccess;
   readonly clock: Clock;
+  readonly outboundPolicy: AddressPolicy;
+  /** How names in notify URLs are looked up; default: the system's resolver. */
+  readonly resolve?: ResolveName;
   readonly settings: {
     readonly max_result_bytes: number;
     readonly max_payload_bytes: number;
@@ -50,6 +54,8 @@ export function createInRun({
   jobs,
   access,
   clock,
+  outboundPolicy,
+  resolve = resolveName,
   settings,
   onBudgetEvents,
   on_error,
@@ -192,20 +198,38 @@ export function createInRun({
 
     /**
      * The run leaves its slot and comes back when the event does.
-     * @throws run_not_executing, event_key_waiting, event_trigger_quota_exceeded
+     * @throws invalid_url, run_not_executing, event_key_waiting, event_trigger_quota_exceeded
      */
-    waitForEvent: (
+    async waitForEvent(
       claim: RunClaim,
-      { event_key, timeout_secs }: { readonly event_key: string; readonly timeout_secs: number },
-    ) =>
-      fence.attempt(claim, async () => {
+      wait: {
+        readonly event_key: string;
+        readonly timeout_secs: number;
+        readonly notify_url?: string | undefined;
+      },
+    ) {
+      const { event_key, timeout_secs, notify_url } = wait;
+      if (notify_url) {
+        const message = await urlProblem(notify_url, outboundPolicy, resolve);
+        if (message !== undefined) {
+          const details = [{ path: 'body.notify_url', message }];
+          throw new Failure<FailureCode>('invalid_url', { message, details });
+        }
+      }
+      return fence.attempt(claim, async () => {
         const { id: run_id, project_id, claim_seq, waiting: waits } = await fence.look(claim);
         if (waits) throw refusal('run_not_executing');
         return db.transaction(async (tx) => {
           if (!(await waiting.wait(tx, { project_id, run_id, claim_seq, event_key })))
             throw leaseLost;
           await admitEventWait(tx, project_id);
-          const opened = await openWait(tx, { project_id, run_id, event_key, timeout_secs });
+          const opened = await openEventWait(tx, waiting, {
+            project_id,
+            run_id,
+            event_key,
+            timeout_secs,
+            notify_url,
+          });
           if (!opened) throw refusal('event_key_waiting');
           return {
             status: 'waiting' as const,
@@ -214,6 +238,7 @@ export function createInRun({
             trigger_id: opened.id,
           };
         });
-      }),
+      });
+    },
   };
 }

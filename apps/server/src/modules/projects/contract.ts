@@ -78,6 +78,9 @@ const quotaFields = {
   max_executing_runs: most(1_000_000).describe('Runs in flight; more of them wait'),
   max_jobs: most(1_000_000),
   max_active_event_triggers: most(100_000_000).describe('Runs that wait for an event'),
+  event_buffer_secs: most(604_800).describe(
+    'How long events are kept that nobody waits for yet; null or 0 is not at all',
+  ),
   max_cost_per_run_microusd: most(MICROUSD),
   max_daily_cost_microusd: most(MICROUSD),
   rate_limit_requests: most(10_000_000).describe('Requests of keys without a limit of their own'),
@@ -97,6 +100,7 @@ export const ProjectQuotas = z
     max_executing_runs: z.int().nullable(),
     max_jobs: z.int().nullable(),
     max_active_event_triggers: z.int().nullable(),
+    event_buffer_secs: z.int().nullable(),
     max_cost_per_run_microusd: z.int().nullable(),
     max_daily_cost_microusd: z.int().nullable(),
     rate_limit_requests: z.int().nullable(),

@@ -30,26 +30,26 @@ on conflict (project_id) do update
        cost_breach_policy = excluded.cost_breach_policy, timezone = coalesce(excluded.timezone, q.timezone), updated_at = strait_now();
 
 -- name: findQuotas :maybe
-select project_id, max_queued_runs, max_executing_runs, max_jobs, max_active_event_triggers, max_cost_per_run_microusd,
+select project_id, max_queued_runs, max_executing_runs, max_jobs, max_active_event_triggers, event_buffer_secs, max_cost_per_run_microusd,
        max_daily_cost_microusd, rate_limit_requests, rate_limit_window_secs, timezone, updated_at
   from project_quotas where project_id = :project_id;
 
 -- name: lockQuotas :maybe
 -- Whoever changes limits waits for whoever is changing them.
-select project_id, max_queued_runs, max_executing_runs, max_jobs, max_active_event_triggers, max_cost_per_run_microusd,
+select project_id, max_queued_runs, max_executing_runs, max_jobs, max_active_event_triggers, event_buffer_secs, max_cost_per_run_microusd,
        max_daily_cost_microusd, rate_limit_requests, rate_limit_window_secs, timezone, updated_at
   from project_quotas where project_id = :project_id for no key update;
 
 -- name: saveQuotas :one
-insert into project_quotas as q (project_id, max_queued_runs, max_executing_runs, max_jobs, max_active_event_triggers,
+insert into project_quotas as q (project_id, max_queued_runs, max_executing_runs, max_jobs, max_active_event_triggers, event_buffer_secs,
        max_cost_per_run_microusd, max_daily_cost_microusd, rate_limit_requests, rate_limit_window_secs, timezone)
-values (:project_id, :max_queued_runs?, :max_executing_runs?, :max_jobs?, :max_active_event_triggers?,
+values (:project_id, :max_queued_runs?, :max_executing_runs?, :max_jobs?, :max_active_event_triggers?, :event_buffer_secs?,
        :max_cost_per_run_microusd?, :max_daily_cost_microusd?, :rate_limit_requests?, :rate_limit_window_secs?, :timezone?)
 on conflict (project_id) do update
-   set (max_queued_runs, max_executing_runs, max_jobs, max_active_event_triggers, max_cost_per_run_microusd,
+   set (max_queued_runs, max_executing_runs, max_jobs, max_active_event_triggers, event_buffer_secs, max_cost_per_run_microusd,
         max_daily_cost_microusd, rate_limit_requests, rate_limit_window_secs, timezone, updated_at) =
        (excluded.max_queued_runs, excluded.max_executing_runs, excluded.max_jobs, excluded.max_active_event_triggers,
-        excluded.max_cost_per_run_microusd, excluded.max_daily_cost_microusd, excluded.rate_limit_requests,
+        excluded.event_buffer_secs, excluded.max_cost_per_run_microusd, excluded.max_daily_cost_microusd, excluded.rate_limit_requests,
         excluded.rate_limit_window_secs, excluded.timezone, strait_now())
-returning project_id, max_queued_runs, max_executing_runs, max_jobs, max_active_event_triggers, max_cost_per_run_microusd,
+returning project_id, max_queued_runs, max_executing_runs, max_jobs, max_active_event_triggers, event_buffer_secs, max_cost_per_run_microusd,
           max_daily_cost_microusd, rate_limit_requests, rate_limit_window_secs, timezone, updated_at;

@@ -125,6 +125,7 @@ export interface FindQuotasRow {
   readonly max_executing_runs: number | null;
   readonly max_jobs: number | null;
   readonly max_active_event_triggers: number | null;
+  readonly event_buffer_secs: number | null;
   readonly max_cost_per_run_microusd: number | null;
   readonly max_daily_cost_microusd: number | null;
   readonly rate_limit_requests: number | null;
@@ -133,7 +134,7 @@ export interface FindQuotasRow {
   readonly updated_at: string;
 }
 
-const findQuotasText = `select project_id, max_queued_runs, max_executing_runs, max_jobs, max_active_event_triggers, max_cost_per_run_microusd,
+const findQuotasText = `select project_id, max_queued_runs, max_executing_runs, max_jobs, max_active_event_triggers, event_buffer_secs, max_cost_per_run_microusd,
        max_daily_cost_microusd, rate_limit_requests, rate_limit_window_secs, timezone, updated_at
   from project_quotas where project_id = $1`;
 
@@ -154,6 +155,7 @@ export interface LockQuotasRow {
   readonly max_executing_runs: number | null;
   readonly max_jobs: number | null;
   readonly max_active_event_triggers: number | null;
+  readonly event_buffer_secs: number | null;
   readonly max_cost_per_run_microusd: number | null;
   readonly max_daily_cost_microusd: number | null;
   readonly rate_limit_requests: number | null;
@@ -162,7 +164,7 @@ export interface LockQuotasRow {
   readonly updated_at: string;
 }
 
-const lockQuotasText = `select project_id, max_queued_runs, max_executing_runs, max_jobs, max_active_event_triggers, max_cost_per_run_microusd,
+const lockQuotasText = `select project_id, max_queued_runs, max_executing_runs, max_jobs, max_active_event_triggers, event_buffer_secs, max_cost_per_run_microusd,
        max_daily_cost_microusd, rate_limit_requests, rate_limit_window_secs, timezone, updated_at
   from project_quotas where project_id = $1 for no key update`;
 
@@ -180,6 +182,7 @@ export interface SaveQuotasParams {
   readonly max_executing_runs: number | null;
   readonly max_jobs: number | null;
   readonly max_active_event_triggers: number | null;
+  readonly event_buffer_secs: number | null;
   readonly max_cost_per_run_microusd: number | null;
   readonly max_daily_cost_microusd: number | null;
   readonly rate_limit_requests: number | null;
@@ -193,6 +196,7 @@ export interface SaveQuotasRow {
   readonly max_executing_runs: number | null;
   readonly max_jobs: number | null;
   readonly max_active_event_triggers: number | null;
+  readonly event_buffer_secs: number | null;
   readonly max_cost_per_run_microusd: number | null;
   readonly max_daily_cost_microusd: number | null;
   readonly rate_limit_requests: number | null;
@@ -201,17 +205,17 @@ export interface SaveQuotasRow {
   readonly updated_at: string;
 }
 
-const saveQuotasText = `insert into project_quotas as q (project_id, max_queued_runs, max_executing_runs, max_jobs, max_active_event_triggers,
+const saveQuotasText = `insert into project_quotas as q (project_id, max_queued_runs, max_executing_runs, max_jobs, max_active_event_triggers, event_buffer_secs,
        max_cost_per_run_microusd, max_daily_cost_microusd, rate_limit_requests, rate_limit_window_secs, timezone)
-values ($1, $2, $3, $4, $5,
-       $6, $7, $8, $9, $10)
+values ($1, $2, $3, $4, $5, $6,
+       $7, $8, $9, $10, $11)
 on conflict (project_id) do update
-   set (max_queued_runs, max_executing_runs, max_jobs, max_active_event_triggers, max_cost_per_run_microusd,
+   set (max_queued_runs, max_executing_runs, max_jobs, max_active_event_triggers, event_buffer_secs, max_cost_per_run_microusd,
         max_daily_cost_microusd, rate_limit_requests, rate_limit_window_secs, timezone, updated_at) =
        (excluded.max_queued_runs, excluded.max_executing_runs, excluded.max_jobs, excluded.max_active_event_triggers,
-        excluded.max_cost_per_run_microusd, excluded.max_daily_cost_microusd, excluded.rate_limit_requests,
+        excluded.event_buffer_secs, excluded.max_cost_per_run_microusd, excluded.max_daily_cost_microusd, excluded.rate_limit_requests,
         excluded.rate_limit_window_secs, excluded.timezone, strait_now())
-returning project_id, max_queued_runs, max_executing_runs, max_jobs, max_active_event_triggers, max_cost_per_run_microusd,
+returning project_id, max_queued_runs, max_executing_runs, max_jobs, max_active_event_triggers, event_buffer_secs, max_cost_per_run_microusd,
           max_daily_cost_microusd, rate_limit_requests, rate_limit_window_secs, timezone, updated_at`;
 
 export function saveQuotas(db: Queryable, params: SaveQuotasParams): Promise<SaveQuotasRow> {
@@ -223,6 +227,7 @@ export function saveQuotas(db: Queryable, params: SaveQuotasParams): Promise<Sav
       params.max_executing_runs,
       params.max_jobs,
       params.max_active_event_triggers,
+      params.event_buffer_secs,
       params.max_cost_per_run_microusd,
       params.max_daily_cost_microusd,
       params.rate_limit_requests,

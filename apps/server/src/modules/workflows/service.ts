@@ -8,6 +8,7 @@ import { createReminders } from './approvals/reminders.ts';
 import { createEndingCallbacks } from './callbacks/endings.ts';
 import type { Callbacks } from './callbacks/loops.ts';
 import { createNews } from './callbacks/news.ts';
+import { createStepEvents } from './callbacks/step-events.ts';
 import { createTimers } from './callbacks/timers.ts';
 import { createCompensations } from './compensation/service.ts';
 import type { EngineLimits } from './engine/facts.ts';
@@ -65,6 +66,7 @@ export function createWorkflowRuns(deps: WorkflowRunsDependencies) {
     progression,
     triggers,
     callbacks,
+    stepEvents: createStepEvents(progression),
     reads,
     reaper: createReaper({ ...deps, db: hot, progression, settings: deps.upkeep }),
     retention: createWorkflowRetention({ db: hot, retention_secs: deps.upkeep.retention_secs }),

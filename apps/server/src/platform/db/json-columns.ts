@@ -40,6 +40,7 @@ export interface JsonColumns {
     readonly failed: number;
   };
   'early_events.payload': JsonValue;
+  'event_emits.payload': JsonValue;
   'workflow_map_children.item': JsonValue;
   'workflow_map_children.output': JsonValue;
 }

@@ -31,6 +31,8 @@ export interface OperationSpec<Permission extends string = string, Code extends 
   readonly description?: string;
   readonly tags: readonly string[];
   readonly permission: AccessRule<Permission>;
+  /** Enough as well to reach the handler, which then asks for the one that what it finds needs. */
+  readonly or_permission?: Permission;
   /** `none`: the operation belongs to no single project. Public and run-token operations never have one. */
   readonly project?: 'required' | 'none';
   readonly params?: z.ZodType;

@@ -4,7 +4,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Failure } from '../failure.ts';
-import type { AccessControl, Credentials } from './access-control.ts';
+import type { AccessControl, Credentials, Target } from './access-control.ts';
 import { addressBucket } from './client-address.ts';
 import type { ClientAddress } from './client-address.ts';
 import { isReply } from './define-api.ts';
@@ -120,7 +120,7 @@ export function createDispatcher<Caller, Project extends { readonly project_id: 
     let authorized = permission === 'public';
     if (caller !== undefined && !authorized) {
       const project_id = bound ? access.project(caller, named)?.project_id : undefined;
-      authorized = await access.authorize(caller, permission, { project_id, params });
+      authorized = await authorize(caller, operation, { project_id, params });
     }
 
     for (const [name, value] of Object.entries(params)) refuseText(value, `path.${name}`);
@@ -136,7 +136,7 @@ export function createDispatcher<Caller, Project extends { readonly project_id: 
         throw new Failure('project_required');
       }
       if (!authorized) {
-        await access.authorize(caller, permission, { project_id: project?.project_id, params });
+        await authorize(caller, operation, { project_id: project?.project_id, params });
       }
       if (project && operation.project !== 'none') await access.admit(caller, project);
     }
@@ -159,6 +159,21 @@ export function createDispatcher<Caller, Project extends { readonly project_id: 
       return { stream: result, headers, project_id: project?.project_id, recheck };
     }
     return answerOf(operation, result, headers);
+  }
+
+  /** By either permission of the operation. */
+  async function authorize(
+    caller: Caller,
+    { permission, or_permission }: OperationSpec,
+    target: Target,
+  ): Promise<boolean> {
+    try {
+      return await access.authorize(caller, permission, target);
+    } catch (error) {
+      const isForbidden = error instanceof Failure && error.code === 'forbidden';
+      if (or_permission === undefined || !isForbidden) throw error;
+      return access.authorize(caller, or_permission, target);
+    }
   }
 
   async function authenticate(

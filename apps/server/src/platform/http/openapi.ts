@@ -87,7 +87,7 @@ function describe(
   components: Map<string, Json>,
   options: OpenApiOptions,
 ): Json {
-  const { permission, body, rate_limit, description } = operation;
+  const { body, rate_limit, description } = operation;
   return {
     operationId: operation.id,
     tags: operation.tags,
@@ -106,12 +106,17 @@ function describe(
       },
     }),
     responses: responsesOf(operation, components, options),
-    'x-scope': ['public', 'authenticated', 'run_token'].includes(permission) ? null : permission,
+    'x-scope': scopeOf(operation),
     ...(rate_limit && {
       'x-rate-limit': { requests: rate_limit.requests, windowSecs: rate_limit.window_secs },
     }),
     ...(operation.sdk === undefined ? {} : { 'x-sdk': { namespaced: operation.sdk } }),
   };
+}
+
+function scopeOf({ permission, or_permission }: OperationSpec): string | null {
+  if (['public', 'authenticated', 'run_token'].includes(permission)) return null;
+  return or_permission === undefined ? permission : `${permission} or ${or_permission}`;
 }
 
 function securityOf({ permission, token_in_query }: OperationSpec): Json[] {

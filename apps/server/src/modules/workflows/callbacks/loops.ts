@@ -56,5 +56,12 @@ export const callbackLoops = ({
       every_ms: 2_000,
       run: callbacks.timers.reconsider,
     }),
+    loop({
+      ...shared,
+      leader,
+      name: 'reconcile waits of steps',
+      every_ms: 30_000,
+      run: callbacks.timers.dropForsakenWaits,
+    }),
   ];
 };

@@ -111,3 +111,20 @@ select s.workflow_run_id, r.project_id from workflow_step_runs s join workflow_r
    and (s.map ->> 'started')::int < (s.map ->> 'total')::int
    and (s.map ->> 'started')::int = (s.map ->> 'completed')::int + (s.map ->> 'failed')::int
  limit :limit::int;
+
+-- name: lockRuns :many
+-- Waits for whoever works on one of these, in the order in which everybody locks them.
+select r.id from workflow_runs r where r.project_id = :project_id and r.id = any (:workflow_run_ids::text[]) order by r.id for no key update;
+
+-- name: findStepRef :maybe
+select s.step_ref from workflow_step_runs s join workflow_runs r on r.id = s.workflow_run_id and r.project_id = :project_id
+ where s.workflow_run_id = :workflow_run_id and s.id = :step_run_id;
+
+-- name: listForsakenWaits :many
+-- across projects: a loop serves every project.
+-- A trigger of a step waits only together with the step: both are written in one transaction, so in one snapshot one whose step is
+-- not parked on it is left over.
+select t.id, t.project_id from event_triggers t
+ where t.status = 'waiting' and t.source_type = 'workflow_step'
+   and not exists (select from workflow_step_runs s where s.id = t.workflow_step_run_id and s.wait_id = t.id and s.state in ('e', 's'))
+ order by t.expires_at limit :limit::int;

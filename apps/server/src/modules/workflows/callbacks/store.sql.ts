@@ -423,3 +423,75 @@ export function listUnstartedMaps(db: Queryable, params: ListUnstartedMapsParams
     values: [params.limit],
   });
 }
+
+export interface LockRunsParams {
+  readonly project_id: string;
+  readonly workflow_run_ids: readonly (string | null)[];
+}
+
+export interface LockRunsRow {
+  readonly id: string;
+}
+
+const lockRunsText = `select r.id from workflow_runs r where r.project_id = $1 and r.id = any ($2::text[]) order by r.id for no key update`;
+
+/** Waits for whoever works on one of these, in the order in which everybody locks them. */
+export function lockRuns(db: Queryable, params: LockRunsParams): Promise<LockRunsRow[]> {
+  return many<LockRunsRow>(db, {
+    text: lockRunsText,
+    values: [
+      params.project_id,
+      params.workflow_run_ids,
+    ],
+  });
+}
+
+export interface FindStepRefParams {
+  readonly project_id: string;
+  readonly workflow_run_id: string;
+  readonly step_run_id: string;
+}
+
+export interface FindStepRefRow {
+  readonly step_ref: string;
+}
+
+const findStepRefText = `select s.step_ref from workflow_step_runs s join workflow_runs r on r.id = s.workflow_run_id and r.project_id = $1
+ where s.workflow_run_id = $2 and s.id = $3`;
+
+export function findStepRef(db: Queryable, params: FindStepRefParams): Promise<FindStepRefRow | undefined> {
+  return maybe<FindStepRefRow>(db, {
+    text: findStepRefText,
+    values: [
+      params.project_id,
+      params.workflow_run_id,
+      params.step_run_id,
+    ],
+  });
+}
+
+export interface ListForsakenWaitsParams {
+  readonly limit: number;
+}
+
+export interface ListForsakenWaitsRow {
+  readonly id: string;
+  readonly project_id: string;
+}
+
+const listForsakenWaitsText = `select t.id, t.project_id from event_triggers t
+ where t.status = 'waiting' and t.source_type = 'workflow_step'
+   and not exists (select from workflow_step_runs s where s.id = t.workflow_step_run_id and s.wait_id = t.id and s.state in ('e', 's'))
+ order by t.expires_at limit $1::int`;
+
+/**
+ * across projects: a loop serves every project.
+ * A trigger of a step waits only together with the step: both are written in one transaction, so in one snapshot one whose step is
+ * not parked on it is left over.
+ */
+export function listForsakenWaits(db: Queryable, params: ListForsakenWaitsParams): Promise<ListForsakenWaitsRow[]> {
+  return many<ListForsakenWaitsRow>(db, {
+    text: listForsakenWaitsText,
+    values: [params.limit],
+  });
+}

@@ -93,6 +93,14 @@ export function createTimers({ db, progression, onError }: TimerDeps) {
       return next_ms === null ? { again: false } : { again: false, next_ms: Math.max(0, next_ms) };
     },
 
+    /** Triggers of steps that do not wait for them, or are gone: nothing would ever end them but their deadline. */
+    async dropForsakenWaits(): Promise<{ again: boolean }> {
+      const left = await store.listForsakenWaits(db, { limit: BATCH });
+      for (const { id: trigger_id, project_id } of left)
+        await dropStepWait(db, { project_id, trigger_id, error: 'the step no longer waits' });
+      return { again: left.length === BATCH };
+    },
+
     /** Runs with steps that wait for a quota, maps whose children do, and runs whose undoing does. */
     async reconsider(): Promise<void> {
       const blocked = await store.listBlocked(db, { limit: BATCH });
