@@ -5,19 +5,10 @@ import type { Database } from '../platform/db/database.ts';
 import type { Listener } from '../platform/db/listen.ts';
 import { createDatabaseClock } from '../platform/services/database-clock.ts';
 import type { LoopFailure, LoopMetrics } from '../platform/services/loop.ts';
-import type { EngineLoopDeps } from './engine.ts';
 import type { Service } from '../platform/services/service.ts';
 import type { Logger } from '../platform/telemetry/log.ts';
 import { createAccess, seedSystemRoles } from '../modules/access/index.ts';
-import {
-  cancelLeftWaits,
-  createEmits,
-  createEvents,
-  createEventUpkeep,
-  createNotifications,
-  eventLoops,
-  resumeFacts,
-} from '../modules/events/index.ts';
+import { cancelLeftWaits, resumeFacts } from '../modules/events/index.ts';
 import { createEndpointReads } from '../modules/executor/index.ts';
 import { createInRun } from '../modules/in-run/index.ts';
 import {
@@ -77,6 +68,8 @@ import {
   type Reaped,
 } from '../modules/workflows/index.ts';
 import { chainedWorkflows } from './chained-workflows.ts';
+import type { EngineLoopDeps } from './engine.ts';
+import { createEventParts } from './event-parts.ts';
 import { pauseOverBudget } from './over-budget.ts';
 import type { Config } from './config.ts';
 
@@ -263,7 +256,7 @@ export function createModules(deps: ModulesDeps) {
     max_payload_bytes: config.http.max_request_body_bytes,
     onError,
   });
-  const events = createEvents({
+  const events = createEventParts({
     db,
     hot,
     listener,
@@ -271,14 +264,8 @@ export function createModules(deps: ModulesDeps) {
     operator,
     steps: workflowRuns.stepEvents,
     access: access.control,
-  });
-  const emits = createEmits({
-    db: hot,
-    waiting,
-    operator,
-    steps: workflowRuns.stepEvents,
-    onDropped: (emit) => log.info(emit, 'nobody waited for the event of a step'),
-    onError,
+    retention_secs: runSettings.event_trigger_retention_secs,
+    log,
   });
   const inRun = createInRun({
     db: hot,
@@ -294,11 +281,6 @@ export function createModules(deps: ModulesDeps) {
     },
     onBudgetEvents,
     ...loopDeps,
-  });
-  const eventUpkeep = createEventUpkeep({
-    db: hot,
-    waiting,
-    settings: { retention_secs: runSettings.event_trigger_retention_secs },
   });
   const schedules = createScheduleReads({ db, jobs });
   const scheduler = createScheduler({
@@ -355,8 +337,8 @@ export function createModules(deps: ModulesDeps) {
     chaining,
     dependencyReads,
     endpoints,
-    events,
-    eventUpkeep,
+    events: events.service,
+    eventUpkeep: events.upkeep,
     workflowDefinitions,
     workflowPolicies,
     workflowRuns,
@@ -385,17 +367,7 @@ export function createModules(deps: ModulesDeps) {
         ...jobLoops({ ...shared, jobs }),
         ...runLoops({ ...shared, ...runs, workOnBulkOperations: runs.background.work }),
         ...relationLoops({ ...shared, chaining, endings, listener }),
-        ...eventLoops({
-          ...shared,
-          upkeep: eventUpkeep,
-          emits,
-          notifications: createNotifications({
-            db: hot,
-            outbound,
-            onFailed: (of) => log.warn(of, 'a notify URL was not told of a wait'),
-          }),
-          listener,
-        }),
+        ...events.loops({ ...shared, outbound }),
         ...definitionLoops({ ...shared, definitions: workflowDefinitions }),
         ...workflowUpkeepLoops({ ...shared, ...workflowRuns }),
         ...callbackLoops({ ...shared, callbacks: workflowRuns.callbacks, listener }),
