@@ -232,6 +232,7 @@ export function createModules(deps: ModulesDeps) {
   const workflowRuns = createWorkflowRuns({
     db,
     hot,
+    listener,
     queue,
     operator,
     endings,

@@ -92,6 +92,8 @@ describe('malformed requests', () => {
       }
       await upkeep.moveDue(app.db, { limit: 10_000 });
       await promoteAll(app);
+      // The worker that holds the runs does nothing, but it lives, however slow the machine is.
+      await app.sql('update workers set heartbeat_at = strait_now()');
       for (const { check, subject } of await checkQueue(app.db)) {
         broken.push(`${operation.id} broke the queue: ${check} ${subject}`);
       }

@@ -47,6 +47,7 @@ export interface PopulatedProject {
   /** Its step `asked` waits for an approval. */
   readonly workflow_run_id: string;
   readonly failed_workflow_run_id: string;
+  readonly canceled_workflow_run_id: string;
   readonly runs: Readonly<Record<RunName, string>>;
   /** A valid run token of that run's claim. */
   token(run: RunName): string;
@@ -150,6 +151,13 @@ async function populateProject(
   const failedRun = await post(`/v1/workflows/failing-${marker}/trigger`, {
     payload: { secret: marker },
   });
+  const canceledRun = await post(`/v1/workflows/gate-${marker}/trigger`, {
+    payload: { secret: marker },
+  });
+  const canceled = await app.call('DELETE', `/v1/workflow-runs/${String(canceledRun['id'])}`, {
+    key,
+  });
+  assert.equal(canceled.status, 200, JSON.stringify(canceled.body));
   const trigger = async (more: Row = {}) =>
     String(
       (
@@ -221,6 +229,7 @@ async function populateProject(
       workflow_version_id: String(workflow['version_id']),
       workflow_run_id: String(workflowRun['id']),
       failed_workflow_run_id: String(failedRun['id']),
+      canceled_workflow_run_id: String(canceledRun['id']),
       runs,
       token: (run) => tokenOf(app, runs[run], claims.get(runs[run])),
     };

@@ -143,6 +143,10 @@ const others: Readonly<Record<string, Omit<Sample, 'body'>>> = {
   getV1RunsByRunIDStream: { run: 'completed', headers: { 'last-event-id': '0' } },
   // Chunks of a live run would never end, those of an ended one are gone.
   getV1RunsByRunIDStreamChunks: { run: 'completed', refused: 410 },
+  // The stream of a run that goes on would not end before it.
+  getV1WorkflowRunsByWorkflowRunIDStream: {
+    params: (of) => ({ workflowRunID: of.canceled_workflow_run_id }),
+  },
   // The stream of an event that is still to come would not end before it.
   getV1EventsByEventKeyStream: { params: (of) => ({ eventKey: of.received_key }) },
   postV1EventsPrefixByPrefixSend: { finds_nothing: 200 },
@@ -160,6 +164,7 @@ const others: Readonly<Record<string, Omit<Sample, 'body'>>> = {
   postV1RunsByRunIDResume: { run: 'queued' },
   getV1WorkflowsByWorkflowIDVersionsByVersionIDSteps: { params: ofWorkflowVersion },
   getV1WorkflowsByWorkflowIDVersionsByVersionID: { params: ofWorkflowVersion },
+  getV1WorkflowsByWorkflowIDVersionsByVersionIDImpact: { params: ofWorkflowVersion },
 };
 
 export function sampleOf({ id, body, body_required }: OperationSpec): Sample {
@@ -177,6 +182,7 @@ const parameters: Readonly<Record<string, (of: PopulatedProject, run: RunName) =
   versionID: (of) => of.version_id,
   workflowID: (of) => of.workflow_id,
   workflowRunID: (of) => of.workflow_run_id,
+  otherWorkflowRunID: (of) => of.workflow_run_id,
   stepRef: () => 'asked',
   fromVersionID: () => '1',
   toVersionID: (of) => of.workflow_version_id,

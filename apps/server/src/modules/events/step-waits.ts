@@ -79,8 +79,15 @@ export const findKeyWaiter = (
   key: { project_id: string; event_key: string },
 ): Promise<store.FindKeyWaiterRow | undefined> => store.findKeyWaiter(tx, key);
 
-/** False: the project has as many waits as it may (max_active_event_triggers). Others wait until this transaction ends. */
-export async function admitStepWait(tx: Queryable, project_id: string): Promise<boolean> {
+/**
+ * False: the project has as many waits as it may (max_active_event_triggers), those included that this transaction was
+ * granted before and has not opened yet. Others wait until it ends.
+ */
+export async function admitStepWait(
+  tx: Queryable,
+  project_id: string,
+  granted: number,
+): Promise<boolean> {
   const limit = await store.lockWaitLimit(tx, { project_id });
-  return !limit || (await store.countEventWaits(tx, { project_id })).waits < limit.most;
+  return !limit || (await store.countEventWaits(tx, { project_id })).waits + granted < limit.most;
 }

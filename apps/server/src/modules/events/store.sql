@@ -27,9 +27,9 @@ select max_active_event_triggers as "most!" from project_quotas
  where project_id = :project_id and max_active_event_triggers > 0 for no key update;
 
 -- name: countEventWaits :one
--- Without waits for children, which no limit refuses: they must not use up what events may have.
+-- Without waits for children and sleeps of steps, which no limit refuses: they must not use up what events may have.
 select count(*)::int as "waits!" from event_triggers
- where project_id = :project_id and status = 'waiting' and not event_key ^@ 'spawn-await:';
+ where project_id = :project_id and status = 'waiting' and trigger_type = 'event' and not event_key ^@ 'spawn-await:';
 
 -- name: findTrigger :maybe
 -- The one that waits, else the newest.

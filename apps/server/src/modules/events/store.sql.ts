@@ -80,9 +80,9 @@ export interface CountEventWaitsRow {
 }
 
 const countEventWaitsText = `select count(*)::int as "waits" from event_triggers
- where project_id = $1 and status = 'waiting' and not event_key ^@ 'spawn-await:'`;
+ where project_id = $1 and status = 'waiting' and trigger_type = 'event' and not event_key ^@ 'spawn-await:'`;
 
-/** Without waits for children, which no limit refuses: they must not use up what events may have. */
+/** Without waits for children and sleeps of steps, which no limit refuses: they must not use up what events may have. */
 export function countEventWaits(db: Queryable, params: CountEventWaitsParams): Promise<CountEventWaitsRow> {
   return one<CountEventWaitsRow>(db, {
     text: countEventWaitsText,

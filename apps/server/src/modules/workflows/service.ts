@@ -1,5 +1,6 @@
 // The parts of the module that deal with runs, put together.
 import type { Database } from '../../platform/db/database.ts';
+import type { Listener } from '../../platform/db/listen.ts';
 import type { Endings, OperatorVerbs, Queue } from '../queue/index.ts';
 import type { Jobs } from '../jobs/index.ts';
 import { createDecisions } from './approvals/decisions.ts';
@@ -16,16 +17,20 @@ import { createProgression } from './progression/progression.ts';
 import { createBulkOperations } from './runs/bulk.ts';
 import { createReaper, type Reaped, type ReaperSettings } from './reaper/reaper.ts';
 import { createWorkflowRetention } from './retention/retention.ts';
+import { createRunInspection } from './runs/inspection.ts';
 import { createRunOperations } from './runs/operations.ts';
 import { createRunReads } from './runs/reads.ts';
 import { createRunRetries } from './runs/retry-run.ts';
 import { createStepOperations } from './runs/step-operations.ts';
+import { createRunStreams } from './runs/stream.ts';
 import { createWorkflowTriggers } from './runs/trigger.ts';
+import { createWorkflowWhy } from './runs/why.ts';
 
 export interface WorkflowRunsDependencies {
   readonly db: Database;
   /** The queue's pool. */
   readonly hot: Database;
+  readonly listener: Pick<Listener, 'on'>;
   readonly queue: Pick<Queue, 'enqueueMany'>;
   readonly operator: Pick<OperatorVerbs, 'cancel'>;
   readonly endings: Pick<Endings, 'takeSteps' | 'postponeSteps' | 'dropSteps' | 'tellStepsAgain'>;
@@ -59,7 +64,8 @@ export function createWorkflowRuns(deps: WorkflowRunsDependencies) {
     news: createNews({ db: hot, progression, onError }),
     timers: createTimers({ db: hot, progression, onError }),
   };
-  const reads = createRunReads({ db, graphs: progression.graphs });
+  const { graphs } = progression;
+  const reads = createRunReads({ db, graphs });
   const operations = createRunOperations({ hot, progression });
   const retries = createRunRetries({ hot, progression });
   return {
@@ -70,6 +76,9 @@ export function createWorkflowRuns(deps: WorkflowRunsDependencies) {
     reads,
     reaper: createReaper({ ...deps, db: hot, progression, settings: deps.upkeep }),
     retention: createWorkflowRetention({ db: hot, retention_secs: deps.upkeep.retention_secs }),
+    inspection: createRunInspection({ db, graphs, limits, reads }),
+    why: createWorkflowWhy({ db, graphs, limits }),
+    streams: createRunStreams({ db, listener: deps.listener }),
     compensations: createCompensations({ db, hot, progression, reads }),
     operations,
     steps: createStepOperations({ hot, operations, reads }),

@@ -39,6 +39,7 @@ export interface JsonColumns {
     readonly completed: number;
     readonly failed: number;
   };
+  'workflow_step_decisions.details': JsonValue;
   'early_events.payload': JsonValue;
   'event_emits.payload': JsonValue;
   'workflow_map_children.item': JsonValue;

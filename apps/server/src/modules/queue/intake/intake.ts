@@ -88,6 +88,13 @@ export const intake = {
     return !counted || counted.queued + amount <= counted.most;
   },
 
+  /** The limit and what counts against it now, as far as it matters: counting stops there. Nothing: there is no limit. */
+  lookAtRoom: async (
+    db: Queryable,
+    project_id: string,
+  ): Promise<{ readonly most: number; readonly queued: number } | undefined> =>
+    store.countRoom(db, { project_id }),
+
   /** What windows and limits left behind. */
   async tidy(db: Database): Promise<{ again: boolean }> {
     await store.closeRooms(db);

@@ -12,7 +12,7 @@ const ref = text(128);
 const id = text(256);
 const json = z.unknown();
 
-const StepType = z.enum(STEP_TYPES).meta({ id: 'WorkflowStepType' });
+export const StepType = z.enum(STEP_TYPES).meta({ id: 'WorkflowStepType' });
 const FailurePolicy = z.enum(FAILURE_POLICIES).meta({ id: 'FailurePolicy' });
 const VersionPolicy = z.enum(['pin', 'latest', 'minor']).meta({ id: 'VersionPolicy' });
 const Backoff = z.enum(['exponential', 'fixed']).meta({ id: 'RetryBackoffPolicy' });

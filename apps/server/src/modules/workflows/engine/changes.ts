@@ -99,16 +99,19 @@ export interface WaitEnd {
   readonly payload?: JsonValue;
 }
 
+export const DECISION_TYPES = [
+  'scheduler',
+  'concurrency',
+  'resource',
+  'condition',
+  'cost_gate',
+  'output',
+  'operator',
+] as const;
+
 export interface Decision {
   readonly step_ref: string;
-  readonly decision_type:
-    | 'scheduler'
-    | 'concurrency'
-    | 'resource'
-    | 'condition'
-    | 'cost_gate'
-    | 'output'
-    | 'operator';
+  readonly decision_type: (typeof DECISION_TYPES)[number];
   readonly decision: string;
   readonly explanation: string;
   readonly details: JsonValue;

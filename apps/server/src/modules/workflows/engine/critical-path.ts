@@ -39,7 +39,8 @@ export function criticalPath(
     longest[index] = (last === undefined ? 0 : (longest[last] ?? 0)) + (estimates[index] ?? 0);
   }
   const path: number[] = [];
-  for (let at = best(order, longest); at !== undefined; at = before[at]) path.unshift(at);
+  for (let at = best(order, longest); at !== undefined; at = before[at]) path.push(at);
+  path.reverse();
 
   const remaining = path.map((index) => {
     const { state, started_at = null } = timings[index] ?? {};

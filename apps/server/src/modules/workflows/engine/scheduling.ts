@@ -47,7 +47,7 @@ export function wakeBlocked(draft: Draft): void {
   });
 }
 
-const canStart = (state: StepState): boolean =>
+export const canStart = (state: StepState): boolean =>
   state === 'pending' || state === 'needs_dependencies' || state === 'on_retry' || isBlocked(state);
 
 function consider(draft: Draft, index: number): void {
@@ -83,15 +83,15 @@ function foresee(draft: Draft, index: number, step: StepDefinition): void {
 /** Types that run and so take a slot; the others are parked, or end at once. */
 const WORKS: ReadonlySet<string> = new Set(['job', 'sub_workflow', 'map']);
 
-interface Blocker {
-  readonly state: StepState;
+export interface Blocker {
+  readonly state: 'blocked_parallel' | 'blocked_key' | 'blocked_class' | 'blocked_quota';
   readonly decision_type: Decision['decision_type'];
   readonly explanation: string;
   readonly details: JsonValue;
 }
 
 /** Blockers 1 to 3 of §12; a parked step holds no slot. */
-function blockerOf(draft: Draft, index: number): Blocker | null {
+export function blockerOf(draft: Draft, index: number): Blocker | null {
   const { limits, run } = draft.known;
   const { concurrency_key, resource_class } = stepAt(draft, index);
   const limit = smallerLimit(run.max_parallel_steps, limits.step_concurrency);

@@ -16,7 +16,7 @@ export interface Admitting {
   readonly run: LockedRun;
   readonly ids: StepIds;
   readonly graphs: Graphs;
-  /** Granted before in this progression: job runs of the project (key ''), child runs by workflow. */
+  /** Granted before in this progression: job runs of the project (key ''), waits for events, child runs by workflow. */
   readonly granted: Map<string, number>;
 }
 
@@ -114,7 +114,7 @@ async function admitChildRun(
 }
 
 async function admitWait(
-  { tx, run, ids }: Admitting,
+  { tx, run, ids, granted }: Admitting,
   { event_key, freed_by }: Extract<AdmissionRequest, { kind: 'event' }>,
 ): Promise<Admission> {
   const { project_id } = run.key;
@@ -125,8 +125,11 @@ async function admitWait(
     if (!freed.some(({ id }) => id === waiter.workflow_step_run_id))
       return { kind: 'refused', error: 'event key is already waited for' };
   }
-  if (!(await admitStepWait(tx, project_id)))
+  const before = granted.get('events') ?? 0;
+  if (!(await admitStepWait(tx, project_id, before)))
     return { kind: 'full', explanation: 'the project waits for as many events as it may' };
   const early = await findEarlyEvent(tx, { project_id, event_key });
-  return early ? { kind: 'granted', early_event: { payload: early.payload } } : { kind: 'granted' };
+  if (early) return { kind: 'granted', early_event: { payload: early.payload } };
+  granted.set('events', before + 1);
+  return { kind: 'granted' };
 }

@@ -652,10 +652,11 @@ export interface InsertEventsParams {
 
 const insertEventsText = `with told as (
   insert into workflow_run_events (workflow_run_id, project_id, step_ref, from_status, to_status, attempt, reason)
-  select r.id, r.project_id, e.step_ref, e.from_status, e.to_status, e.attempt, coalesce(e.reason, '')
+  select r.id, r.project_id, e.step_ref, e.from_status, e.to_status, coalesce(e.attempt, s.attempt), coalesce(e.reason, '')
     from rows from (jsonb_to_recordset($1::jsonb) as (step_ref text, from_status text, to_status text, attempt int, reason text))
          with ordinality as e(step_ref, from_status, to_status, attempt, reason, n)
     join workflow_runs r on r.id = $2 and r.project_id = $3
+    left join workflow_step_runs s on s.workflow_run_id = r.id and s.step_ref = e.step_ref
    order by e.n
   returning id
 ), woken as materialized (

@@ -3,11 +3,12 @@ import { bind } from '../../access/index.ts';
 import { actorOf } from '../../audit/index.ts';
 import * as api from './contract.ts';
 import type { RunOperations } from './operations.ts';
+import { readRoutes, type ReadServices } from './read-routes.ts';
 import type { RunReads } from './reads.ts';
 import { stepRoutes, type StepServices } from './step-routes.ts';
 import type { WorkflowTriggers } from './trigger.ts';
 
-export interface WorkflowRunServices extends StepServices {
+export interface WorkflowRunServices extends ReadServices, StepServices {
   readonly reads: RunReads;
   readonly triggers: WorkflowTriggers;
   readonly operations: RunOperations;
@@ -17,7 +18,7 @@ export const workflowRunRoutes = ({
   reads,
   triggers,
   operations,
-  ...people
+  ...others
 }: WorkflowRunServices) => [
   bind(api.triggerWorkflow, async ({ project, caller }, { params, body, headers }) => {
     const { dry_run, ...asked } = body;
@@ -61,5 +62,6 @@ export const workflowRunRoutes = ({
       query.cascade === 'true',
     ),
   ),
-  ...stepRoutes(people),
+  ...readRoutes(others),
+  ...stepRoutes(others),
 ];

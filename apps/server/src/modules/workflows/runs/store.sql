@@ -10,7 +10,7 @@ select r.* from workflow_runs r
    and (:status?::text is null or r.status = :status)
    and (:triggered_by?::text is null or r.triggered_by = :triggered_by)
    and (:tag_key?::text is null or r.tags ? :tag_key)
-   and (:tag_value?::text is null or r.tags ->> :tag_key = :tag_value)
+   and (:tag_value?::text is null or r.tags @> jsonb_build_object(:tag_key, :tag_value))
    and (:label_key?::text is null or exists (
          select from workflow_run_labels l where l.workflow_run_id = r.id and l.label_key = :label_key
             and (:label_value?::text is null or l.label_value = :label_value)))

@@ -115,7 +115,7 @@ const listRunsText = `select r.* from workflow_runs r
    and ($3::text is null or r.status = $3)
    and ($4::text is null or r.triggered_by = $4)
    and ($5::text is null or r.tags ? $5)
-   and ($6::text is null or r.tags ->> $5 = $6)
+   and ($6::text is null or r.tags @> jsonb_build_object($5, $6))
    and ($7::text is null or exists (
          select from workflow_run_labels l where l.workflow_run_id = r.id and l.label_key = $7
             and ($8::text is null or l.label_value = $8)))

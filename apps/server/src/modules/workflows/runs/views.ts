@@ -4,10 +4,13 @@ import type { DeepReadonly } from '../../../platform/http/define-api.ts';
 import type { Graph } from '../engine/graph.ts';
 import { dependencyCounts } from '../engine/new-run.ts';
 import type { StepState } from '../engine/states.ts';
+import type { ListDecisionsRow } from './inspection.sql.ts';
 import type { WorkflowRun, WorkflowStepRun } from './schemas.ts';
+import type { DecisionType } from './schemas-reads.ts';
 import type { FindRunRow, ListStepsRow } from './store.sql.ts';
 
 export type WorkflowRunView = DeepReadonly<z.input<typeof WorkflowRun>>;
+export type RunStatus = WorkflowRunView['status'];
 export type StepRunView = DeepReadonly<z.input<typeof WorkflowStepRun>>;
 
 export function runView(row: FindRunRow): WorkflowRunView {
@@ -38,3 +41,9 @@ export function stepView(
     ...(output === null ? {} : { output }),
   };
 }
+
+export const decisionView = ({ decision_type, ...row }: ListDecisionsRow) => ({
+  ...row,
+  // The engine writes no other.
+  decision_type: decision_type as z.output<typeof DecisionType>,
+});
