@@ -9,7 +9,8 @@ import {
 } from '../../../../scripts/generate-openapi.ts';
 import { compactContract, type CompactContract } from './compact.ts';
 import { compareContracts } from './compare.ts';
-import { additional, differences, stillToCome } from './differences.ts';
+import { differences } from './differences.ts';
+import { additional, stillToCome } from './other-operations.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
