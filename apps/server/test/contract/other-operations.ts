@@ -62,5 +62,4 @@ export const stillToCome: readonly string[] = [
   '/v1/seed-roles',
   '/v1/tag-policies',
   '/v1/webhook',
-  '/v1/workflow',
 ];
