@@ -31,6 +31,7 @@ export function createEventParts({ retention_secs, log, ...deps }: EventPartsDep
   return {
     service: createEvents(deps),
     upkeep,
+    emits,
     loops: ({ outbound, ...loopDeps }: EngineLoopDeps): readonly Service[] =>
       eventLoops({
         ...loopDeps,

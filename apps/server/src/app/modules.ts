@@ -340,6 +340,7 @@ export function createModules(deps: ModulesDeps) {
     endpoints,
     events: events.service,
     eventUpkeep: events.upkeep,
+    emits: events.emits,
     workflowDefinitions,
     workflowPolicies,
     workflowRuns,

@@ -59,7 +59,7 @@ export const eventLoops = ({
       wake: (wake) => listener.on('event_notify', wake),
       run: notifications.send,
     }),
-    loop({ ...shared, leader, name: 'tidy early events', every_ms: 5_000, run: upkeep.tidyEarly }),
+    loop({ ...shared, leader, name: 'tidy early events', every_ms: 30_000, run: upkeep.tidyEarly }),
     loop({ ...shared, name: 'reconcile waits', every_ms: 30_000, run: upkeep.reconcileWaits }),
     loop({
       ...shared,

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
+import { until } from '../../../test/until.ts';
 import { workflowApp } from '../../../test/workflow-runs.ts';
 
 let on: Awaited<ReturnType<typeof workflowApp>>;
@@ -69,4 +70,53 @@ it('send, cancel and deadline', { timeout: 60_000 }, async () => {
         group by 1 having count(*) > 1) x`,
   );
   assert.equal(twice?.n, 0);
+});
+
+it('sends to one prefix and to single keys, of parents and their children', async () => {
+  await on.workflow('child', [
+    { step_ref: 'wait', step_type: 'wait_for_event', event_key: 'multi/{{payload.n}}/child' },
+  ]);
+  await on.workflow('parent', [
+    {
+      step_ref: 'sub',
+      step_type: 'sub_workflow',
+      sub_workflow_slug: 'child',
+      payload: { n: '{{payload.n}}' },
+    },
+    { step_ref: 'wait', step_type: 'wait_for_event', event_key: 'multi/{{payload.n}}/parent' },
+  ]);
+  const ids = await Promise.all([1, 2, 3, 4].map((n) => on.trigger('parent', { payload: { n } })));
+  const keys = [1, 2, 3, 4].flatMap((n) => [`multi/${n}/child`, `multi/${n}/parent`]);
+  const under = () => on.call('POST', '/v1/events/prefix/multi%2F/send', { payload: 'all' });
+  const one = (key: string) =>
+    on.call('POST', `/v1/events/${encodeURIComponent(key)}/send`, { payload: 'one' });
+  const answers = await Promise.all([under(), ...keys.map(one), under()]);
+  const resolved = answers.map(({ status, body }) => {
+    assert.ok(status === 200 || body.code === 'event_already_received', JSON.stringify(body));
+    return status === 200 ? ((body.resolved as number | undefined) ?? 1) : 0;
+  });
+  assert.equal(
+    resolved.reduce((sum, n) => sum + n),
+    8,
+  );
+  for (const id of ids) await on.reaches(id, 'completed');
+});
+
+it('several who deliver one emitted event: the step that waits has it once', async () => {
+  const { emits } = on.app.composition.modules;
+  const ids = await Promise.all([100, 101, 102].map((n) => on.trigger('race', { payload: { n } })));
+  await on.app.sql(
+    `insert into event_emits (project_id, event_key, payload, sent_by)
+     select $1, 'race/' || n, to_jsonb(i), 'auto-emit' from unnest(array[100, 101, 102]) n, unnest(array[1, 2]) i`,
+    on.project.project_id,
+  );
+  await Promise.all([emits.follow(), emits.follow(), emits.follow(), emits.follow()]);
+  for (const id of ids) {
+    const { wait } = await on.steps(id);
+    assert.deepEqual([wait.status, [1, 2].includes(wait.output)], ['completed', true]);
+  }
+  await until(
+    'all of them to be gone',
+    async () => (await on.app.sql('select from event_emits')).length === 0,
+  );
 });

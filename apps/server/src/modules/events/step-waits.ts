@@ -3,7 +3,7 @@
 import { Conflict } from '../../platform/db/database.ts';
 import type { JsonValue } from '../../platform/db/json-columns.ts';
 import type { Queryable } from '../../platform/db/query.ts';
-import { takeEarly } from './early/early-events.ts';
+import { sendKeptOf, takeEarly } from './early/early-events.ts';
 import * as store from './store.sql.ts';
 
 export interface NewStepWait {
@@ -41,6 +41,7 @@ export async function openStepWait(tx: Queryable, wait: NewStepWait): Promise<st
     sent_by: early?.sent_by ?? '',
   });
   if (!made) throw new Conflict('another trigger waits for this key');
+  if (wait.trigger_type === 'event' && !received) await sendKeptOf(tx, key);
   return made.id;
 }
 

@@ -36,6 +36,10 @@ export const takeEarly = (
   key: EventKey,
 ): Promise<store.TakeEarlyEventRow | undefined> => store.takeEarlyEvent(tx, keyOf(key));
 
+/** For who waits by now although there is an event: of two steps that begin to wait at once only the first was asked about it. */
+export const sendKeptOf = (tx: Queryable, key: EventKey): Promise<number> =>
+  store.sendKeptOf(tx, keyOf(key));
+
 export interface KeptEvent {
   readonly event_key: string;
   readonly status: 'buffered';

@@ -39,9 +39,23 @@ returning expires_at;
 -- across projects: retention.
 delete from early_events where id = any (array(select id from early_events where expires_at <= strait_now() order by expires_at limit :limit::int));
 
+-- name: sendKeptOf :count
+-- The oldest of this key is sent again, to who waits for it by now.
+with gone as (
+  delete from early_events e
+   where e.project_id = :project_id
+     and e.id = (select o.id from early_events o where o.project_id = :project_id and o.event_key = :event_key and o.expires_at > strait_now()
+                  order by o.id limit 1)
+  returning e.project_id, e.event_key, e.payload, e.sent_by
+), sent as (
+  insert into event_emits (project_id, event_key, payload, sent_by) select project_id, event_key, payload, sent_by from gone
+  returning id
+), woken as materialized (select pg_notify('event_emit', '') where exists (select from sent))
+select id from sent where (select count(*) from woken) >= 0;
+
 -- name: sendKept :many
 -- across projects: a loop serves all of them.
--- Kept events whose key is waited for by now, as when two steps began to wait for it at once: each is sent again.
+-- A net: kept events whose key is waited for, as when a project began to keep events at that very moment.
 with gone as (
   delete from early_events where id = any (array(
     select e.id from early_events e

@@ -185,6 +185,34 @@ export function removeExpired(db: Queryable, params: RemoveExpiredParams): Promi
   });
 }
 
+export interface SendKeptOfParams {
+  readonly project_id: string;
+  readonly event_key: string;
+}
+
+const sendKeptOfText = `with gone as (
+  delete from early_events e
+   where e.project_id = $1
+     and e.id = (select o.id from early_events o where o.project_id = $1 and o.event_key = $2 and o.expires_at > strait_now()
+                  order by o.id limit 1)
+  returning e.project_id, e.event_key, e.payload, e.sent_by
+), sent as (
+  insert into event_emits (project_id, event_key, payload, sent_by) select project_id, event_key, payload, sent_by from gone
+  returning id
+), woken as materialized (select pg_notify('event_emit', '') where exists (select from sent))
+select id from sent where (select count(*) from woken) >= 0`;
+
+/** The oldest of this key is sent again, to who waits for it by now. */
+export function sendKeptOf(db: Queryable, params: SendKeptOfParams): Promise<number> {
+  return count(db, {
+    text: sendKeptOfText,
+    values: [
+      params.project_id,
+      params.event_key,
+    ],
+  });
+}
+
 export interface SendKeptParams {
   readonly limit: number;
 }
@@ -209,7 +237,7 @@ select id from sent where (select count(*) from woken) >= 0`;
 
 /**
  * across projects: a loop serves all of them.
- * Kept events whose key is waited for by now, as when two steps began to wait for it at once: each is sent again.
+ * A net: kept events whose key is waited for, as when a project began to keep events at that very moment.
  */
 export function sendKept(db: Queryable, params: SendKeptParams): Promise<SendKeptRow[]> {
   return many<SendKeptRow>(db, {

@@ -197,10 +197,22 @@ describe('early events', () => {
     for (const n of [1, 2]) await event('POST', 'twin', '/send', { payload: n });
     await on.workflow('twins', [wait('a', 'twin'), wait('b', 'twin')]);
     const id = await on.trigger('twins');
-    await on.app.composition.modules.eventUpkeep.tidyEarly();
     await on.reaches(id, 'completed');
     const { a, b } = await on.steps(id);
     assert.deepEqual([a.output, b.output].toSorted(), [1, 2]);
+  });
+
+  it('that lie beside a wait for their key are found by the net', async () => {
+    await on.workflow('net', [wait('wait', 'net')]);
+    const id = await on.trigger('net');
+    await on.stepReaches(id, 'wait', 'event');
+    await on.app.sql(
+      `insert into early_events (project_id, event_key, payload, sent_by, expires_at) values ($1, 'net', '{"n": 1}', 'user:u', now() + interval '1 h')`,
+      on.project.project_id,
+    );
+    await on.app.composition.modules.eventUpkeep.tidyEarly();
+    await on.reaches(id, 'completed');
+    assert.equal((await event('GET', 'net')).body.sent_by, 'user:u');
   });
 
   it('and their waiter do not miss each other', async () => {
