@@ -27,8 +27,16 @@ const guides: readonly { file: string; blocks: number; shows: readonly string[] 
   },
   {
     file: 'docs/workflows.md',
-    blocks: 2,
-    shows: ['"removed_steps":["check"]', 'digraph workflow', '"topological_order":["ship"]'],
+    blocks: 6,
+    shows: [
+      '"kind":"approval"',
+      'is completed',
+      'is compensated',
+      '"reset_steps":2',
+      '"removed_steps":["pack"]',
+      'digraph workflow',
+      '"step_count":6',
+    ],
   },
   {
     file: 'docs/events.md',
