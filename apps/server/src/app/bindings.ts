@@ -21,6 +21,7 @@ import { whyRoutes } from '../modules/why/index.ts';
 import {
   compensationRoutes,
   definitionRoutes,
+  canaryRoutes,
   simulationRoutes,
   workflowRunRoutes,
 } from '../modules/workflows/index.ts';
@@ -43,6 +44,7 @@ export const bindingsOf = (modules: Modules): readonly Binding<AnyCaller, Projec
   ...definitionRoutes(modules.workflowDefinitions, modules.workflowPolicies),
   ...workflowRunRoutes(modules.workflowRuns),
   ...simulationRoutes(modules.simulating),
+  ...canaryRoutes(modules.workflowRuns),
   ...compensationRoutes(modules.workflowRuns.compensations),
   ...statsRoutes(modules.stats, modules.whatIf),
   ...whyRoutes(modules.why),

@@ -57,6 +57,7 @@ import {
 } from '../modules/scheduler/index.ts';
 import {
   callbackLoops,
+  canaryLoops,
   createDefinitions,
   createPolicies,
   createSimulating,
@@ -373,6 +374,7 @@ export function createModules(deps: ModulesDeps) {
         ...definitionLoops({ ...shared, definitions: workflowDefinitions }),
         ...workflowUpkeepLoops({ ...shared, ...workflowRuns }),
         ...callbackLoops({ ...shared, callbacks: workflowRuns.callbacks, listener }),
+        ...canaryLoops({ ...shared, canaries: workflowRuns.canaries }),
         ...reminderLoops({ ...shared, reminders: workflowRuns.reminders }),
         ...statsLoops({ ...shared, stats }),
         ...schedulerLoops({ ...shared, scheduler, listener }),

@@ -80,6 +80,10 @@ export const failures = {
   workflow_version_not_found: refuse(404, 'workflow version not found'),
   workflow_slug_taken: refuse(409, 'another workflow of the project has this slug'),
   workflow_has_active_runs: refuse(409, 'the workflow has active runs'),
+  canary_not_found: refuse(404, 'the workflow has had no canary'),
+  canary_active: refuse(409, 'the workflow has a canary that has not ended'),
+  canary_not_active: refuse(409, 'the canary has ended'),
+  invalid_canary: refuse(400, 'the canary is not valid'),
   simulation_too_long: refuse(400, 'the simulation would take too long: fewer retries or items'),
   workflow_version_conflict: refuse(409, 'the workflow was changed by somebody else'),
 

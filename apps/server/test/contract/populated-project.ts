@@ -46,6 +46,8 @@ export interface PopulatedProject {
   readonly workflow_version_id: string;
   /** Its step `asked` waits for an approval. */
   readonly workflow_run_id: string;
+  /** Has two versions and an active canary. */
+  readonly canary_workflow_id: string;
   readonly failed_workflow_run_id: string;
   readonly canceled_workflow_run_id: string;
   readonly runs: Readonly<Record<RunName, string>>;
@@ -130,6 +132,22 @@ async function populateProject(
       { step_ref: 'asked', step_type: 'approval', approval_approvers: ['*', marker] },
       { step_ref: 'after', job_id: free['id'], depends_on: ['asked'] },
     ],
+  });
+  const shared = await post('/v1/workflows', {
+    name: marker,
+    slug: `shared-${marker}`,
+    steps: workflowSteps({ free_job_id: String(free['id']), marker }),
+  });
+  const second = await app.call('PATCH', `/v1/workflows/${String(shared['id'])}`, {
+    key,
+    body: { description: marker },
+  });
+  assert.equal(second.status, 200, JSON.stringify(second.body));
+  await post('/v1/canary-deployments', {
+    workflow_id: shared['id'],
+    source_version: 1,
+    target_version: 2,
+    traffic_pct: 10,
   });
   const workflowRun = await post(`/v1/workflows/gate-${marker}/trigger`, {
     payload: { secret: marker },
@@ -228,6 +246,7 @@ async function populateProject(
       workflow_id: String(workflow['id']),
       workflow_version_id: String(workflow['version_id']),
       workflow_run_id: String(workflowRun['id']),
+      canary_workflow_id: String(shared['id']),
       failed_workflow_run_id: String(failedRun['id']),
       canceled_workflow_run_id: String(canceledRun['id']),
       runs,

@@ -107,6 +107,15 @@ const bodies: Readonly<Record<string, Sample['body'] & {}>> = {
     steps: workflowSteps(of),
   }),
   postV1WorkflowsByWorkflowIDTrigger: (of) => ({ payload: { secret: of.marker } }),
+  // There is one.
+  postV1CanaryDeployments: (of) => ({
+    workflow_id: of.canary_workflow_id,
+    source_version: 1,
+    target_version: 2,
+    traffic_pct: 5,
+    auto_promote: { steps: [50], interval: '5m' },
+  }),
+  patchV1WorkflowsByWorkflowIDCanary: () => ({ traffic_pct: 20 }),
   postV1WorkflowsTestSuitesRun: (of) => ({
     tests: [
       {
@@ -127,6 +136,7 @@ const bodies: Readonly<Record<string, Sample['body'] & {}>> = {
   putV1WorkflowPoliciesByProjectID: () => ({ max_depth: 500, forbidden_step_types: ['map'] }),
 };
 
+const ofCanary = (of: PopulatedProject) => ({ workflowID: of.canary_workflow_id });
 const ofWorkflowVersion = (of: PopulatedProject) => ({ versionID: of.workflow_version_id });
 
 const others: Readonly<Record<string, Omit<Sample, 'body'>>> = {
@@ -138,6 +148,9 @@ const others: Readonly<Record<string, Omit<Sample, 'body'>>> = {
   deleteV1JobsByJobIDConcurrencyKeysByConcurrencyKey: {
     params: (of) => ({ jobID: of.free_job_id }),
   },
+  getV1WorkflowsByWorkflowIDCanary: { params: ofCanary },
+  patchV1WorkflowsByWorkflowIDCanary: { params: ofCanary },
+  postV1WorkflowsByWorkflowIDCanaryRollback: { params: ofCanary },
   deleteV1RunsByRunID: { run: 'queued' },
   deleteV1RunsByRunIDIdempotencyKey: { run: 'completed' },
   getV1RunsByRunIDStream: { run: 'completed', headers: { 'last-event-id': '0' } },

@@ -2,6 +2,7 @@
 // done again, as after the crash of a process, and has to come to the same.
 import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
+import { createRouting } from '../../src/modules/workflows/canary/routing.ts';
 import type { Database, Tx } from '../../src/platform/db/database.ts';
 import type { EngineLimits, Event } from '../../src/modules/workflows/engine/facts.ts';
 import {
@@ -47,7 +48,11 @@ export function listen({ hot, deps }: StoredWorld, key: RunKey, limits: EngineLi
       return result;
     },
   };
-  const stored = createProgression({ ...deps, limits });
+  const stored = createProgression({
+    route: createRouting(),
+    ...deps,
+    limits,
+  });
   const progression: Progression = {
     ...stored,
     deliver: async (tx, run, event, reason) => {

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { projectScope } from '../../src/modules/access/index.ts';
 import { insert } from '../../src/modules/workflows/definitions/create-workflow.ts';
 import { newSettings } from '../../src/modules/workflows/definitions/settings.ts';
+import { createRouting } from '../../src/modules/workflows/canary/routing.ts';
 import { judgedAgain } from '../../src/modules/workflows/definitions/steps.ts';
 import { defineStep, type StepDefinition } from '../../src/modules/workflows/engine/definition.ts';
 import { DEFAULT_LIMITS } from '../../src/modules/workflows/engine/memory-run.ts';
@@ -50,7 +51,11 @@ export async function createStoredWorld(settings: Readonly<Record<string, string
     onWarning: (warning: string) => void warnings.push(warning),
   };
   /** For everything that is not the run under test. */
-  const others = createProgression({ ...deps, limits: DEFAULT_LIMITS });
+  const others = createProgression({
+    route: createRouting(),
+    ...deps,
+    limits: DEFAULT_LIMITS,
+  });
   const base = Date.now();
   let slugs = 0;
 

@@ -16,6 +16,8 @@ export { definitionLoops } from './definitions/loops.ts';
 export { reminderLoops } from './approvals/reminders.ts';
 export { createSimulating, type Simulating } from './simulation/index.ts';
 export { simulationRoutes } from './simulation/routes.ts';
+export { canaryLoops } from './canary/loops.ts';
+export { canaryRoutes } from './canary/routes.ts';
 export { callbackLoops } from './callbacks/loops.ts';
 export { workflowRunRoutes } from './runs/routes.ts';
 export type { WorkflowTriggers } from './runs/trigger.ts';

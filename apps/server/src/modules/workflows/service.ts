@@ -6,6 +6,8 @@ import type { Jobs } from '../jobs/index.ts';
 import { createDecisions } from './approvals/decisions.ts';
 import { createApprovalReads } from './approvals/reads.ts';
 import { createReminders } from './approvals/reminders.ts';
+import { createCanaries } from './canary/service.ts';
+import { createRouting } from './canary/routing.ts';
 import { createEndingCallbacks } from './callbacks/endings.ts';
 import type { Callbacks } from './callbacks/loops.ts';
 import { createNews } from './callbacks/news.ts';
@@ -36,6 +38,8 @@ export interface WorkflowRunsDependencies {
   readonly endings: Pick<Endings, 'takeSteps' | 'postponeSteps' | 'dropSteps' | 'tellStepsAgain'>;
   readonly jobs: Pick<Jobs, 'checkPayload'>;
   readonly limits: EngineLimits;
+  /** From 0 to below 1: shares out triggers. Default Math.random. */
+  readonly random?: () => number;
   readonly upkeep: ReaperSettings & { readonly retention_secs: number };
   /** What should never happen. */
   readonly onReaped: (reaped: Reaped) => void;
@@ -47,12 +51,13 @@ export type WorkflowRuns = ReturnType<typeof createWorkflowRuns>;
 
 export function createWorkflowRuns(deps: WorkflowRunsDependencies) {
   const { db, hot, limits, onError } = deps;
-  const progression = createProgression(deps);
+  const route = createRouting(deps.random);
+  const progression = createProgression({ ...deps, route });
   const triggers = createWorkflowTriggers({
     hot,
     progression,
     max_payload_bytes: limits.max_payload_bytes,
-    route: (_, { version }) => Promise.resolve(version),
+    route,
   });
   const callbacks: Callbacks = {
     endings: createEndingCallbacks({
@@ -79,6 +84,7 @@ export function createWorkflowRuns(deps: WorkflowRunsDependencies) {
     inspection: createRunInspection({ db, graphs, limits, reads }),
     why: createWorkflowWhy({ db, graphs, limits }),
     streams: createRunStreams({ db, listener: deps.listener }),
+    canaries: createCanaries({ db, onError }),
     compensations: createCompensations({ db, hot, progression, reads }),
     operations,
     steps: createStepOperations({ hot, operations, reads }),

@@ -99,6 +99,7 @@ export const updateWorkflow = operation({
   body: UpdateWorkflowRequest,
   replies: { 200: UpdateWorkflowResponse },
   failures: [
+    'canary_active',
     ...unacceptable,
     'workflow_not_found',
     'workflow_slug_taken',

@@ -154,6 +154,73 @@ export function insertSteps(db: Queryable, params: InsertStepsParams): Promise<n
   });
 }
 
+export interface CopyVersionStepsParams {
+  readonly project_id: string;
+  readonly workflow_id: string;
+  readonly version: number;
+}
+
+const copyVersionStepsText = `with jobs_there as materialized (
+  select j.id from jobs j
+   where j.project_id = $1 and j.deleting_at is null
+     and j.id in (select s.job_id from workflow_version_steps s join workflow_versions v on v.id = s.workflow_version_id
+                   where v.workflow_id = $2 and v.project_id = $1 and v.version = $3)
+   order by j.id for key share
+)
+insert into workflow_steps (workflow_id, job_id, step_ref, depends_on, condition, on_failure, payload, step_type,
+       approval_timeout_secs, approval_approvers, retry_max_attempts, retry_backoff, retry_initial_delay_secs,
+       retry_max_delay_secs, timeout_secs_override, output_transform, sub_workflow_id, max_nesting_depth, event_key,
+       event_timeout_secs, event_notify_url, event_emit_key, sleep_duration_secs, concurrency_key, resource_class,
+       expected_duration_secs, cost_gate_threshold_microusd, cost_gate_timeout_secs, cost_gate_default_action,
+       compensation_job_id, compensation_timeout_secs, map_items, map_max_parallel, map_tolerated_failures, map_collect)
+select w.id, k.id, s.step_ref, s.depends_on, s.condition, s.on_failure, s.payload, s.step_type, s.approval_timeout_secs,
+       s.approval_approvers, s.retry_max_attempts, s.retry_backoff, s.retry_initial_delay_secs, s.retry_max_delay_secs,
+       s.timeout_secs_override, s.output_transform, s.sub_workflow_id, s.max_nesting_depth, s.event_key,
+       s.event_timeout_secs, s.event_notify_url, s.event_emit_key, s.sleep_duration_secs, s.concurrency_key,
+       s.resource_class, s.expected_duration_secs, s.cost_gate_threshold_microusd, s.cost_gate_timeout_secs,
+       s.cost_gate_default_action, s.compensation_job_id, s.compensation_timeout_secs, s.map_items, s.map_max_parallel,
+       s.map_tolerated_failures, s.map_collect
+  from workflows w
+  join workflow_versions v on v.workflow_id = w.id and v.version = $3
+  join workflow_version_steps s on s.workflow_version_id = v.id
+  left join jobs_there k on k.id = s.job_id
+ where w.id = $2 and w.project_id = $1
+ order by s.id`;
+
+/** Of an earlier version, as the editable ones. A job that is gone since leaves its step without one, as in the version. */
+export function copyVersionSteps(db: Queryable, params: CopyVersionStepsParams): Promise<number> {
+  return count(db, {
+    text: copyVersionStepsText,
+    values: [
+      params.project_id,
+      params.workflow_id,
+      params.version,
+    ],
+  });
+}
+
+export interface HasActiveCanaryParams {
+  readonly workflow_id: string;
+  readonly project_id: string;
+}
+
+export interface HasActiveCanaryRow {
+  readonly active: boolean;
+}
+
+const hasActiveCanaryText = `select exists (select from canary_deployments c
+                where c.workflow_id = $1 and c.project_id = $2 and c.status = 'active') as "active"`;
+
+export function hasActiveCanary(db: Queryable, params: HasActiveCanaryParams): Promise<HasActiveCanaryRow> {
+  return one<HasActiveCanaryRow>(db, {
+    text: hasActiveCanaryText,
+    values: [
+      params.workflow_id,
+      params.project_id,
+    ],
+  });
+}
+
 export interface DeleteStepsParams {
   readonly workflow_id: string;
   readonly project_id: string;

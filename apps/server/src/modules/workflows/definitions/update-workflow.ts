@@ -2,6 +2,7 @@
 import type { z } from 'zod';
 import type { FailureCode } from '../../../domain/failures.ts';
 import { newVersionId } from '../../../domain/version-id.ts';
+import type { Tx } from '../../../platform/db/database.ts';
 import { Failure } from '../../../platform/failure.ts';
 import type { ProjectScope } from '../../access/index.ts';
 import { recordAudit, type AuditSource } from '../../audit/index.ts';
@@ -16,7 +17,13 @@ export interface Updated extends Saved {
   readonly active_runs_on_previous_version: number;
 }
 
-/** @throws workflow_not_found, workflow_version_conflict, workflow_slug_taken, invalid_workflow, invalid_url, workflow_policy_violated */
+/** What runs have from their version: nobody would get a change of it while a canary shares out two others. */
+const FROZEN = ['timeout_secs', 'max_parallel_steps', 'compensate_on_failure'] as const;
+
+const isInCanary = async (tx: Tx, { id, project_id }: store.LockWorkflowRow): Promise<boolean> =>
+  (await store.hasActiveCanary(tx, { project_id, workflow_id: id })).active;
+
+/** @throws canary_active, workflow_not_found, workflow_version_conflict, workflow_slug_taken, invalid_workflow, invalid_url, workflow_policy_violated */
 export async function updateWorkflow(
   deps: Writing,
   project: ProjectScope,
@@ -33,6 +40,11 @@ export async function updateWorkflow(
     if (version_id !== undefined && version_id !== current.version_id)
       throw versionConflict(current.version_id);
     const before = settingsOf(current);
+    if (
+      (judged || FROZEN.some((name) => input[name] !== undefined)) &&
+      (await isInCanary(tx, current))
+    )
+      throw new Failure<FailureCode>('canary_active');
     // That nothing breaks is said of one change: it does not carry over.
     const changes = { backwards_compatible: false, ...changesOf(input) };
     refuseFor(settingsProblems({ ...before, ...changes }));

@@ -3,6 +3,7 @@
 import type { Tx } from '../../../platform/db/database.ts';
 import { findTriggerJobs, type Jobs } from '../../jobs/index.ts';
 import type { OperatorVerbs, Queue } from '../../queue/index.ts';
+import type { Route } from '../canary/routing.ts';
 import { createUndoing } from '../compensation/undoing.ts';
 import type { Changes, Progress } from '../engine/changes.ts';
 import type { JsonValue } from '../engine/definition.ts';
@@ -22,6 +23,7 @@ export interface ProgressionDeps {
   readonly operator: Pick<OperatorVerbs, 'cancel'>;
   readonly jobs: Pick<Jobs, 'checkPayload'>;
   readonly limits: EngineLimits;
+  readonly route: Route;
   readonly onWarning: (warning: string, key: RunKey) => void;
 }
 
@@ -30,7 +32,8 @@ export type Progression = ReturnType<typeof createProgression>;
 /** What a delivery came to. */
 export type Delivered = Exclude<Progress, { kind: 'need' }>;
 
-export function createProgression({ queue, operator, jobs, limits, onWarning }: ProgressionDeps) {
+export function createProgression(deps: ProgressionDeps) {
+  const { queue, operator, jobs, limits, route, onWarning } = deps;
   const graphs = createGraphs();
 
   const checkPayload: WritingDeps['checkPayload'] = async (tx, project_id, job_id, payload) => {
@@ -107,6 +110,7 @@ export function createProgression({ queue, operator, jobs, limits, onWarning }: 
     queue,
     operator,
     graphs,
+    route,
     begin,
     checkPayload,
     max_payload_bytes: limits.max_payload_bytes,
@@ -136,7 +140,12 @@ export function createProgression({ queue, operator, jobs, limits, onWarning }: 
     const version = await starting.findRunVersion(tx, {
       project_id,
       workflow_id,
-      version: workflow.version,
+      version: await route(tx, {
+        project_id,
+        workflow_id,
+        version: workflow.version,
+        keep_version: row.workflow_version,
+      }),
     });
     if (!version) throw new Error(`workflow ${workflow_id} has no version ${workflow.version}`);
     const graph = await graphs.of(tx, {

@@ -5,6 +5,7 @@ import { canonicalJson, deferAll, payloadHash, runMetadata } from '../../runs/in
 import type { NewRun, Queue } from '../../queue/index.ts';
 import type { Start, Target } from '../engine/changes.ts';
 import type { JsonValue } from '../engine/definition.ts';
+import type { Route } from '../canary/routing.ts';
 import { insertRun } from '../starting/start-run.ts';
 import * as starting from '../starting/store.sql.ts';
 import type { Graphs } from './graphs.ts';
@@ -15,6 +16,7 @@ import * as store from './store.sql.ts';
 export interface StartDeps {
   readonly queue: Pick<Queue, 'enqueueMany'>;
   readonly graphs: Graphs;
+  readonly route: Route;
   /** Begins a child run: the progression of `started`. */
   readonly begin: (tx: Tx, key: RunKey) => Promise<void>;
 }
@@ -164,17 +166,18 @@ function newJobRun(
 
 async function beginChild(
   tx: Tx,
-  { graphs, begin: beginRun }: StartDeps,
+  { graphs, route, begin: beginRun }: StartDeps,
   { row, key }: LockedRun,
   { step_run_id, payload, timeout_secs }: Work,
   { workflow_id, depth }: Extract<Target, { kind: 'sub_workflow' }>,
 ): Promise<string> {
   const { project_id } = key;
   const workflow = await starting.lockForRun(tx, { project_id, workflow: workflow_id });
-  const version =
-    workflow &&
-    (await starting.findRunVersion(tx, { project_id, workflow_id, version: workflow.version }));
-  if (!workflow?.enabled || !version) throw new Conflict('a workflow was disabled meanwhile');
+  if (!workflow?.enabled) throw new Conflict('a workflow was disabled meanwhile');
+  const of = { project_id, workflow_id, version: workflow.version };
+  const number = await route(tx, { ...of, keep_step_run_id: step_run_id });
+  const version = await starting.findRunVersion(tx, { ...of, version: number });
+  if (!version) throw new Conflict('a workflow was deleted meanwhile');
   const graph = await graphs.of(tx, {
     project_id,
     workflow_id,

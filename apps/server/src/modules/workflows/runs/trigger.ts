@@ -4,6 +4,7 @@ import type { Database, Tx } from '../../../platform/db/database.ts';
 import { Failure } from '../../../platform/failure.ts';
 import type { ProjectScope } from '../../access/index.ts';
 import { canonicalJson, payloadHash } from '../../runs/index.ts';
+import type { Route } from '../canary/routing.ts';
 import { planOf } from '../definitions/graph-view.ts';
 import { definitionOf } from '../definitions/steps.ts';
 import type { JsonValue, StepDefinition } from '../engine/definition.ts';
@@ -38,10 +39,7 @@ export interface WorkflowTriggerDeps {
   readonly progression: Progression;
   readonly max_payload_bytes: number;
   /** Which version a trigger that names none gets; a canary may divert it. */
-  readonly route: (
-    tx: Tx,
-    workflow: { project_id: string; workflow_id: string; version: number },
-  ) => Promise<number>;
+  readonly route: Route;
 }
 
 export type WorkflowTriggers = ReturnType<typeof createWorkflowTriggers>;
