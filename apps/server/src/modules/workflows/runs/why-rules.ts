@@ -7,6 +7,7 @@ import type { Blocker as Limit } from '../engine/scheduling.ts';
 export const workflowBlockerKinds = [
   'ended',
   'run_paused',
+  'compensation',
   'dependency',
   'parallel_limit',
   'key_limit',
@@ -56,6 +57,12 @@ export const pausedBlocker = (id: string, actor: string | undefined): WorkflowBl
   kind: 'run_paused',
   message: `the run was paused${actor === undefined ? '' : ` by ${actor}`}`,
   unblock: { method: 'POST', path: `${runPath(id)}/resume` },
+});
+
+export const undoneBlocker = (id: string): WorkflowBlocker => ({
+  kind: 'compensation',
+  message: 'what its completed steps have done is being undone',
+  see: `${runPath(id)}/compensation-plan`,
 });
 
 const LIMIT_KINDS = {

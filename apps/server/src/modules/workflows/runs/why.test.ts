@@ -308,6 +308,28 @@ describe('why a step does not go on', () => {
     assert.equal((await on.steps(id))['worse'].attempt, 2);
   });
 
+  it('says that a run is being undone', async () => {
+    const release = Promise.withResolvers<void>();
+    on.answers['undo'] = async () => {
+      await release.promise;
+      return { body: {} };
+    };
+    const compensation_job_id = await on.job('undo');
+    await on.workflow('undone', [
+      job('done', 'a', { compensation_job_id }),
+      job('worse', 'bad', { depends_on: ['done'] }),
+    ]);
+    const id = await on.trigger('undone');
+    await on.reaches(id, 'failed');
+    await on.internal('POST', `/v1/workflow-runs/${id}/compensate`);
+    const { kind, see = '' } = await only(id);
+    assert.equal(kind, 'compensation');
+    assert.equal((await on.internal('GET', see)).status, 200);
+    release.resolve();
+    await until('the run to be undone', async () => (await why(id)).status === 'compensated');
+    assert.deepEqual([await kinds(id), (await only(id)).unblock], [['ended'], undefined]);
+  });
+
   it('follows a run from one obstacle to the next until nothing is left', async () => {
     await on.workflow('through', [
       { step_ref: 'nap', step_type: 'sleep', sleep_duration_secs: 1 },

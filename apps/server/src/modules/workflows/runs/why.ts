@@ -19,6 +19,7 @@ import {
   retryBlocker,
   runPath,
   stepPath,
+  undoneBlocker,
   type WorkflowBlocker,
 } from './why-rules.ts';
 
@@ -68,6 +69,7 @@ export function createWorkflowWhy({ db, graphs, limits }: WorkflowWhyDeps) {
           const ended = endedBlocker({ what: 'run', status, error: row.error, unblock });
           return { ...answer, blockers: [ended] };
         }
+        if (status === 'compensating') return { ...answer, blockers: [undoneBlocker(id)] };
         // What waits for other steps only follows from those.
         const front = unfinished.filter((at) => on.standing.unmet(at).length === 0);
         const steps = stepsAt(on, front.slice(0, NAMED));
