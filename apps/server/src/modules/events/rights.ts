@@ -24,6 +24,10 @@ export interface Asker {
   readonly caller: Caller;
 }
 
+/** As triggers show it: `user:<id>`, `apikey:<id>` or `internal`. */
+export const senderOf = ({ kind, actor_id }: Caller): string =>
+  kind === 'user' ? `user:${actor_id}` : actor_id;
+
 export interface Allowed {
   readonly sources: readonly SourceType[];
   /** @throws forbidden */

@@ -73,6 +73,25 @@ describe('events sent to steps', () => {
     assert.deepEqual((await on.steps(id))['wait'].output, {});
   });
 
+  it('say who sent them', async () => {
+    await on.app.sql(
+      `insert into project_member_roles (project_id, user_id, role_id)
+       select $1::text, 'ann', id from project_roles where project_id = $1 and name = 'triggerer'`,
+      on.project.project_id,
+    );
+    for (const [actor, sender] of [
+      [{ 'x-actor-id': 'ann' }, 'user:ann'],
+      [{}, 'internal'],
+    ] as const) {
+      await waiting('whose');
+      const sent = await on.app.call('POST', '/v1/events/whose/send', {
+        headers: { ...on.app.internal, 'x-project-id': on.project.project_id, ...actor },
+        body: { payload: sender },
+      });
+      assert.deepEqual([sent.status, sent.body.sent_by], [200, sender]);
+    }
+  });
+
   it('leave a paused run paused: what depends on the step waits for resume', async () => {
     const id = await waiting('paused');
     await on.internal('POST', `/v1/workflow-runs/${id}/pause`);

@@ -9,7 +9,7 @@ import type { EventTrigger } from './contract.ts';
 import { keepEarly, type KeptEvent } from './early/early-events.ts';
 import type { WaitEnds } from './ends.ts';
 import { listWaitingUnder } from './reading/store.sql.ts';
-import { SOURCE_TYPES, type Allowed, type Asker, type Rights } from './rights.ts';
+import { senderOf, SOURCE_TYPES, type Allowed, type Asker, type Rights } from './rights.ts';
 import * as store from './store.sql.ts';
 import { triggerView, type TriggerRow } from './view.ts';
 import { AWAIT_PREFIX } from './waits.ts';
@@ -61,7 +61,7 @@ export function createSending({ db, hot, ends, rights }: SendingDeps) {
     const event = await keepEarly(tx, {
       project_id,
       ...sent,
-      sent_by: caller.actor_id,
+      sent_by: senderOf(caller),
       once: true,
     });
     if (event) {
@@ -94,7 +94,7 @@ export function createSending({ db, hot, ends, rights }: SendingDeps) {
         await ends.lock(tx, project_id, [found]);
         const row = await ends.again(tx, found);
         if (row?.status !== 'waiting') throw new Conflict('the wait ended meanwhile');
-        const received = await ends.receive(tx, row, payload, asker.caller.actor_id);
+        const received = await ends.receive(tx, row, payload, senderOf(asker.caller));
         // A trigger and what waits belong together; where they do not, the reconcilers see to it.
         if (!received) throw refusal('event_not_waiting');
         return { kind: 'received', trigger: triggerView(received) };
@@ -126,7 +126,7 @@ export function createSending({ db, hot, ends, rights }: SendingDeps) {
           const row = await ends.again(tx, one);
           const ended =
             row?.status === 'waiting' &&
-            (await ends.receive(tx, row, payload, asker.caller.actor_id));
+            (await ends.receive(tx, row, payload, senderOf(asker.caller)));
           if (ended) received.set(ended.id, triggerView(ended));
         }
         return found.flatMap(({ id }) => received.get(id) ?? []);
