@@ -58,6 +58,11 @@ async function follow({ unblock }: Blocker) {
   const { status, body } = await on.internal(unblock.method, unblock.path, unblock.body);
   assert.ok(status === 200 || status === 201, `${unblock.path}: ${JSON.stringify(body)}`);
 }
+/** Nothing is in its way any more; whoever looks after waiting steps may have started it by now. */
+async function goesOn(id: string, step: string, started: string): Promise<void> {
+  const { kind } = await only(id, step);
+  assert.ok(kind === 'moving' || kind === started, kind);
+}
 const cancel = (id: string) => on.internal('DELETE', `/v1/workflow-runs/${id}`);
 
 describe('why a step does not go on', () => {
@@ -245,7 +250,7 @@ describe('why a step does not go on', () => {
     assert.deepEqual([full.kind, full.holders], ['workflow_limit', [holder]]);
     await follow(full);
     // Room for one is there now: what looks after waiting steps starts it.
-    assert.deepEqual(await kinds(id, 'sub'), ['moving']);
+    await goesOn(id, 'sub', 'child_run');
     await cancel(id);
     await cancel(holder);
 
@@ -262,7 +267,7 @@ describe('why a step does not go on', () => {
     await follow(event);
     const { body } = await on.internal('GET', quotas);
     assert.deepEqual([body.max_active_event_triggers, body.timezone], [2, 'Europe/Berlin']);
-    assert.deepEqual(await kinds(waits, 'w2'), ['moving']);
+    await goesOn(waits, 'w2', 'waiting_event');
     await cancel(waits);
 
     await on.internal('PUT', quotas, { max_queued_runs: 1 });
@@ -277,7 +282,7 @@ describe('why a step does not go on', () => {
     const queue = await only(queues, 'one');
     assert.equal(queue.kind, 'queue_quota');
     await follow(queue);
-    assert.deepEqual(await kinds(queues, 'one'), ['moving']);
+    await goesOn(queues, 'one', 'job_run');
     await on.internal('PUT', quotas, {});
     await cancel(queues);
     await on.internal('DELETE', `/v1/runs/${late.body.id}`);
