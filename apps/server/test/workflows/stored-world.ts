@@ -1,5 +1,5 @@
 // The product on a database, as the world around one random workflow after the other: a project whose quota, jobs and event
-// keys are as the driver wants them, and a clock that stands still until it is moved.
+// keys are as the driver wants them, and a clock that can be made to stand still.
 import assert from 'node:assert/strict';
 import { projectScope } from '../../src/modules/access/index.ts';
 import { insert } from '../../src/modules/workflows/definitions/create-workflow.ts';
@@ -190,15 +190,17 @@ export async function createStoredWorld(settings: Readonly<Record<string, string
   });
   await settle(paid.body.id, { to: 'completed', result: {} });
 
-  // From here on the clock stands still.
-  await app.sql('create table test_clock (at timestamptz not null)');
-  await app.sql('insert into test_clock values (now())');
-  await app.sql('grant select on test_clock to public');
-  await app.sql(`create or replace function strait_now() returns timestamptz language sql stable parallel safe
-    return (select at from public.test_clock)`);
-  let clock = Number.NaN;
+  let clock: number | undefined;
+  /** Milliseconds from the start of this world. The first time makes the clock stand still. */
   async function setClock(now: number): Promise<void> {
     if (now === clock) return;
+    if (clock === undefined) {
+      await app.sql('create table test_clock (at timestamptz not null)');
+      await app.sql('insert into test_clock values (now())');
+      await app.sql('grant select on test_clock to public');
+      await app.sql(`create or replace function strait_now() returns timestamptz language sql stable parallel safe
+        return (select at from public.test_clock)`);
+    }
     clock = now;
     await app.sql('update test_clock set at = to_timestamp($1::float8 / 1000)', base + now);
   }

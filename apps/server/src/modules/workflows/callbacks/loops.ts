@@ -43,7 +43,7 @@ export const callbackLoops = ({
     }),
     loop({
       ...shared,
-      leader,
+      // In every process: the next leader comes seconds after the death of one.
       name: 'timers of workflow runs',
       every_ms: 1_000,
       wake: on('timer'),

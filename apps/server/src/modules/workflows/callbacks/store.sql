@@ -1,39 +1,44 @@
 -- What is due for workflow runs, found without locks: who acts on it locks the run first and looks again.
 
--- name: listStepEndings :many
+-- name: listStepEndings :many prepared
 -- across projects: a loop serves every project.
--- Ends of job runs, oldest first; `workflow_run_id` null: the run is gone.
-select e.ending_id, s.workflow_run_id as "workflow_run_id?", r.project_id as "project_id?"
+-- Ends of job runs, oldest first; `workflow_run_id` null: the run is gone. Whose run it was never changes.
+select e.ending_id, s.workflow_run_id as "workflow_run_id?", r.project_id as "project_id?", s.step_ref as "step_ref?",
+       exists (select from workflow_map_children c where c.job_run_id = e.run_id) as "is_child!"
   from step_endings e left join workflow_step_runs s on s.id = e.workflow_step_run_id
   left join workflow_runs r on r.id = s.workflow_run_id
  where e.due_at <= strait_now() order by e.due_at, e.ending_id limit :limit::int;
 
--- name: tryToTell :one
+-- name: tryToRing :one prepared
+-- As tryToTell: one process rings for a run, the others go on with the next.
+select pg_try_advisory_xact_lock(hashtextextended('timer ' || :project_id || ' ' || :workflow_run_id, 0)) as "mine!";
+
+-- name: tryToTell :one prepared
 -- One process tells a run of ends at a time; the others do not queue up behind its lock.
 select pg_try_advisory_xact_lock(hashtextextended(:project_id || ' ' || :workflow_run_id, 0)) as "mine!";
 
--- name: stepOf :many
--- For ends of job runs: whose they are. A child of a map has an index.
-select s.id, s.step_ref, e.job_run_id as "job_run_id!", c.attempt as "map_attempt?", c.index as "map_index?", c.status = 'open' as "open?"
+-- name: findMapChildren :many prepared
+-- Children of maps behind ends of job runs, under the lock of the run.
+select s.id, s.step_ref, e.job_run_id as "job_run_id!", c.attempt as "map_attempt!", c.index as "map_index!", c.status = 'open' as "open!"
   from unnest(:step_run_ids::text[], :job_run_ids::text[]) as e(step_run_id, job_run_id)
   join workflow_step_runs s on s.id = e.step_run_id and s.workflow_run_id = :workflow_run_id
   join workflow_runs r on r.id = s.workflow_run_id and r.project_id = :project_id
-  left join workflow_map_children c on c.job_run_id = e.job_run_id and c.step_run_id = s.id;
+  join workflow_map_children c on c.job_run_id = e.job_run_id and c.step_run_id = s.id;
 
--- name: noteMapOutputs :count
+-- name: noteMapOutputs :count prepared
 -- What the children gave; their status is the engine's to decide.
 update workflow_map_children c set output = e.output, error = e.error
   from jsonb_to_recordset(:ends::jsonb) as e(index int, output jsonb, error text), workflow_step_runs s, workflow_runs r
  where s.id = :step_run_id and r.id = s.workflow_run_id and r.project_id = :project_id
    and c.step_run_id = s.id and c.attempt = :attempt and c.index = e.index and c.status = 'open';
 
--- name: listNews :many
+-- name: listNews :many prepared
 -- across projects: a loop serves every project.
 -- Child runs that have ended and whose parents do not know yet.
 select r.id, r.project_id, r.parent_workflow_run_id as "parent_run_id?", r.news_due_at from workflow_runs r
  where r.news_due_at <= strait_now() order by r.news_due_at limit :limit::int;
 
--- name: takeNews :maybe
+-- name: takeNews :maybe prepared
 -- The caller holds the lock of the parent. No row: told already, or the child runs again. One that is undone has ended as it
 -- did before: its parent does not wait for that.
 update workflow_runs r set news_due_at = null
@@ -50,12 +55,12 @@ update workflow_runs r
    set news_tries = r.news_tries + 1, news_due_at = strait_now() + make_interval(secs => least(power(2, r.news_tries), 300))
  where r.id = :workflow_run_id and r.project_id = :project_id and r.news_due_at is not null;
 
--- name: outputsOf :one
+-- name: outputsOf :one prepared
 select coalesce(jsonb_object_agg(s.step_ref, s.output) filter (where s.output is not null), '{}') as "outputs!"
   from workflow_step_runs s join workflow_runs r on r.id = s.workflow_run_id and r.project_id = :project_id
  where r.id = :workflow_run_id;
 
--- name: parentStep :maybe
+-- name: parentStep :maybe prepared
 select s.id, s.step_ref, c.attempt as "map_attempt?", c.index as "map_index?", c.status = 'open' as "open?"
   from workflow_step_runs s join workflow_runs r on r.id = s.workflow_run_id and r.project_id = :project_id
   left join workflow_map_children c on c.child_run_id = :child_run_id and c.step_run_id = s.id

@@ -9,21 +9,48 @@ export interface ListStepEndingsRow {
   readonly ending_id: number;
   readonly workflow_run_id: string | null;
   readonly project_id: string | null;
+  readonly step_ref: string | null;
+  readonly is_child: boolean;
 }
 
-const listStepEndingsText = `select e.ending_id, s.workflow_run_id as "workflow_run_id", r.project_id as "project_id"
+const listStepEndingsText = `select e.ending_id, s.workflow_run_id as "workflow_run_id", r.project_id as "project_id", s.step_ref as "step_ref",
+       exists (select from workflow_map_children c where c.job_run_id = e.run_id) as "is_child"
   from step_endings e left join workflow_step_runs s on s.id = e.workflow_step_run_id
   left join workflow_runs r on r.id = s.workflow_run_id
  where e.due_at <= strait_now() order by e.due_at, e.ending_id limit $1::int`;
 
 /**
  * across projects: a loop serves every project.
- * Ends of job runs, oldest first; `workflow_run_id` null: the run is gone.
+ * Ends of job runs, oldest first; `workflow_run_id` null: the run is gone. Whose run it was never changes.
  */
 export function listStepEndings(db: Queryable, params: ListStepEndingsParams): Promise<ListStepEndingsRow[]> {
   return many<ListStepEndingsRow>(db, {
     text: listStepEndingsText,
     values: [params.limit],
+    name: 'workflows_callbacks_listStepEndings_a7e33c21',
+  });
+}
+
+export interface TryToRingParams {
+  readonly project_id: string;
+  readonly workflow_run_id: string;
+}
+
+export interface TryToRingRow {
+  readonly mine: boolean;
+}
+
+const tryToRingText = `select pg_try_advisory_xact_lock(hashtextextended('timer ' || $1 || ' ' || $2, 0)) as "mine"`;
+
+/** As tryToTell: one process rings for a run, the others go on with the next. */
+export function tryToRing(db: Queryable, params: TryToRingParams): Promise<TryToRingRow> {
+  return one<TryToRingRow>(db, {
+    text: tryToRingText,
+    values: [
+      params.project_id,
+      params.workflow_run_id,
+    ],
+    name: 'workflows_callbacks_tryToRing_8f428811',
   });
 }
 
@@ -46,41 +73,43 @@ export function tryToTell(db: Queryable, params: TryToTellParams): Promise<TryTo
       params.project_id,
       params.workflow_run_id,
     ],
+    name: 'workflows_callbacks_tryToTell_e328bde2',
   });
 }
 
-export interface StepOfParams {
+export interface FindMapChildrenParams {
   readonly step_run_ids: readonly (string | null)[];
   readonly job_run_ids: readonly (string | null)[];
   readonly workflow_run_id: string;
   readonly project_id: string;
 }
 
-export interface StepOfRow {
+export interface FindMapChildrenRow {
   readonly id: string;
   readonly step_ref: string;
   readonly job_run_id: string;
-  readonly map_attempt: number | null;
-  readonly map_index: number | null;
-  readonly open: boolean | null;
+  readonly map_attempt: number;
+  readonly map_index: number;
+  readonly open: boolean;
 }
 
-const stepOfText = `select s.id, s.step_ref, e.job_run_id as "job_run_id", c.attempt as "map_attempt", c.index as "map_index", c.status = 'open' as "open"
+const findMapChildrenText = `select s.id, s.step_ref, e.job_run_id as "job_run_id", c.attempt as "map_attempt", c.index as "map_index", c.status = 'open' as "open"
   from unnest($1::text[], $2::text[]) as e(step_run_id, job_run_id)
   join workflow_step_runs s on s.id = e.step_run_id and s.workflow_run_id = $3
   join workflow_runs r on r.id = s.workflow_run_id and r.project_id = $4
-  left join workflow_map_children c on c.job_run_id = e.job_run_id and c.step_run_id = s.id`;
+  join workflow_map_children c on c.job_run_id = e.job_run_id and c.step_run_id = s.id`;
 
-/** For ends of job runs: whose they are. A child of a map has an index. */
-export function stepOf(db: Queryable, params: StepOfParams): Promise<StepOfRow[]> {
-  return many<StepOfRow>(db, {
-    text: stepOfText,
+/** Children of maps behind ends of job runs, under the lock of the run. */
+export function findMapChildren(db: Queryable, params: FindMapChildrenParams): Promise<FindMapChildrenRow[]> {
+  return many<FindMapChildrenRow>(db, {
+    text: findMapChildrenText,
     values: [
       params.step_run_ids,
       params.job_run_ids,
       params.workflow_run_id,
       params.project_id,
     ],
+    name: 'workflows_callbacks_findMapChildren_d5bdaea5',
   });
 }
 
@@ -106,6 +135,7 @@ export function noteMapOutputs(db: Queryable, params: NoteMapOutputsParams): Pro
       params.project_id,
       params.attempt,
     ],
+    name: 'workflows_callbacks_noteMapOutputs_76e000cd',
   });
 }
 
@@ -131,6 +161,7 @@ export function listNews(db: Queryable, params: ListNewsParams): Promise<ListNew
   return many<ListNewsRow>(db, {
     text: listNewsText,
     values: [params.limit],
+    name: 'workflows_callbacks_listNews_c2dfe2c6',
   });
 }
 
@@ -162,6 +193,7 @@ export function takeNews(db: Queryable, params: TakeNewsParams): Promise<TakeNew
       params.workflow_run_id,
       params.project_id,
     ],
+    name: 'workflows_callbacks_takeNews_277470d3',
   });
 }
 
@@ -222,6 +254,7 @@ export function outputsOf(db: Queryable, params: OutputsOfParams): Promise<Outpu
       params.project_id,
       params.workflow_run_id,
     ],
+    name: 'workflows_callbacks_outputsOf_ca523916',
   });
 }
 
@@ -254,6 +287,7 @@ export function parentStep(db: Queryable, params: ParentStepParams): Promise<Par
       params.step_run_id,
       params.workflow_run_id,
     ],
+    name: 'workflows_callbacks_parentStep_a9d8ce22',
   });
 }
 

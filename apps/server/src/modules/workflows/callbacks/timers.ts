@@ -26,6 +26,7 @@ export function createTimers({ db, progression, onError }: TimerDeps) {
   const deliver = async ({ key, event }: Due): Promise<boolean> => {
     try {
       return await db.transaction(async (tx) => {
+        if (!(await store.tryToRing(tx, key)).mine) return false;
         const run = await progression.open(tx, key);
         return run !== undefined && (await progression.deliver(tx, run, event)).kind === 'changes';
       });

@@ -51,9 +51,9 @@ async function admittedJobs(
   ];
   if (job_ids.length === 0) return new Map();
   const { project_id } = run.key;
-  return new Map(
-    (await store.findAdmittedJobs(tx, { project_id, job_ids })).map((job) => [job.id, job]),
-  );
+  const found = await store.findAdmittedJobs(tx, { project_id, job_ids });
+  for (const job of found) if (job.takes_all) run.takeAll.add(job.id);
+  return new Map(found.map((job) => [job.id, job]));
 }
 
 async function admitJob(

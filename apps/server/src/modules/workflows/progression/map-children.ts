@@ -52,7 +52,9 @@ export async function beginChildren(
       Buffer.byteLength(JSON.stringify(payload)) > deps.max_payload_bytes
         ? 'the payload is too large'
         : target.kind === 'job'
-          ? await deps.checkPayload(tx, project_id, target.job_id, payload)
+          ? run.takeAll.has(target.job_id)
+            ? undefined
+            : await deps.checkPayload(tx, project_id, target.job_id, payload)
           : undefined;
     if (error === undefined) work.push({ index: at, step_run_id, target, payload, timeout_secs });
     else errors.push({ index: at, error });

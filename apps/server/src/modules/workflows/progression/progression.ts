@@ -14,7 +14,7 @@ import { insertRun } from '../starting/start-run.ts';
 import * as starting from '../starting/store.sql.ts';
 import { admit } from './admitting.ts';
 import { createGraphs } from './graphs.ts';
-import { load, type StepIds } from './loading.ts';
+import { foresee, load, type StepIds } from './loading.ts';
 import { lockRun, type LockedRun, type RunKey } from './run-lock.ts';
 import { write, type WritingDeps } from './writing.ts';
 
@@ -51,7 +51,9 @@ export function createProgression(deps: ProgressionDeps) {
     const refused = new Map<string, Admission>();
     for (const start of starts) {
       if (start.kind !== 'work' || start.target.kind !== 'job') continue;
-      const error = await checkPayload(tx, run.key.project_id, start.target.job_id, start.payload);
+      const { job_id } = start.target;
+      if (run.takeAll.has(job_id)) continue;
+      const error = await checkPayload(tx, run.key.project_id, job_id, start.payload);
       if (error !== undefined) refused.set(start.step_ref, { kind: 'refused', error });
     }
     return refused;
@@ -59,7 +61,8 @@ export function createProgression(deps: ProgressionDeps) {
 
   async function decide(tx: Tx, run: LockedRun, event: Event, ids: StepIds): Promise<Delivered> {
     const { now, facts, graph, board } = run;
-    let known = firstKnown({ now, run: facts, graph, board, limits });
+    const foreseen = await load(tx, run, foresee(run, event), ids, limits.max_payload_bytes);
+    let known = firstKnown({ now, run: facts, graph, board, limits }, foreseen);
     const granted = new Map<string, number>();
     for (;;) {
       const answer = progress(known, event);

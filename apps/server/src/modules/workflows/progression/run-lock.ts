@@ -19,6 +19,8 @@ export interface LockedRun {
   readonly now: number;
   facts: RunFacts;
   board: string;
+  /** Jobs that were found to take any payload. */
+  readonly takeAll: Set<string>;
 }
 
 /** Waits for whoever works on the run; undefined: the project has no such run. */
@@ -48,5 +50,5 @@ export async function lockRun(tx: Tx, graphs: Graphs, key: RunKey): Promise<Lock
     parent_step_over,
     continued: row.continued,
   };
-  return { key, row, graph, now, facts, board };
+  return { key, row, graph, now, facts, board, takeAll: new Set() };
 }

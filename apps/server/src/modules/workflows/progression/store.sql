@@ -46,7 +46,7 @@ select c.output from workflow_map_children c
  where r.id = :workflow_run_id and s.step_ref = :step_ref
  order by c.index;
 
--- name: readMapItems :many
+-- name: readMapItems :many prepared
 select c.index, c.item from workflow_map_children c join workflow_step_runs s on s.id = c.step_run_id
   join workflow_runs r on r.id = s.workflow_run_id and r.project_id = :project_id
  where r.id = :workflow_run_id and s.step_ref = :step_ref and c.attempt = :attempt
@@ -66,12 +66,12 @@ update workflow_step_approvals a
  where r.id = :workflow_run_id and r.project_id = :project_id and s.workflow_run_id = r.id and s.step_ref = e.step_ref
    and a.id = s.wait_id and a.status = 'pending';
 
--- name: findWaits :many
+-- name: findWaits :many prepared
 -- The triggers these steps are parked on.
 select s.step_ref, s.wait_id as "wait_id!" from workflow_step_runs s join workflow_runs r on r.id = s.workflow_run_id and r.project_id = :project_id
  where s.workflow_run_id = :workflow_run_id and s.step_ref = any (:step_refs::text[]) and s.state in ('e', 's') and s.wait_id is not null;
 
--- name: endMapChildren :count
+-- name: endMapChildren :count prepared
 update workflow_map_children c
    set status = case when e.ok then 'completed' else 'failed' end
   from jsonb_to_recordset(:ends::jsonb) as e(step_ref text, attempt int, index int, ok boolean),
@@ -79,7 +79,7 @@ update workflow_map_children c
  where r.id = :workflow_run_id and r.project_id = :project_id and s.workflow_run_id = r.id and s.step_ref = e.step_ref
    and c.step_run_id = s.id and c.attempt = e.attempt and c.index = e.index and c.status = 'open';
 
--- name: findWork :many
+-- name: findWork :many prepared
 -- What these steps, or all when null, have in flight.
 select s.job_run_id as "job_run_id?", s.child_run_id as "child_run_id?"
   from workflow_step_runs s join workflow_runs r on r.id = s.workflow_run_id and r.project_id = :project_id
@@ -104,7 +104,8 @@ update workflow_step_approvals a set status = 'canceled', error = :error
  where r.id = :workflow_run_id and r.project_id = :project_id and a.workflow_run_id = r.id and a.status = 'pending';
 
 -- name: writeSteps :many prepared
--- Guarded by the state each had. Members that a patch does not have keep their value; `work` and `wait` are new ids.
+-- Guarded by the state each had. Members that a patch does not have keep their value; `work` and `wait` are new ids. Each
+-- step is looked up by its name: joined to all steps of the run, a fan of 1,000 compares a million pairs.
 update workflow_step_runs s
    set state = c.to_state, status = strait_step_status(c.to_state), wait_reason = strait_step_wait_reason(c.to_state),
        attempt = coalesce((c.patch ->> 'attempt')::int, s.attempt),
@@ -118,9 +119,10 @@ update workflow_step_runs s
        wait_id = case when c.patch ? 'wait_id' then c.patch ->> 'wait_id' else s.wait_id end,
        gate_passed = coalesce((c.patch ->> 'gate_passed')::boolean, s.gate_passed),
        map = case when c.patch ? 'map' then nullif(c.patch -> 'map', 'null') else s.map end
-  from jsonb_to_recordset(:changes::jsonb) as c(step_ref text, from_state text, to_state text, patch jsonb), workflow_runs r
- where r.id = :workflow_run_id and r.project_id = :project_id and s.workflow_run_id = r.id and s.step_ref = c.step_ref
-   and s.state = c.from_state
+  from workflow_runs r
+ cross join jsonb_to_recordset(:changes::jsonb) as c(step_ref text, from_state text, to_state text, patch jsonb)
+ cross join lateral (select x.id from workflow_step_runs x where x.workflow_run_id = r.id and x.step_ref = c.step_ref offset 0) one
+ where r.id = :workflow_run_id and r.project_id = :project_id and s.id = one.id and s.state = c.from_state
 returning s.step_ref;
 
 -- name: insertApproval :one
@@ -131,14 +133,14 @@ select r.project_id, r.id, :step_run_id, :approvers::text[], :kind, n.at, n.expi
  where r.id = :workflow_run_id and r.project_id = :project_id
 returning id;
 
--- name: insertMapChildren :count
+-- name: insertMapChildren :count prepared
 insert into workflow_map_children (step_run_id, attempt, index, item)
 select s.id, :attempt, (i.ordinality - 1)::int, i.value
   from workflow_step_runs s join workflow_runs r on r.id = s.workflow_run_id and r.project_id = :project_id
  cross join jsonb_array_elements(:items::jsonb) with ordinality i
  where s.id = :step_run_id;
 
--- name: linkMapChildren :count
+-- name: linkMapChildren :count prepared
 update workflow_map_children c set job_run_id = l.job_run_id, child_run_id = l.child_run_id
   from jsonb_to_recordset(:links::jsonb) as l(index int, job_run_id text, child_run_id text), workflow_step_runs s, workflow_runs r
  where s.id = :step_run_id and r.id = s.workflow_run_id and r.project_id = :project_id
@@ -151,14 +153,14 @@ update workflow_map_children c set error = l.error
  where s.id = :step_run_id and r.id = s.workflow_run_id and r.project_id = :project_id
    and c.step_run_id = s.id and c.attempt = :attempt and c.index = l.index and c.status = 'open';
 
--- name: insertDecisions :count
+-- name: insertDecisions :count prepared
 -- Not when the last decision of its type about the step says the same.
 insert into workflow_step_decisions (workflow_run_id, step_run_id, step_ref, decision_type, decision, explanation, details)
 select r.id, s.id, d.step_ref, d.decision_type, d.decision, d.explanation, d.details
   from rows from (jsonb_to_recordset(:decisions::jsonb) as (step_ref text, decision_type text, decision text, explanation text, details jsonb))
        with ordinality as d(step_ref, decision_type, decision, explanation, details, n)
   join workflow_runs r on r.id = :workflow_run_id and r.project_id = :project_id
-  join workflow_step_runs s on s.workflow_run_id = r.id and s.step_ref = d.step_ref
+  cross join lateral (select x.id from workflow_step_runs x where x.workflow_run_id = r.id and x.step_ref = d.step_ref offset 0) s
   left join lateral (select o.decision, o.details, o.decision_type from workflow_step_decisions o
                       where o.workflow_run_id = r.id and o.step_ref = d.step_ref
                       order by o.created_at desc, o.id desc limit 1) last on true
@@ -166,7 +168,7 @@ select r.id, s.id, d.step_ref, d.decision_type, d.decision, d.explanation, d.det
     or last.details is distinct from d.details
  order by d.n;
 
--- name: writeRun :maybe
+-- name: writeRun :maybe prepared
 -- A child that ends for good has news for the step that started it. No row: the run has another status.
 update workflow_runs r
    set status = :to_status, error = :error?::text,
@@ -179,7 +181,7 @@ update workflow_runs r
  where r.id = :workflow_run_id and r.project_id = :project_id and r.status = :from_status
 returning r.parent_workflow_run_id, r.news_due_at is not null as "has_news!";
 
--- name: insertEvents :count
+-- name: insertEvents :count prepared
 -- The history of the run; whoever streams it is woken, and so is who tells parents.
 with told as (
   insert into workflow_run_events (workflow_run_id, project_id, step_ref, from_status, to_status, attempt, reason)
@@ -195,7 +197,7 @@ with told as (
 )
 select id from told where (select count(*) from woken) >= 0;
 
--- name: wakeLoops :one
+-- name: wakeLoops :one prepared
 -- across projects: notifications name no data.
 select (select count(*) from (select pg_notify('workflow_due', w) from unnest(:what::text[]) w) x)::int as "woken!";
 
@@ -207,9 +209,9 @@ select c.id from workflow_runs c
    and coalesce(c.first_run_id, c.id) = any (:first_run_ids::text[]) and c.status in ('pending', 'running', 'paused')
  order by c.id;
 
--- name: findAdmittedJobs :many
+-- name: findAdmittedJobs :many prepared
 -- Holds them against deletion until their runs are there.
-select j.id, j.enabled, exists (select from project_quotas q where q.project_id = j.project_id and q.max_queued_runs > 0) as "counted!"
+select j.id, j.enabled, j.payload_schema is null as "takes_all!", exists (select from project_quotas q where q.project_id = j.project_id and q.max_queued_runs > 0) as "counted!"
   from jobs j where j.project_id = :project_id and j.id = any (:job_ids::text[]) and j.deleting_at is null
  order by j.id for key share;
 

@@ -234,6 +234,7 @@ export function readMapItems(db: Queryable, params: ReadMapItemsParams): Promise
       params.from,
       params.count,
     ],
+    name: 'workflows_progression_readMapItems_a0708bab',
   });
 }
 
@@ -310,6 +311,7 @@ export function findWaits(db: Queryable, params: FindWaitsParams): Promise<FindW
       params.workflow_run_id,
       params.step_refs,
     ],
+    name: 'workflows_progression_findWaits_951f1676',
   });
 }
 
@@ -334,6 +336,7 @@ export function endMapChildren(db: Queryable, params: EndMapChildrenParams): Pro
       params.workflow_run_id,
       params.project_id,
     ],
+    name: 'workflows_progression_endMapChildren_363a2e8c',
   });
 }
 
@@ -368,6 +371,7 @@ export function findWork(db: Queryable, params: FindWorkParams): Promise<FindWor
       params.workflow_run_id,
       params.step_refs,
     ],
+    name: 'workflows_progression_findWork_592f9cd5',
   });
 }
 
@@ -437,12 +441,16 @@ const writeStepsText = `update workflow_step_runs s
        wait_id = case when c.patch ? 'wait_id' then c.patch ->> 'wait_id' else s.wait_id end,
        gate_passed = coalesce((c.patch ->> 'gate_passed')::boolean, s.gate_passed),
        map = case when c.patch ? 'map' then nullif(c.patch -> 'map', 'null') else s.map end
-  from jsonb_to_recordset($1::jsonb) as c(step_ref text, from_state text, to_state text, patch jsonb), workflow_runs r
- where r.id = $2 and r.project_id = $3 and s.workflow_run_id = r.id and s.step_ref = c.step_ref
-   and s.state = c.from_state
+  from workflow_runs r
+ cross join jsonb_to_recordset($1::jsonb) as c(step_ref text, from_state text, to_state text, patch jsonb)
+ cross join lateral (select x.id from workflow_step_runs x where x.workflow_run_id = r.id and x.step_ref = c.step_ref offset 0) one
+ where r.id = $2 and r.project_id = $3 and s.id = one.id and s.state = c.from_state
 returning s.step_ref`;
 
-/** Guarded by the state each had. Members that a patch does not have keep their value; `work` and `wait` are new ids. */
+/**
+ * Guarded by the state each had. Members that a patch does not have keep their value; `work` and `wait` are new ids. Each
+ * step is looked up by its name: joined to all steps of the run, a fan of 1,000 compares a million pairs.
+ */
 export function writeSteps(db: Queryable, params: WriteStepsParams): Promise<WriteStepsRow[]> {
   return many<WriteStepsRow>(db, {
     text: writeStepsText,
@@ -451,7 +459,7 @@ export function writeSteps(db: Queryable, params: WriteStepsParams): Promise<Wri
       params.workflow_run_id,
       params.project_id,
     ],
-    name: 'workflows_progression_writeSteps_cd26921d',
+    name: 'workflows_progression_writeSteps_9bfa1e67',
   });
 }
 
@@ -511,6 +519,7 @@ export function insertMapChildren(db: Queryable, params: InsertMapChildrenParams
       JSON.stringify(params.items),
       params.step_run_id,
     ],
+    name: 'workflows_progression_insertMapChildren_beb0cebb',
   });
 }
 
@@ -535,6 +544,7 @@ export function linkMapChildren(db: Queryable, params: LinkMapChildrenParams): P
       params.project_id,
       params.attempt,
     ],
+    name: 'workflows_progression_linkMapChildren_4a909c74',
   });
 }
 
@@ -574,7 +584,7 @@ select r.id, s.id, d.step_ref, d.decision_type, d.decision, d.explanation, d.det
   from rows from (jsonb_to_recordset($1::jsonb) as (step_ref text, decision_type text, decision text, explanation text, details jsonb))
        with ordinality as d(step_ref, decision_type, decision, explanation, details, n)
   join workflow_runs r on r.id = $2 and r.project_id = $3
-  join workflow_step_runs s on s.workflow_run_id = r.id and s.step_ref = d.step_ref
+  cross join lateral (select x.id from workflow_step_runs x where x.workflow_run_id = r.id and x.step_ref = d.step_ref offset 0) s
   left join lateral (select o.decision, o.details, o.decision_type from workflow_step_decisions o
                       where o.workflow_run_id = r.id and o.step_ref = d.step_ref
                       order by o.created_at desc, o.id desc limit 1) last on true
@@ -591,6 +601,7 @@ export function insertDecisions(db: Queryable, params: InsertDecisionsParams): P
       params.workflow_run_id,
       params.project_id,
     ],
+    name: 'workflows_progression_insertDecisions_d474068b',
   });
 }
 
@@ -641,6 +652,7 @@ export function writeRun(db: Queryable, params: WriteRunParams): Promise<WriteRu
       params.project_id,
       params.from_status,
     ],
+    name: 'workflows_progression_writeRun_96dce397',
   });
 }
 
@@ -673,6 +685,7 @@ export function insertEvents(db: Queryable, params: InsertEventsParams): Promise
       params.workflow_run_id,
       params.project_id,
     ],
+    name: 'workflows_progression_insertEvents_b17952f7',
   });
 }
 
@@ -691,6 +704,7 @@ export function wakeLoops(db: Queryable, params: WakeLoopsParams): Promise<WakeL
   return one<WakeLoopsRow>(db, {
     text: wakeLoopsText,
     values: [params.what],
+    name: 'workflows_progression_wakeLoops_72e68f3b',
   });
 }
 
@@ -732,10 +746,11 @@ export interface FindAdmittedJobsParams {
 export interface FindAdmittedJobsRow {
   readonly id: string;
   readonly enabled: boolean;
+  readonly takes_all: boolean;
   readonly counted: boolean;
 }
 
-const findAdmittedJobsText = `select j.id, j.enabled, exists (select from project_quotas q where q.project_id = j.project_id and q.max_queued_runs > 0) as "counted"
+const findAdmittedJobsText = `select j.id, j.enabled, j.payload_schema is null as "takes_all", exists (select from project_quotas q where q.project_id = j.project_id and q.max_queued_runs > 0) as "counted"
   from jobs j where j.project_id = $1 and j.id = any ($2::text[]) and j.deleting_at is null
  order by j.id for key share`;
 
@@ -747,6 +762,7 @@ export function findAdmittedJobs(db: Queryable, params: FindAdmittedJobsParams):
       params.project_id,
       params.job_ids,
     ],
+    name: 'workflows_progression_findAdmittedJobs_59fba5c6',
   });
 }
 
