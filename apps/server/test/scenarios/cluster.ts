@@ -26,7 +26,6 @@ export interface Reply<Body> {
 export interface Cluster {
   /** For assertions: sees every project. */
   readonly db: Database;
-  readonly database_url: string;
   /** Starts a process and waits until it is ready. `version`: folder of another `apps/server`. */
   start(
     mode: Mode,
@@ -197,7 +196,6 @@ export async function startCluster(owner: Owner, options: ClusterOptions): Promi
 
   return {
     db,
-    database_url: url,
     call,
     async start(mode, env = {}, version) {
       if (first && mode === 'all' && Object.keys(env).length === 0 && version === undefined)

@@ -3,9 +3,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { compose } from '../../src/app/compose.ts';
-import { createLog } from '../../src/platform/telemetry/log.ts';
-import { testConfig } from '../app.ts';
 import { until } from '../until.ts';
 import { audit, watchQueue } from './accounts.ts';
 import { full, report, startCluster, type Cluster } from './cluster.ts';
@@ -149,16 +146,6 @@ test(
 
 /** Approves and sends what is waited for, through whichever process answers. */
 function tend(cluster: Cluster, anApi: (n: number) => ProductProcess | undefined) {
-  const product = compose({
-    config: testConfig(cluster.database_url),
-    url: cluster.database_url,
-    log: createLog({ level: 'silent', format: 'text' }),
-    tenantRole: undefined,
-    version: 'test',
-    check_replies: false,
-  });
-  const { hot, modules } = product;
-  const { progression } = modules.workflowRuns;
   let isOver = false;
   let approved = 0;
   let sent = 0;
@@ -176,31 +163,26 @@ function tend(cluster: Cluster, anApi: (n: number) => ProductProcess | undefined
         if (answer?.status === 200) approved += 1;
       }),
     );
-    const waits = await cluster.rows<{
-      id: string;
-      project_id: string;
-      run_id: string;
-      step_ref: string;
-    }>(
-      `select t.id, t.project_id, t.workflow_run_id as run_id, s.step_ref from event_triggers t
-         join workflow_step_runs s on s.id = t.workflow_step_run_id
-        where t.status = 'waiting' and t.trigger_type = 'event' limit 50`,
+    const waits = await cluster.rows<{ event_key: string }>(
+      `select event_key from event_triggers where status = 'waiting' and trigger_type = 'event' limit 50`,
     );
-    for (const { id: trigger_id, project_id, run_id, step_ref } of waits)
-      await hot.transaction(async (tx) => {
-        const run = await progression.open(tx, { project_id, workflow_run_id: run_id });
-        if (!run) return;
-        const about = { step_ref, trigger_id, payload: { go: true }, sent_by: 'test' };
-        const answer = await progression.deliver(tx, run, { kind: 'event_received', ...about });
-        if (answer.kind === 'changes') sent += 1;
-      });
+    await Promise.all(
+      waits.map(async ({ event_key }, n) => {
+        const api = anApi(n);
+        if (!api) return;
+        const where = `/v1/events/${event_key}/send`;
+        const answer = await cluster
+          .call(api, 'POST', where, { payload: { go: true } })
+          .catch(() => undefined);
+        if (answer?.status === 200) sent += 1;
+      }),
+    );
   };
   const ended = (async () => {
     while (!isOver) {
       await round();
       await sleep(100);
     }
-    await Promise.all([product.db.close(), hot.close(), product.beats.close()]);
   })();
   return {
     stop: async () => {

@@ -190,16 +190,19 @@ export async function storedRun(world: StoredWorld, options: MemoryRunOptions): 
       'approval_id' in event ? event.approval_id : null,
     );
     const limit = { limit: 10 };
-    const found = await Promise.all([
-      callbacks.listDueTriggers(hot, limit),
-      callbacks.listDueApprovals(hot, limit),
-      callbacks.listDueRetries(hot, limit),
-      callbacks.listDueRuns(hot, limit),
-    ]);
-    const [first, ...more] = found.flat() as readonly { readonly step_ref?: string }[];
-    const step_ref = 'step_ref' in event ? event.step_ref : undefined;
-    const isIt = first && more.length === 0 && first.step_ref === step_ref;
-    if (!isIt) return direct(event);
+    const triggers = await callbacks.listDueTriggers(hot, limit);
+    const approvals = await callbacks.listDueApprovals(hot, limit);
+    const retries = await callbacks.listDueRetries(hot, limit);
+    const runs = await callbacks.listDueRuns(hot, limit);
+    const waits = [...triggers, ...approvals].some(
+      ({ id }) =>
+        ('trigger_id' in event && id === event.trigger_id) ||
+        ('approval_id' in event && id === event.approval_id),
+    );
+    const retry = event.kind === 'retry_due' && retries[0]?.step_ref === event.step_ref;
+    const end = event.kind === 'run_timed_out' && runs.length === 1;
+    const count = triggers.length + approvals.length + retries.length + runs.length;
+    if (count !== 1 || !(waits || retry || end)) return direct(event);
     await one(timers.ring);
   }
 

@@ -685,7 +685,7 @@ export function insertEvents(db: Queryable, params: InsertEventsParams): Promise
       params.workflow_run_id,
       params.project_id,
     ],
-    name: 'workflows_progression_insertEvents_b17952f7',
+    name: 'workflows_progression_insertEvents_d3f2120d',
   });
 }
 
