@@ -1,6 +1,7 @@
 // Steps that run again while other runs work for them.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { until } from '../../../../test/until.ts';
 import { workflowApp } from '../../../../test/workflow-runs.ts';
 
 let on: Awaited<ReturnType<typeof workflowApp>>;
@@ -75,7 +76,8 @@ describe('a replay of steps that started other runs', () => {
       },
     ]);
     const id = await on.trigger('map');
-    await on.stepReaches(id, 'all', 'running');
+    const isEach = ({ job }: { job: string }) => job === 'each';
+    await until('both children to be called', () => on.called.filter(isEach).length === 2);
     on.answers['each'] = (request) => ({ body: request.body });
     await act(id, 'make', 'replay-subtree');
     resolve();
