@@ -2,7 +2,16 @@
 import { RE2JS } from 're2js';
 import type { JsonValue } from './definition.ts';
 import { stepStatuses } from './states.ts';
-import { isObject, isPath, lookUp, pathsIn, render, stringForm, type Scope } from './templates.ts';
+import {
+  RenderedTooLarge,
+  isObject,
+  isPath,
+  lookUp,
+  pathsIn,
+  render,
+  stringForm,
+  type Scope,
+} from './templates.ts';
 
 const MAX_DEPTH = 32;
 const MAX_NODES = 256;
@@ -232,12 +241,21 @@ function operandValue(
   scope: ConditionScope,
 ): JsonValue {
   if (operand === undefined) throw new ConditionError(`${name} is missing`);
-  if (!isObject(operand)) return render(operand, scope);
+  if (!isObject(operand)) return rendered(operand, name, scope);
   if (Object.hasOwn(operand, 'value')) return operand['value'] ?? null;
   const { step_ref, path } = operand;
   if (typeof step_ref === 'string') return scope.status(step_ref) ?? '';
   if (typeof path === 'string') return lookUp(path, scope) ?? null;
   throw new ConditionError(`${name} is not an operand`);
+}
+
+function rendered(operand: JsonValue, name: string, scope: ConditionScope): JsonValue {
+  try {
+    return render(operand, scope);
+  } catch (error) {
+    if (error instanceof RenderedTooLarge) throw new ConditionError(`${name} is too large`);
+    throw error;
+  }
 }
 
 function list(value: JsonValue | undefined, name: string): readonly JsonValue[] {

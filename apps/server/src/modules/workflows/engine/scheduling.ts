@@ -24,7 +24,7 @@ import type { AdmissionRequest, StepRow } from './facts.ts';
 import { conditionScope, partsFor, scopeParts } from './reading.ts';
 import { completeStep, failStep, isReady, move } from './settling.ts';
 import { isBlocked, type StepState } from './states.ts';
-import { mergePayload, render, renderKey, scopeOf } from './templates.ts';
+import { RenderedTooLarge, mergePayload, render, renderKey, scopeOf } from './templates.ts';
 
 /** Steps waiting for a quota that one pass asks about again: the first of them by name. */
 const QUOTA_TRIES = 50;
@@ -68,9 +68,19 @@ function consider(draft: Draft, index: number): void {
   if (full) return waitForQuota(draft, index, full);
   const row = rowOf(draft, index);
   if (!row) foresee(draft, index, step);
-  else if (starters[step.step_type](draft, index, step, row)) return;
+  else if (starts(draft, index, step, row)) return;
   if (stateAt(draft, index) === state && WORKS.has(step.step_type)) reserve(draft, index);
 }
+
+const starts: Starter = (draft, index, step, row) => {
+  try {
+    return starters[step.step_type](draft, index, step, row);
+  } catch (error) {
+    // Starters render before they change anything.
+    if (error instanceof RenderedTooLarge) return refuse(draft, index, 'the payload is too large');
+    throw error;
+  }
+};
 
 /** Asks with the row for what work will need, which saves the store a round trip. */
 function foresee(draft: Draft, index: number, step: StepDefinition): void {
@@ -259,9 +269,10 @@ function startWork(draft: Draft, index: number, step: StepDefinition, row: StepR
     draft.starts.push({ kind: 'cost_gate', step_ref, attempt, approvers: [], expires_at });
     return true;
   }
-  const rendered = render(step.payload, scopeOf(parts));
+  const { max_payload_bytes } = draft.known.limits;
+  const rendered = render(step.payload, scopeOf(parts), max_payload_bytes);
   const payload = mergePayload(parts.payload, rendered, parts.parent_outputs);
-  if (Buffer.byteLength(JSON.stringify(payload)) > draft.known.limits.max_payload_bytes)
+  if (Buffer.byteLength(JSON.stringify(payload)) > max_payload_bytes)
     return refuse(draft, index, 'the payload is too large');
   const start = { kind: 'work', step_ref, attempt, target, payload, timeout_secs } as const;
   return begin(draft, index, row, 'running', start);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { JsonValue } from './definition.ts';
 import {
+  RenderedTooLarge,
   childPayload,
   mergePayload,
   pathsIn,
@@ -157,6 +158,8 @@ describe('payload merge', () => {
       id: 9,
       at: 2,
     });
+    const endless = { text: '{{item.id}}'.repeat(1000) };
+    assert.throws(() => childPayload({ ...parts, template: endless }, 500), RenderedTooLarge);
     assert.deepEqual(childPayload({ ...parts, template: null }), {
       a: 1,
       item: { id: 9 },

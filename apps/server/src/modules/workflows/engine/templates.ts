@@ -66,17 +66,44 @@ export function stringForm(value: JsonValue): string {
   return JSON.stringify(value);
 }
 
-/** Values of strings are rendered, once; keys never, and unknown paths stay as they are written. */
-export function render(value: JsonValue, scope: Scope): JsonValue {
+/** A short template can name the same large value a thousand times. Nothing of it is made then. */
+export class RenderedTooLarge extends Error {}
+
+/** Characters that placeholders may bring. Where nobody says less, only to stay far below what breaks the program. */
+const MOST_RENDERED = 16 * 1024 * 1024;
+/** Of a key, which has at most 512 bytes. */
+const MOST_IN_KEY = 64 * 1024;
+
+interface Room {
+  left: number;
+}
+
+/**
+ * Values of strings are rendered, once; keys never, and unknown paths stay as they are written.
+ * @throws RenderedTooLarge
+ */
+export const render = (value: JsonValue, scope: Scope, most = MOST_RENDERED): JsonValue =>
+  renderInto(value, scope, { left: most });
+
+function renderInto(value: JsonValue, scope: Scope, room: Room): JsonValue {
   if (typeof value === 'string') {
     const whole = WHOLE.exec(value)?.[1];
-    if (whole === undefined) return renderText(value, scope);
+    if (whole === undefined) return renderText(value, scope, room);
     const found = lookUp(whole, scope);
-    return found === undefined ? value : found;
+    if (found === undefined) return value;
+    take(room, typeof found === 'object' ? JSON.stringify(found) : stringForm(found));
+    return found;
   }
-  if (Array.isArray(value)) return value.map((element: JsonValue) => render(element, scope));
-  if (isObject(value)) return mapValues(value, (inner) => render(inner, scope));
+  if (Array.isArray(value))
+    return value.map((element: JsonValue) => renderInto(element, scope, room));
+  if (isObject(value)) return mapValues(value, (inner) => renderInto(inner, scope, room));
   return value;
+}
+
+function take(room: Room, text: string): string {
+  room.left -= text.length;
+  if (room.left < 0) throw new RenderedTooLarge('placeholders bring too much');
+  return text;
 }
 
 function mapValues(
@@ -87,10 +114,10 @@ function mapValues(
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, change(inner)]));
 }
 
-export function renderText(text: string, scope: Scope): string {
+function renderText(text: string, scope: Scope, room: Room): string {
   return text.replaceAll(PLACEHOLDER, (placeholder: string, path: string) => {
     const value = lookUp(path, scope);
-    return value === undefined ? placeholder : stringForm(value);
+    return value === undefined ? placeholder : take(room, stringForm(value));
   });
 }
 
@@ -99,11 +126,21 @@ export function renderKey(template: string, scope: Scope): { key: string } | { e
   for (const path of pathsIn(template))
     if (lookUp(path, scope) === undefined)
       return { error: `event key has unresolved placeholder {{${path}}}` };
-  const key = renderText(template, scope);
+  const key = keyText(template, scope);
+  if (key === undefined) return { error: 'event key must be 1 to 512 bytes, not so many more' };
   const bytes = Buffer.byteLength(key);
   if (bytes < 1 || bytes > 512) return { error: `event key must be 1 to 512 bytes, not ${bytes}` };
   if (hasControlCharacter(key)) return { error: 'event key must not contain control characters' };
   return { key };
+}
+
+function keyText(template: string, scope: Scope): string | undefined {
+  try {
+    return renderText(template, scope, { left: MOST_IN_KEY });
+  } catch (error) {
+    if (error instanceof RenderedTooLarge) return undefined;
+    throw error;
+  }
 }
 
 /** Whether any byte is below 0x20. */
@@ -144,10 +181,13 @@ export interface ChildPayloadParts extends ScopeParts {
   readonly index: number;
 }
 
-/** What a child of a map gets: `item` and `index` are names in the template, and keys when there is none. */
-export function childPayload(parts: ChildPayloadParts): JsonValue {
+/**
+ * What a child of a map gets: `item` and `index` are names in the template, and keys when there is none.
+ * @throws RenderedTooLarge
+ */
+export function childPayload(parts: ChildPayloadParts, most?: number): JsonValue {
   const { item, index, template } = parts;
   const scope = scopeOf({ ...parts, names: { item, index } });
-  const rendered = template === null ? { item, index } : render(template, scope);
+  const rendered = template === null ? { item, index } : render(template, scope, most);
   return mergePayload(parts.payload, rendered, parts.parent_outputs);
 }

@@ -3,7 +3,7 @@ import type { Tx } from '../../../platform/db/database.ts';
 import type { Start } from '../engine/changes.ts';
 import type { JsonValue, StepDefinition } from '../engine/definition.ts';
 import type { Event } from '../engine/facts.ts';
-import { childPayload } from '../engine/templates.ts';
+import { childPayload, RenderedTooLarge, type ChildPayloadParts } from '../engine/templates.ts';
 import type { StepIds } from './loading.ts';
 import type { LockedRun } from './run-lock.ts';
 import { beginWork, type StartDeps, type Work } from './starts.ts';
@@ -47,7 +47,11 @@ export async function beginChildren(
   const work: (Work & { readonly index: number })[] = [];
   const errors: { index: number; error: string }[] = [];
   for (const { index: at, item } of items) {
-    const payload = childPayload({ ...shared, template: step.payload, item, index: at });
+    const payload = payloadOf({ ...shared, template: step.payload, item, index: at }, deps);
+    if (payload === undefined) {
+      errors.push({ index: at, error: 'the payload is too large' });
+      continue;
+    }
     const error =
       Buffer.byteLength(JSON.stringify(payload)) > deps.max_payload_bytes
         ? 'the payload is too large'
@@ -77,6 +81,19 @@ export async function beginChildren(
   });
   const children = errors.map(({ index: at }) => ({ index: at, ok: false, open: true }));
   return { kind: 'map_children_ended', step_ref, attempt, children };
+}
+
+/** Undefined: there would be no end of it. */
+function payloadOf(
+  parts: ChildPayloadParts,
+  { max_payload_bytes }: { readonly max_payload_bytes: number },
+): JsonValue | undefined {
+  try {
+    return childPayload(parts, max_payload_bytes);
+  } catch (error) {
+    if (error instanceof RenderedTooLarge) return undefined;
+    throw error;
+  }
 }
 
 async function sharedParts(tx: Tx, run: LockedRun, step: StepDefinition) {

@@ -129,8 +129,48 @@ describe('simulating a workflow', () => {
     assert.match(body.error, /outputs of the map are too large/);
   });
 
+  it('fails steps whose placeholders repeat what is large, instead of making it', async () => {
+    const often = '{{payload.text}}'.repeat(2_000);
+    const soft = { on_failure: 'continue' };
+    await workflow('loud', [
+      step('text', [], { payload: { often }, ...soft }),
+      step('list', [], { payload: { often: Array(2_000).fill('{{payload}}') }, ...soft }),
+      step('asked', [], { condition: { type: 'eq', left: often, right: 1 }, ...soft }),
+      {
+        step_ref: 'told',
+        step_type: 'wait_for_event',
+        event_key: '{{payload.text}}'.repeat(30),
+        ...soft,
+      },
+      {
+        step_ref: 'again',
+        step_type: 'continue_as_new',
+        payload: { often },
+        depends_on: ['text', 'list', 'asked', 'told'],
+      },
+    ]);
+    const began = performance.now();
+    const { body } = await simulate('loud', { payload: { text: 'x'.repeat(500_000) } });
+    assert.deepEqual(
+      [body.final_status, body.error],
+      ['failed', 'step again failed: the payload is too large'],
+      JSON.stringify(body),
+    );
+    assert.ok(performance.now() - began < 10_000);
+  });
+
   it('writes nothing', async () => {
     for (const table of ['workflow_runs', 'job_runs', 'event_triggers'])
       assert.deepEqual(await app.sql(`select from ${table}`), [], table);
+  });
+
+  it('is what a real run does, also with placeholders that repeat what is large', async () => {
+    const { status, body } = await call('POST', '/v1/workflows/loud/trigger', {
+      payload: { text: 'x'.repeat(500_000) },
+    });
+    assert.deepEqual(
+      [status, body.status, body.error],
+      [201, 'failed', 'step again failed: the payload is too large'],
+    );
   });
 });
