@@ -202,6 +202,15 @@ describe('chaining', () => {
       left.map(({ run_id, tries }) => [run_id, tries]),
       [[bad, 1]],
     );
+    // Also one that has failed for weeks: 2 to the power of its tries is more than a number can be.
+    const tries = 5_000;
+    await on.app.sql(`update run_endings set tries = ${tries}, due_at = now()`);
+    await chaining.follow();
+    const [again] = await on.app.sql<{ tries: number; in_secs: number }>(
+      'select tries, extract(epoch from due_at - now())::float8 as in_secs from run_endings',
+    );
+    assert.equal(again?.tries, tries + 1);
+    assert.ok(again.in_secs > 250 && again.in_secs <= 300, String(again.in_secs));
     await on.app.sql('delete from run_endings');
   });
 

@@ -43,7 +43,7 @@ select ending_id, run_id, project_id, job_id, status, attempt, error, error_clas
 -- across projects: a loop serves every project.
 -- What failed is tried again later and holds up nothing else.
 update run_endings
-   set tries = tries + 1, due_at = strait_now() + make_interval(secs => least(power(2, tries), 300))
+   set tries = tries + 1, due_at = strait_now() + make_interval(secs => least(power(2, least(tries, 20)), 300))
  where ending_id = :ending_id;
 
 -- name: noteOnRun :count
@@ -176,7 +176,7 @@ select run_id from lost where (select count(*) from woken) >= 0;
 -- name: postponeStepEndings :count
 -- across projects: a loop serves every project.
 update step_endings
-   set tries = tries + 1, due_at = strait_now() + make_interval(secs => least(power(2, tries), 300))
+   set tries = tries + 1, due_at = strait_now() + make_interval(secs => least(power(2, least(tries, 20)), 300))
  where ending_id = any (:ending_ids::bigint[]);
 
 -- name: dropStepEndings :count

@@ -81,7 +81,7 @@ export interface PostponeEndingParams {
 }
 
 const postponeEndingText = `update run_endings
-   set tries = tries + 1, due_at = strait_now() + make_interval(secs => least(power(2, tries), 300))
+   set tries = tries + 1, due_at = strait_now() + make_interval(secs => least(power(2, least(tries, 20)), 300))
  where ending_id = $1`;
 
 /**
@@ -391,7 +391,7 @@ export interface PostponeStepEndingsParams {
 }
 
 const postponeStepEndingsText = `update step_endings
-   set tries = tries + 1, due_at = strait_now() + make_interval(secs => least(power(2, tries), 300))
+   set tries = tries + 1, due_at = strait_now() + make_interval(secs => least(power(2, least(tries, 20)), 300))
  where ending_id = any ($1::bigint[])`;
 
 /** across projects: a loop serves every project. */

@@ -52,7 +52,7 @@ update workflow_runs r set news_due_at = null where r.id = :workflow_run_id and 
 
 -- name: postponeNews :count
 update workflow_runs r
-   set news_tries = r.news_tries + 1, news_due_at = strait_now() + make_interval(secs => least(power(2, r.news_tries), 300))
+   set news_tries = r.news_tries + 1, news_due_at = strait_now() + make_interval(secs => least(power(2, least(r.news_tries, 20)), 300))
  where r.id = :workflow_run_id and r.project_id = :project_id and r.news_due_at is not null;
 
 -- name: outputsOf :one prepared

@@ -221,7 +221,7 @@ export interface PostponeNewsParams {
 }
 
 const postponeNewsText = `update workflow_runs r
-   set news_tries = r.news_tries + 1, news_due_at = strait_now() + make_interval(secs => least(power(2, r.news_tries), 300))
+   set news_tries = r.news_tries + 1, news_due_at = strait_now() + make_interval(secs => least(power(2, least(r.news_tries, 20)), 300))
  where r.id = $1 and r.project_id = $2 and r.news_due_at is not null`;
 
 export function postponeNews(db: Queryable, params: PostponeNewsParams): Promise<number> {
