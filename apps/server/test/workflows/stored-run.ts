@@ -189,7 +189,7 @@ export async function storedRun(world: StoredWorld, options: MemoryRunOptions): 
         where status = 'pending' and expires_at is not null and id is distinct from $1`,
       'approval_id' in event ? event.approval_id : null,
     );
-    const limit = { limit: 10 };
+    const limit = { limit: 10, except_runs: [] };
     const triggers = await callbacks.listDueTriggers(hot, limit);
     const approvals = await callbacks.listDueApprovals(hot, limit);
     const retries = await callbacks.listDueRetries(hot, limit);
@@ -222,8 +222,8 @@ export async function storedRun(world: StoredWorld, options: MemoryRunOptions): 
         return rings(event);
       case 'reconsider': {
         const listed = [
-          ...(await callbacks.listBlocked(hot, { limit: 10 })),
-          ...(await callbacks.listUnstartedMaps(hot, { limit: 10 })),
+          ...(await callbacks.listBlocked(hot, { after_id: '', limit: 10 })),
+          ...(await callbacks.listUnstartedMaps(hot, { after_id: '', limit: 10 })),
         ];
         if (listed.length === 0) return direct(event);
         return one(timers.reconsider);

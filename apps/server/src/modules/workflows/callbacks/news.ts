@@ -21,7 +21,7 @@ export function createNews({ db, progression, onError }: NewsDeps) {
   async function tell(tx: Tx, child: RunKey, parent: RunKey): Promise<void> {
     const run = await progression.open(tx, parent);
     const news = await store.takeNews(tx, child);
-    if (!news) return void (await store.forgetNews(tx, child));
+    if (!news) return void (await store.forgetStaleNews(tx, child));
     if (!run || news.parent_step_run_id === null) return;
     const event = await eventOf(tx, child, parent, {
       ...news,

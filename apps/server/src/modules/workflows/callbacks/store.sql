@@ -47,8 +47,13 @@ update workflow_runs r set news_due_at = null
 returning coalesce(case when r.status <> 'canceled' then r.ended_as end, r.status) as "status!", r.error, coalesce(r.first_run_id, r.id) as "first_run_id!", r.parent_step_run_id as "parent_step_run_id?";
 
 -- name: forgetNews :count
--- The child was started again, or its parent is gone.
+-- Its parent is gone.
 update workflow_runs r set news_due_at = null where r.id = :workflow_run_id and r.project_id = :project_id and r.news_due_at is not null;
+
+-- name: forgetStaleNews :count
+-- The child runs again. Guarded, because it may have ended anew meanwhile: that is news.
+update workflow_runs r set news_due_at = null
+ where r.id = :workflow_run_id and r.project_id = :project_id and r.news_due_at is not null and r.status in ('pending', 'running', 'paused');
 
 -- name: postponeNews :count
 update workflow_runs r
@@ -68,29 +73,31 @@ select s.id, s.step_ref, c.attempt as "map_attempt?", c.index as "map_index?", c
 
 -- name: listDueTriggers :many
 -- across projects: a loop serves every project.
--- Sleeps that are over and events that did not come.
+-- Sleeps that are over and events that did not come. What these four leave out are runs that are left alone for a while.
 select t.id, t.project_id, t.trigger_type, s.workflow_run_id as "workflow_run_id?", s.step_ref as "step_ref?" from event_triggers t
   left join workflow_step_runs s on s.id = t.workflow_step_run_id
  where t.status = 'waiting' and t.source_type = 'workflow_step' and t.expires_at <= strait_now()
+   and (s.workflow_run_id = any (:except_runs::text[])) is not true
  order by t.expires_at limit :limit::int;
 
 -- name: listDueApprovals :many
 -- across projects: a loop serves every project.
 select a.id, r.project_id, r.id as workflow_run_id, s.step_ref from workflow_step_approvals a
   join workflow_step_runs s on s.id = a.workflow_step_run_id join workflow_runs r on r.id = a.workflow_run_id
- where a.status = 'pending' and a.expires_at <= strait_now() order by a.expires_at limit :limit::int;
+ where a.status = 'pending' and a.expires_at <= strait_now() and r.id <> all (:except_runs::text[]) order by a.expires_at limit :limit::int;
 
 -- name: listDueRetries :many
 -- across projects: a loop serves every project.
 -- Of paused runs too: nothing happens to those, so they are left out until they go on.
 select r.project_id, s.workflow_run_id, s.step_ref from workflow_step_runs s join workflow_runs r on r.id = s.workflow_run_id
- where s.state = 't' and s.next_retry_at <= strait_now() and r.status = 'running'
+ where s.state = 't' and s.next_retry_at <= strait_now() and r.status = 'running' and r.id <> all (:except_runs::text[])
  order by s.next_retry_at limit :limit::int;
 
 -- name: listDueRuns :many
 -- across projects: a loop serves every project.
 select r.id, r.project_id from workflow_runs r
- where r.status in ('running', 'paused') and r.expires_at <= strait_now() order by r.expires_at limit :limit::int;
+ where r.status in ('running', 'paused') and r.expires_at <= strait_now() and r.id <> all (:except_runs::text[])
+ order by r.expires_at limit :limit::int;
 
 -- name: nextDue :one
 -- across projects: a loop serves every project.
@@ -104,9 +111,11 @@ select (extract(epoch from least(
 
 -- name: listBlocked :many
 -- across projects: a loop serves every project.
--- Runs with steps that wait for a quota: it may have room by now.
+-- Runs with steps that wait for a quota: it may have room by now. In pages, as the next ones: those of a full project must
+-- not be all that is ever looked at.
 select distinct s.workflow_run_id, r.project_id from workflow_step_runs s join workflow_runs r on r.id = s.workflow_run_id
- where s.state = 'q' and r.status = 'running' limit :limit::int;
+ where s.state = 'q' and r.status = 'running' and s.workflow_run_id > :after_id
+ order by s.workflow_run_id limit :limit::int;
 
 -- name: listUnstartedMaps :many
 -- across projects: a loop serves every project.
@@ -115,7 +124,8 @@ select s.workflow_run_id, r.project_id from workflow_step_runs s join workflow_r
  where s.state = 'r' and r.status = 'running' and s.map is not null
    and (s.map ->> 'started')::int < (s.map ->> 'total')::int
    and (s.map ->> 'started')::int = (s.map ->> 'completed')::int + (s.map ->> 'failed')::int
- limit :limit::int;
+   and s.workflow_run_id > :after_id
+ order by s.workflow_run_id limit :limit::int;
 
 -- name: lockRuns :many
 -- Waits for whoever works on one of these, in the order in which everybody locks them.

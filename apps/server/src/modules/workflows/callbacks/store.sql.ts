@@ -204,10 +204,29 @@ export interface ForgetNewsParams {
 
 const forgetNewsText = `update workflow_runs r set news_due_at = null where r.id = $1 and r.project_id = $2 and r.news_due_at is not null`;
 
-/** The child was started again, or its parent is gone. */
+/** Its parent is gone. */
 export function forgetNews(db: Queryable, params: ForgetNewsParams): Promise<number> {
   return count(db, {
     text: forgetNewsText,
+    values: [
+      params.workflow_run_id,
+      params.project_id,
+    ],
+  });
+}
+
+export interface ForgetStaleNewsParams {
+  readonly workflow_run_id: string;
+  readonly project_id: string;
+}
+
+const forgetStaleNewsText = `update workflow_runs r set news_due_at = null
+ where r.id = $1 and r.project_id = $2 and r.news_due_at is not null and r.status in ('pending', 'running', 'paused')`;
+
+/** The child runs again. Guarded, because it may have ended anew meanwhile: that is news. */
+export function forgetStaleNews(db: Queryable, params: ForgetStaleNewsParams): Promise<number> {
+  return count(db, {
+    text: forgetStaleNewsText,
     values: [
       params.workflow_run_id,
       params.project_id,
@@ -292,6 +311,7 @@ export function parentStep(db: Queryable, params: ParentStepParams): Promise<Par
 }
 
 export interface ListDueTriggersParams {
+  readonly except_runs: readonly (string | null)[];
   readonly limit: number;
 }
 
@@ -306,20 +326,25 @@ export interface ListDueTriggersRow {
 const listDueTriggersText = `select t.id, t.project_id, t.trigger_type, s.workflow_run_id as "workflow_run_id", s.step_ref as "step_ref" from event_triggers t
   left join workflow_step_runs s on s.id = t.workflow_step_run_id
  where t.status = 'waiting' and t.source_type = 'workflow_step' and t.expires_at <= strait_now()
- order by t.expires_at limit $1::int`;
+   and (s.workflow_run_id = any ($1::text[])) is not true
+ order by t.expires_at limit $2::int`;
 
 /**
  * across projects: a loop serves every project.
- * Sleeps that are over and events that did not come.
+ * Sleeps that are over and events that did not come. What these four leave out are runs that are left alone for a while.
  */
 export function listDueTriggers(db: Queryable, params: ListDueTriggersParams): Promise<ListDueTriggersRow[]> {
   return many<ListDueTriggersRow>(db, {
     text: listDueTriggersText,
-    values: [params.limit],
+    values: [
+      params.except_runs,
+      params.limit,
+    ],
   });
 }
 
 export interface ListDueApprovalsParams {
+  readonly except_runs: readonly (string | null)[];
   readonly limit: number;
 }
 
@@ -332,17 +357,21 @@ export interface ListDueApprovalsRow {
 
 const listDueApprovalsText = `select a.id, r.project_id, r.id as workflow_run_id, s.step_ref from workflow_step_approvals a
   join workflow_step_runs s on s.id = a.workflow_step_run_id join workflow_runs r on r.id = a.workflow_run_id
- where a.status = 'pending' and a.expires_at <= strait_now() order by a.expires_at limit $1::int`;
+ where a.status = 'pending' and a.expires_at <= strait_now() and r.id <> all ($1::text[]) order by a.expires_at limit $2::int`;
 
 /** across projects: a loop serves every project. */
 export function listDueApprovals(db: Queryable, params: ListDueApprovalsParams): Promise<ListDueApprovalsRow[]> {
   return many<ListDueApprovalsRow>(db, {
     text: listDueApprovalsText,
-    values: [params.limit],
+    values: [
+      params.except_runs,
+      params.limit,
+    ],
   });
 }
 
 export interface ListDueRetriesParams {
+  readonly except_runs: readonly (string | null)[];
   readonly limit: number;
 }
 
@@ -353,8 +382,8 @@ export interface ListDueRetriesRow {
 }
 
 const listDueRetriesText = `select r.project_id, s.workflow_run_id, s.step_ref from workflow_step_runs s join workflow_runs r on r.id = s.workflow_run_id
- where s.state = 't' and s.next_retry_at <= strait_now() and r.status = 'running'
- order by s.next_retry_at limit $1::int`;
+ where s.state = 't' and s.next_retry_at <= strait_now() and r.status = 'running' and r.id <> all ($1::text[])
+ order by s.next_retry_at limit $2::int`;
 
 /**
  * across projects: a loop serves every project.
@@ -363,11 +392,15 @@ const listDueRetriesText = `select r.project_id, s.workflow_run_id, s.step_ref f
 export function listDueRetries(db: Queryable, params: ListDueRetriesParams): Promise<ListDueRetriesRow[]> {
   return many<ListDueRetriesRow>(db, {
     text: listDueRetriesText,
-    values: [params.limit],
+    values: [
+      params.except_runs,
+      params.limit,
+    ],
   });
 }
 
 export interface ListDueRunsParams {
+  readonly except_runs: readonly (string | null)[];
   readonly limit: number;
 }
 
@@ -377,13 +410,17 @@ export interface ListDueRunsRow {
 }
 
 const listDueRunsText = `select r.id, r.project_id from workflow_runs r
- where r.status in ('running', 'paused') and r.expires_at <= strait_now() order by r.expires_at limit $1::int`;
+ where r.status in ('running', 'paused') and r.expires_at <= strait_now() and r.id <> all ($1::text[])
+ order by r.expires_at limit $2::int`;
 
 /** across projects: a loop serves every project. */
 export function listDueRuns(db: Queryable, params: ListDueRunsParams): Promise<ListDueRunsRow[]> {
   return many<ListDueRunsRow>(db, {
     text: listDueRunsText,
-    values: [params.limit],
+    values: [
+      params.except_runs,
+      params.limit,
+    ],
   });
 }
 
@@ -410,6 +447,7 @@ export function nextDue(db: Queryable): Promise<NextDueRow> {
 }
 
 export interface ListBlockedParams {
+  readonly after_id: string;
   readonly limit: number;
 }
 
@@ -419,20 +457,26 @@ export interface ListBlockedRow {
 }
 
 const listBlockedText = `select distinct s.workflow_run_id, r.project_id from workflow_step_runs s join workflow_runs r on r.id = s.workflow_run_id
- where s.state = 'q' and r.status = 'running' limit $1::int`;
+ where s.state = 'q' and r.status = 'running' and s.workflow_run_id > $1
+ order by s.workflow_run_id limit $2::int`;
 
 /**
  * across projects: a loop serves every project.
- * Runs with steps that wait for a quota: it may have room by now.
+ * Runs with steps that wait for a quota: it may have room by now. In pages, as the next ones: those of a full project must
+ * not be all that is ever looked at.
  */
 export function listBlocked(db: Queryable, params: ListBlockedParams): Promise<ListBlockedRow[]> {
   return many<ListBlockedRow>(db, {
     text: listBlockedText,
-    values: [params.limit],
+    values: [
+      params.after_id,
+      params.limit,
+    ],
   });
 }
 
 export interface ListUnstartedMapsParams {
+  readonly after_id: string;
   readonly limit: number;
 }
 
@@ -445,7 +489,8 @@ const listUnstartedMapsText = `select s.workflow_run_id, r.project_id from workf
  where s.state = 'r' and r.status = 'running' and s.map is not null
    and (s.map ->> 'started')::int < (s.map ->> 'total')::int
    and (s.map ->> 'started')::int = (s.map ->> 'completed')::int + (s.map ->> 'failed')::int
- limit $1::int`;
+   and s.workflow_run_id > $1
+ order by s.workflow_run_id limit $2::int`;
 
 /**
  * across projects: a loop serves every project.
@@ -454,7 +499,10 @@ const listUnstartedMapsText = `select s.workflow_run_id, r.project_id from workf
 export function listUnstartedMaps(db: Queryable, params: ListUnstartedMapsParams): Promise<ListUnstartedMapsRow[]> {
   return many<ListUnstartedMapsRow>(db, {
     text: listUnstartedMapsText,
-    values: [params.limit],
+    values: [
+      params.after_id,
+      params.limit,
+    ],
   });
 }
 

@@ -1,5 +1,5 @@
-// Timers that are over: sleeps, events that did not come, approvals nobody gave, retries, whole runs. Nothing is kept in
-// memory; a timer is a row, and acting on it twice changes nothing.
+// Timers that are over: sleeps, events that did not come, approvals nobody gave, retries, whole runs. A timer is a row, and
+// acting on it twice changes nothing.
 import type { Database } from '../../../platform/db/database.ts';
 import { dropStepWait } from '../../events/index.ts';
 import { listIdle } from '../compensation/store.sql.ts';
@@ -9,6 +9,8 @@ import type { RunKey } from '../progression/run-lock.ts';
 import * as store from './store.sql.ts';
 
 const BATCH = 200;
+/** How long the timers of a run are left alone of which one failed: those behind it have their turn. */
+const TROUBLED_MS = 5_000;
 
 export interface TimerDeps {
   /** The hot pool. */
@@ -23,6 +25,24 @@ interface Due {
 }
 
 export function createTimers({ db, progression, onError }: TimerDeps) {
+  /** Runs, and until when. */
+  const troubled = new Map<string, number>();
+  const blockedRuns = pages(store.listBlocked);
+  const unstartedMaps = pages(store.listUnstartedMaps);
+  const idleUndoing = pages(listIdle);
+
+  /** Every row comes in turn, also where those before it stay what they are. */
+  function pages<Row extends RunKey>(
+    list: (on: Database, page: { after_id: string; limit: number }) => Promise<Row[]>,
+  ): () => Promise<Row[]> {
+    let after_id = '';
+    return async () => {
+      const rows = await list(db, { after_id, limit: BATCH });
+      after_id = rows.length === BATCH ? (rows.at(-1)?.workflow_run_id ?? '') : '';
+      return rows;
+    };
+  }
+
   const deliver = async ({ key, event }: Due): Promise<boolean> => {
     try {
       return await db.transaction(async (tx) => {
@@ -31,6 +51,7 @@ export function createTimers({ db, progression, onError }: TimerDeps) {
         return run !== undefined && (await progression.deliver(tx, run, event)).kind === 'changes';
       });
     } catch (error) {
+      troubled.set(key.workflow_run_id, performance.now() + TROUBLED_MS);
       onError(error, `the timer of a workflow run (${event.kind})`);
       return false;
     }
@@ -48,7 +69,9 @@ export function createTimers({ db, progression, onError }: TimerDeps) {
   };
 
   async function due(): Promise<{ readonly found: Due[]; readonly full: boolean }> {
-    const limit = { limit: BATCH };
+    const now = performance.now();
+    for (const [id, until] of troubled) if (until <= now) troubled.delete(id);
+    const limit = { limit: BATCH, except_runs: [...troubled.keys()] };
     const [triggers, approvals, retries, runs] = await Promise.all([
       store.listDueTriggers(db, limit),
       store.listDueApprovals(db, limit),
@@ -87,9 +110,11 @@ export function createTimers({ db, progression, onError }: TimerDeps) {
     /** One round, and when the next timer is over. */
     async ring(): Promise<{ again: boolean; next_ms?: number }> {
       const { found, full } = await due();
+      const before = troubled.size;
       let changed = 0;
-      for (const one of found) if (await deliver(one)) changed += 1;
-      if (full && changed > 0) return { again: true };
+      for (const one of found)
+        if (!troubled.has(one.key.workflow_run_id) && (await deliver(one))) changed += 1;
+      if (full && (changed > 0 || troubled.size > before)) return { again: true };
       const { next_ms } = await store.nextDue(db);
       return next_ms === null ? { again: false } : { again: false, next_ms: Math.max(0, next_ms) };
     },
@@ -104,11 +129,12 @@ export function createTimers({ db, progression, onError }: TimerDeps) {
 
     /** Runs with steps that wait for a quota, maps whose children do, and runs whose undoing does. */
     async reconsider(): Promise<void> {
-      const blocked = await store.listBlocked(db, { limit: BATCH });
-      const maps = await store.listUnstartedMaps(db, { limit: BATCH });
-      for (const { project_id, workflow_run_id } of [...blocked, ...maps])
+      for (const { project_id, workflow_run_id } of [
+        ...(await blockedRuns()),
+        ...(await unstartedMaps()),
+      ])
         await deliver({ key: { project_id, workflow_run_id }, event: { kind: 'reconsider' } });
-      for (const key of await listIdle(db, { limit: BATCH })) await undoNext(key);
+      for (const key of await idleUndoing()) await undoNext(key);
     },
   };
 }

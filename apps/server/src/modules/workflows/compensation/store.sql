@@ -52,8 +52,8 @@ select open.job_run_id as "job_run_id!" from open where open.job_run_id is not n
 
 -- name: listIdle :many
 -- across projects: a loop serves every project.
--- Runs that are undone, with nothing under way: the queue of the project was full.
+-- Runs that are undone, with nothing under way: the queue of the project was full. In pages.
 select r.id as workflow_run_id, r.project_id from workflow_runs r
- where r.status = 'compensating'
+ where r.status = 'compensating' and r.id > :after_id
    and not exists (select from compensation_runs c where c.workflow_run_id = r.id and c.status = 'running')
  order by r.id limit :limit::int;

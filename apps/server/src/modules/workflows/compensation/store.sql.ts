@@ -199,6 +199,7 @@ export function stopRows(db: Queryable, params: StopRowsParams): Promise<StopRow
 }
 
 export interface ListIdleParams {
+  readonly after_id: string;
   readonly limit: number;
 }
 
@@ -208,17 +209,20 @@ export interface ListIdleRow {
 }
 
 const listIdleText = `select r.id as workflow_run_id, r.project_id from workflow_runs r
- where r.status = 'compensating'
+ where r.status = 'compensating' and r.id > $1
    and not exists (select from compensation_runs c where c.workflow_run_id = r.id and c.status = 'running')
- order by r.id limit $1::int`;
+ order by r.id limit $2::int`;
 
 /**
  * across projects: a loop serves every project.
- * Runs that are undone, with nothing under way: the queue of the project was full.
+ * Runs that are undone, with nothing under way: the queue of the project was full. In pages.
  */
 export function listIdle(db: Queryable, params: ListIdleParams): Promise<ListIdleRow[]> {
   return many<ListIdleRow>(db, {
     text: listIdleText,
-    values: [params.limit],
+    values: [
+      params.after_id,
+      params.limit,
+    ],
   });
 }
