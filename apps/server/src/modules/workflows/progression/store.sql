@@ -154,7 +154,8 @@ update workflow_map_children c set error = l.error
    and c.step_run_id = s.id and c.attempt = :attempt and c.index = l.index and c.status = 'open';
 
 -- name: insertDecisions :count prepared
--- Not when the last decision of its type about the step says the same.
+-- Not when the last decision about the step says the same, unless it is what somebody did: that is no reason
+-- found again, it happened again.
 insert into workflow_step_decisions (workflow_run_id, step_run_id, step_ref, decision_type, decision, explanation, details)
 select r.id, s.id, d.step_ref, d.decision_type, d.decision, d.explanation, d.details
   from rows from (jsonb_to_recordset(:decisions::jsonb) as (step_ref text, decision_type text, decision text, explanation text, details jsonb))
@@ -164,7 +165,8 @@ select r.id, s.id, d.step_ref, d.decision_type, d.decision, d.explanation, d.det
   left join lateral (select o.decision, o.details, o.decision_type from workflow_step_decisions o
                       where o.workflow_run_id = r.id and o.step_ref = d.step_ref
                       order by o.created_at desc, o.id desc limit 1) last on true
- where last.decision_type is distinct from d.decision_type or last.decision is distinct from d.decision
+ where d.decision_type = 'operator'
+    or last.decision_type is distinct from d.decision_type or last.decision is distinct from d.decision
     or last.details is distinct from d.details
  order by d.n;
 

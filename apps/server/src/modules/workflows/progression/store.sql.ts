@@ -588,11 +588,15 @@ select r.id, s.id, d.step_ref, d.decision_type, d.decision, d.explanation, d.det
   left join lateral (select o.decision, o.details, o.decision_type from workflow_step_decisions o
                       where o.workflow_run_id = r.id and o.step_ref = d.step_ref
                       order by o.created_at desc, o.id desc limit 1) last on true
- where last.decision_type is distinct from d.decision_type or last.decision is distinct from d.decision
+ where d.decision_type = 'operator'
+    or last.decision_type is distinct from d.decision_type or last.decision is distinct from d.decision
     or last.details is distinct from d.details
  order by d.n`;
 
-/** Not when the last decision of its type about the step says the same. */
+/**
+ * Not when the last decision about the step says the same, unless it is what somebody did: that is no reason
+ * found again, it happened again.
+ */
 export function insertDecisions(db: Queryable, params: InsertDecisionsParams): Promise<number> {
   return count(db, {
     text: insertDecisionsText,
@@ -601,7 +605,7 @@ export function insertDecisions(db: Queryable, params: InsertDecisionsParams): P
       params.workflow_run_id,
       params.project_id,
     ],
-    name: 'workflows_progression_insertDecisions_d474068b',
+    name: 'workflows_progression_insertDecisions_efea8720',
   });
 }
 

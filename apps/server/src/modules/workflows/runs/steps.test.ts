@@ -345,6 +345,9 @@ describe('steps that have ended', () => {
     await on.reaches(id, 'completed');
     assert.deepEqual(await attemptsOf(id), { root: 1, left: 2, right: 1, leaf: 2 });
     assert.deepEqual(await auditsOf(id), ['workflow_step.replay_subtree left']);
+    assert.equal((await act(id, 'leaf', 'retry')).status, 200);
+    await on.reaches(id, 'completed');
+    assert.deepEqual(await decisionsOf(id, 'reset'), ['leaf', 'leaf', 'left']); // each time
     assert.equal(await codeOf(act(id, 'nothing', 'replay-subtree')), '404 workflow_step_not_found');
   });
 
