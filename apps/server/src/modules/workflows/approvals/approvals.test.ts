@@ -71,6 +71,8 @@ describe('approvals', () => {
     };
     for (const step of ['by_id', 'by_mail_said', 'by_role'])
       assert.equal(await codeOf(post('carl', step)), '403 not_an_approver', step);
+    const refused = await post('carl', 'by_mail_said');
+    assert.equal(refused.body.error, 'the approval is for ann@example.com to decide, not for carl');
     // With another address now: the one that was known of him is over.
     assert.equal(
       await codeOf(post('bob', 'by_mail_known', {}, 'bob@new.example')),

@@ -66,9 +66,13 @@ export function createDecisions({ hot, progression, reads }: DecisionDeps) {
         throw refuse('approver_mismatch');
       const approval = await store.findApproval(tx, { ...project, ...of });
       if (!approval) throw refuse('workflow_step_not_asking');
-      if (!mayDecide(approval, entriesOf(identity))) throw refuse('not_an_approver');
-
       const actor = identity.actor_id;
+      if (!mayDecide(approval, entriesOf(identity)))
+        throw refuse(
+          'not_an_approver',
+          `the approval is for ${approval.approvers.join(', ')} to decide, not for ${actor}`,
+        );
+
       if (approval.status !== 'pending') {
         const isSame = approval.status === verdict.to && approval.approved_by === actor;
         if (approval.current && isSame) return view(tx, project, of);

@@ -132,7 +132,10 @@ describe('map', () => {
       begin([map()], { payload: { list: 'abc' } }).run.error ?? '',
       /map_items is not a list/,
     );
-    assert.match(begin([map()], { payload: {} }).run.error ?? '', /map_items is not a list/);
+    assert.match(
+      begin([map()], { payload: {} }).run.error ?? '',
+      /map_items is not a list: \{\{payload\.list\}\} is not there$/,
+    );
     assert.match(
       begin([map()], { ...list(4), limits: { max_map_items: 3 } }).run.error ?? '',
       /more than 3 elements/,

@@ -41,7 +41,7 @@ describe('vectors of §7', () => {
     test(name, () => assert.equal(holds(condition), expected));
 
   test('v13 a string is no number', () =>
-    fails({ type: 'gt', left: '3', right: 2 }, /"3" is not a number/));
+    fails({ type: 'gt', left: '3', right: 2 }, /left is "3", not a number/));
   test('v17 a hostile pattern on 10,000 characters takes less than 50 ms', () => {
     const condition = { type: 'regex', left: 'a'.repeat(9_999) + '!', right: '(a+)+$' };
     // The first use loads the engine; what is promised is about the pattern.
@@ -82,6 +82,10 @@ describe('what holds', () => {
     [{ type: 'exists', operand: { path: 'payload.empty' } }, false],
     [{ type: 'exists', operand: { path: 'payload.absent' } }, false],
     [{ type: 'exists', operand: '{{name}}' }, true],
+    // What is not there is null, however it is written.
+    [{ type: 'exists', operand: '{{payload.absent}}' }, false],
+    [{ type: 'ne', left: '{{ payload.absent }}', right: '' }, false],
+    [{ type: 'eq', left: 'a{{payload.absent}}', right: 'a{{payload.absent}}' }, true],
     // Verbatim: not a template.
     [{ type: 'eq', left: { value: '{{name}}' }, right: 'Al' }, false],
     [{ type: 'eq', left: '{{name}}', right: 'Al' }, true],
@@ -125,13 +129,19 @@ describe('what holds', () => {
 describe('what has no answer', () => {
   test('an unknown step', () =>
     fails({ type: 'step_status', step_ref: 'x', status: 'failed' }, /unknown step "x"/));
+  test('a number that is not there', () =>
+    fails(
+      { type: 'gt', left: 1, right: '{{payload.absent}}' },
+      /right \(payload\.absent\) is null, not a number/,
+    ));
   test('a list that is none', () =>
     fails({ type: 'in', left: 1, right: '{{name}}' }, /right is not a list/));
   test('a pattern that came with the data and is none', () =>
     fails({ type: 'regex', left: 'a', right: { value: '(' } }, /missing closing/));
   test('a regex on more than 10,000 characters', () =>
     fails({ type: 'regex', left: 'a'.repeat(10_001), right: 'a' }, /10000 characters/));
-  test('a type nobody knows', () => fails({ type: 'maybe' }, /unknown condition type/));
+  test('a type nobody knows', () =>
+    fails({ type: 'maybe' }, /"maybe" is no type of condition: one of step_status, /));
 });
 
 describe('what is refused when a definition is saved', () => {
@@ -197,6 +207,8 @@ describe('what is refused when a definition is saved', () => {
   ];
   for (const [name, condition, path] of cases)
     test(name, () => assert.equal(problem(condition)?.path ?? null, path));
+  test('no type, and which there are', () =>
+    assert.match(problem({ eq: [1, 2] })?.message ?? '', /^is required: one of .*\beq\b/));
 });
 
 test('a condition says which paths it reads', () => {

@@ -10,6 +10,7 @@ import {
   pathsIn,
   render,
   stringForm,
+  wholePath,
   type Scope,
 } from './templates.ts';
 
@@ -56,7 +57,7 @@ export function conditionProblem(
     if (!isObject(value)) return [path, 'must be an object with a type'];
     const type = value['type'];
     if (typeof type !== 'string' || !Object.hasOwn(MEMBERS, type))
-      return [`${path}.type`, `unknown condition type ${JSON.stringify(type ?? null)}`];
+      return [`${path}.type`, typeProblem(type)];
     const members = MEMBERS[type] ?? [];
     for (const name of members)
       if (!Object.hasOwn(value, name)) return [`${path}.${name}`, `is required for ${type}`];
@@ -192,10 +193,12 @@ export function evaluate(condition: JsonValue, scope: ConditionScope): Verdict {
       }
       default: {
         if (typeof type !== 'string' || !Object.hasOwn(MEMBERS, type))
-          throw new ConditionError(`unknown condition type ${JSON.stringify(type ?? null)}`);
+          throw new ConditionError(typeProblem(type));
         const left = compare('left');
         const right = compare('right');
         operands.push({ left: shown(left), right: shown(right) });
+        if (NUMERIC.has(type))
+          return holdsOf(type, number(node, 'left', left), number(node, 'right', right));
         return holdsBetween(type, left, right);
       }
     }
@@ -204,20 +207,25 @@ export function evaluate(condition: JsonValue, scope: ConditionScope): Verdict {
   return { holds: answer, operands };
 }
 
+function holdsOf(type: string, left: number, right: number): boolean {
+  switch (type) {
+    case 'gt':
+      return left > right;
+    case 'gte':
+      return left >= right;
+    case 'lt':
+      return left < right;
+    default:
+      return left <= right;
+  }
+}
+
 function holdsBetween(type: string, left: JsonValue, right: JsonValue): boolean {
   switch (type) {
     case 'eq':
       return stringForm(left) === stringForm(right);
     case 'ne':
       return stringForm(left) !== stringForm(right);
-    case 'gt':
-      return number(left) > number(right);
-    case 'gte':
-      return number(left) >= number(right);
-    case 'lt':
-      return number(left) < number(right);
-    case 'lte':
-      return number(left) <= number(right);
     case 'contains':
       return Array.isArray(left)
         ? left.some((element) => stringForm(element) === stringForm(right))
@@ -241,6 +249,9 @@ function operandValue(
   scope: ConditionScope,
 ): JsonValue {
   if (operand === undefined) throw new ConditionError(`${name} is missing`);
+  // What is not there is null here, not the text of its placeholder: that text would exist, and differ from "".
+  const whole = typeof operand === 'string' ? wholePath(operand) : undefined;
+  if (whole !== undefined) return lookUp(whole, scope) ?? null;
   if (!isObject(operand)) return rendered(operand, name, scope);
   if (Object.hasOwn(operand, 'value')) return operand['value'] ?? null;
   const { step_ref, path } = operand;
@@ -263,10 +274,18 @@ function list(value: JsonValue | undefined, name: string): readonly JsonValue[] 
   return value as readonly JsonValue[];
 }
 
-function number(value: JsonValue): number {
-  if (typeof value !== 'number')
-    throw new ConditionError(`${JSON.stringify(shown(value))} is not a number`);
-  return value;
+function number(node: Node, name: string, value: JsonValue): number {
+  if (typeof value === 'number') return value;
+  const said = pathsOfCondition(node[name] ?? null);
+  const where = said.length > 0 ? ` (${said.join(', ')})` : '';
+  throw new ConditionError(`${name}${where} is ${JSON.stringify(shown(value))}, not a number`);
+}
+
+function typeProblem(type: JsonValue | undefined): string {
+  const known = `one of ${Object.keys(MEMBERS).join(', ')}`;
+  return type === undefined
+    ? `is required: ${known}`
+    : `${JSON.stringify(type)} is no type of condition: ${known}`;
 }
 
 function shown(value: JsonValue): JsonValue {

@@ -24,7 +24,14 @@ import type { AdmissionRequest, StepRow } from './facts.ts';
 import { conditionScope, partsFor, scopeParts } from './reading.ts';
 import { completeStep, failStep, isReady, move } from './settling.ts';
 import { isBlocked, type StepState } from './states.ts';
-import { RenderedTooLarge, mergePayload, render, renderKey, scopeOf } from './templates.ts';
+import {
+  RenderedTooLarge,
+  mergePayload,
+  render,
+  renderKey,
+  scopeOf,
+  stringForm,
+} from './templates.ts';
 
 /** Steps waiting for a quota that one pass asks about again: the first of them by name. */
 const QUOTA_TRIES = 50;
@@ -321,7 +328,10 @@ function startMap(draft: Draft, index: number, step: StepDefinition, row: StepRo
   const parts = partsFor(draft, index, step.map_items);
   if (!parts) return false;
   const items = render(step.map_items, scopeOf(parts));
-  if (!Array.isArray(items)) return refuse(draft, index, 'map_items is not a list');
+  if (!Array.isArray(items)) {
+    const missing = items === step.map_items ? `: ${stringForm(items)} is not there` : '';
+    return refuse(draft, index, `map_items is not a list${missing}`);
+  }
   const { max_map_items } = draft.known.limits;
   if (items.length > max_map_items)
     return refuse(draft, index, `map_items has more than ${max_map_items} elements`);

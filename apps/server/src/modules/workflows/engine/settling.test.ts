@@ -216,7 +216,7 @@ describe('conditions in a run (§7)', () => {
       { payload: { n: 'many' } },
     );
     assert.deepEqual(states(run), { a: 'failed', b: 'running' });
-    assert.equal(run.step('a').error, 'condition error: "many" is not a number');
+    assert.equal(run.step('a').error, 'condition error: left (payload.n) is "many", not a number');
     assert.deepEqual(decisions(run, 'a'), ['condition/error']);
   });
   test('conditions see outputs of every completed step, under parent_outputs only those of direct ones', () => {

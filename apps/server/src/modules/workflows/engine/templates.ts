@@ -14,6 +14,9 @@ const WHOLE_PATH = new RegExp(`^${PATH}$`);
 
 export const isPath = (text: string): boolean => WHOLE_PATH.test(text);
 
+/** The path of a text that is one placeholder and nothing else. */
+export const wholePath = (text: string): string | undefined => WHOLE.exec(text)?.[1];
+
 export interface ScopeParts {
   readonly payload: JsonValue;
   /** Direct dependencies with an output that is not null. */
@@ -87,7 +90,7 @@ export const render = (value: JsonValue, scope: Scope, most = MOST_RENDERED): Js
 
 function renderInto(value: JsonValue, scope: Scope, room: Room): JsonValue {
   if (typeof value === 'string') {
-    const whole = WHOLE.exec(value)?.[1];
+    const whole = wholePath(value);
     if (whole === undefined) return renderText(value, scope, room);
     const found = lookUp(whole, scope);
     if (found === undefined) return value;
