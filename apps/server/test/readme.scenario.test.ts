@@ -39,6 +39,11 @@ const guides: readonly { file: string; blocks: number; shows: readonly string[] 
     ],
   },
   {
+    file: 'docs/workflow-expressions.md',
+    blocks: 1,
+    shows: ['"subject":"1 of 3 failed"', '"first":{"n":1}', '"operands":[{"left":2,"right":1000}]'],
+  },
+  {
     file: 'docs/events.md',
     blocks: 1,
     shows: ['"event_key":"paid/7"', '"response_payload":{"amount":10}', '"status":"completed"'],

@@ -4,7 +4,7 @@ import { pathsOfCondition } from './conditions.ts';
 import type { JsonValue } from './definition.ts';
 import { outputOf, stateAt, stepAt, type Draft } from './draft.ts';
 import { statusOf } from './states.ts';
-import { pathsIn, scopeOf, type ScopeParts } from './templates.ts';
+import { pathsIn, render, scopeOf, stringForm, type ScopeParts } from './templates.ts';
 
 /** Undefined, here and below, when something is not loaded; the draft has asked for it. */
 export function conditionScope(
@@ -78,3 +78,17 @@ export const partsFor = (draft: Draft, index: number, ...templates: readonly Jso
     parents: heads.includes('parent_outputs'),
   });
 };
+
+/** The list that `map_items` gives, or why there is none. */
+export function itemsFor(
+  draft: Draft,
+  index: number,
+  template: JsonValue,
+): readonly JsonValue[] | { readonly error: string } | undefined {
+  const parts = partsFor(draft, index, template);
+  if (!parts) return undefined;
+  const items = render(template, scopeOf(parts));
+  if (Array.isArray(items)) return items as readonly JsonValue[];
+  const missing = items === template ? `: ${stringForm(items)} is not there` : '';
+  return { error: `map_items is not a list${missing}` };
+}

@@ -21,17 +21,10 @@ import {
   type Draft,
 } from './draft.ts';
 import type { AdmissionRequest, StepRow } from './facts.ts';
-import { conditionScope, partsFor, scopeParts } from './reading.ts';
+import { conditionScope, itemsFor, partsFor, scopeParts } from './reading.ts';
 import { completeStep, failStep, isReady, move } from './settling.ts';
 import { isBlocked, type StepState } from './states.ts';
-import {
-  RenderedTooLarge,
-  mergePayload,
-  render,
-  renderKey,
-  scopeOf,
-  stringForm,
-} from './templates.ts';
+import { RenderedTooLarge, mergePayload, render, renderKey, scopeOf } from './templates.ts';
 
 /** Steps waiting for a quota that one pass asks about again: the first of them by name. */
 const QUOTA_TRIES = 50;
@@ -325,13 +318,9 @@ function startWait(draft: Draft, index: number, step: StepDefinition, row: StepR
 function startMap(draft: Draft, index: number, step: StepDefinition, row: StepRow): boolean {
   const target = targetOf(draft, step);
   if ('error' in target) return refuse(draft, index, target.error);
-  const parts = partsFor(draft, index, step.map_items);
-  if (!parts) return false;
-  const items = render(step.map_items, scopeOf(parts));
-  if (!Array.isArray(items)) {
-    const missing = items === step.map_items ? `: ${stringForm(items)} is not there` : '';
-    return refuse(draft, index, `map_items is not a list${missing}`);
-  }
+  const items = itemsFor(draft, index, step.map_items);
+  if (!items) return false;
+  if ('error' in items) return refuse(draft, index, items.error);
   const { max_map_items } = draft.known.limits;
   if (items.length > max_map_items)
     return refuse(draft, index, `map_items has more than ${max_map_items} elements`);
