@@ -252,7 +252,8 @@ async function tell(tx: Tx, { key }: LockedRun, changes: Changes, reason: string
         from_status: statusOf(from),
         to_status: statusOf(to),
         attempt: step.patch.attempt,
-        reason: step.patch.error ?? '',
+        // What it waits for now: without this `waiting` to `waiting` would say nothing.
+        reason: step.patch.error ?? waitReasonOf(to) ?? '',
       })),
   );
   if (changes.run) {

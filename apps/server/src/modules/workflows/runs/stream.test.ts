@@ -131,6 +131,7 @@ describe('the stream of a workflow run', () => {
     const all = await open(id, { 'last-event-id': '0' });
     await until('the replay', all.over);
     assert.deepEqual(told(all.events)[0], 'ok pending>waiting');
+    assert.equal(all.events[0]?.data.reason, 'event');
     assert.deepEqual(told(all.events).slice(-1), ['run running>canceled']);
     assert.deepEqual(
       ids(all.events),
