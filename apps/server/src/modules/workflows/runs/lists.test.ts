@@ -40,6 +40,8 @@ describe('lists of workflow runs', () => {
     assert.deepEqual(await find(`${tag}&label_key=tier&label_value=gold`), [four, one]);
     assert.deepEqual(await find(`${tag}&label_key=tier&status=running`), [two, one]);
     assert.deepEqual(await find(`workflow_id=${red}&triggered_by=script&status=running`), [one]);
+    assert.deepEqual(await find('workflow_id=red&status=running'), [two, one]);
+    assert.deepEqual(await find('workflow_id=nothing'), []);
     assert.deepEqual(await find('tag_key=team&status=running'), [two, one]);
     assert.deepEqual(await find('tag_key=none'), []);
     const first = await get(`/v1/workflow-runs?${tag}&limit=2`);

@@ -81,7 +81,13 @@ export function createRunReads({ db, graphs }: { readonly db: Database; readonly
       db.tenant(project.project_id, async (tx) => runView(await requireRun(tx, project, id))),
 
     list: (project: ProjectScope, filter: RunFilter, paging: Paging) =>
-      db.tenant(project.project_id, (tx) => list(tx, project, filter, paging)),
+      db.tenant(project.project_id, async (tx) => {
+        const { workflow_id: workflow } = filter;
+        if (workflow === undefined) return list(tx, project, filter, paging);
+        // By slug as everywhere; runs of a workflow that is deleted are found by its id.
+        const found = await store.findWorkflowId(tx, { ...project, workflow });
+        return list(tx, project, { ...filter, workflow_id: found?.id ?? workflow }, paging);
+      }),
 
     listOf: (project: ProjectScope, workflow: string, paging: Paging) =>
       db.tenant(project.project_id, async (tx) => {
