@@ -137,7 +137,7 @@ export const sendPrefix = operation({
   path: '/v1/events/prefix/:prefix/send',
   summary: 'Send the event to everybody who waits for a key with this beginning',
   description:
-    'The oldest 1000 waits, all of them or none. Sleeps and runs that wait for a child are no waits for events. Needs `workflows:trigger` where steps wait, `jobs:trigger` where runs do.',
+    'The oldest 1000 waits, all of them or none; fewer where they would be given more than 64 MiB together. Sleeps and runs that wait for a child are no waits for events. Needs `workflows:trigger` where steps wait, `jobs:trigger` where runs do.',
   permission: 'jobs:trigger',
   or_permission: 'workflows:trigger',
   body: SendEventRequest,

@@ -18,6 +18,8 @@ import { AWAIT_PREFIX } from './waits.ts';
 const MAX_PAYLOAD_BYTES = 1_048_576;
 /** Waits that one event of a prefix ends. */
 const MOST_UNDER_PREFIX = 1_000;
+/** What they are given together: each keeps the payload, and the answer shows it for each. */
+const MOST_SENT_BYTES = 64 * 1024 * 1024;
 
 export interface SendingDeps {
   readonly db: Database;
@@ -39,11 +41,14 @@ function refuseOwn({ trigger_type, event_key }: TriggerRow): void {
   if (event_key.startsWith(AWAIT_PREFIX)) throw refusal('event_is_child');
 }
 
-function checkSize(payload: JsonValue): void {
-  if (Buffer.byteLength(JSON.stringify(payload)) > MAX_PAYLOAD_BYTES)
+/** @throws payload_too_large */
+function sizeOf(payload: JsonValue): number {
+  const bytes = Buffer.byteLength(JSON.stringify(payload));
+  if (bytes > MAX_PAYLOAD_BYTES)
     throw new Failure<FailureCode>('payload_too_large', {
       message: `the payload is larger than ${MAX_PAYLOAD_BYTES} bytes`,
     });
+  return bytes;
 }
 
 const isSame = ({ status, response_payload }: TriggerRow, payload: JsonValue): boolean =>
@@ -80,7 +85,7 @@ export function createSending({ db, hot, ends, rights }: SendingDeps) {
      * payload_too_large
      */
     async send(asker: Asker, event_key: string, payload: JsonValue): Promise<Sent> {
-      checkSize(payload);
+      sizeOf(payload);
       const { project_id } = asker.project;
       const allowed = await rights(asker, 'send');
       return hot.tenant(project_id, async (tx): Promise<Sent> => {
@@ -106,12 +111,12 @@ export function createSending({ db, hot, ends, rights }: SendingDeps) {
      * @throws payload_too_large
      */
     async sendUnder(asker: Asker, prefix: string, payload: JsonValue): Promise<EventTrigger[]> {
-      checkSize(payload);
+      const most = Math.floor(MOST_SENT_BYTES / sizeOf(payload));
       const { project_id } = asker.project;
       const allowed = await rights(asker, 'send');
       // Not on the queue's pool: only a plan that knows the prefix uses its index.
       const found = await db.tenant(project_id, (tx) =>
-        listWaitingUnder(tx, { project_id, prefix, limit: MOST_UNDER_PREFIX }),
+        listWaitingUnder(tx, { project_id, prefix, limit: Math.min(MOST_UNDER_PREFIX, most) }),
       );
       for (const { source_type } of found) allowed.require(source_type);
       // Steps first: what follows from them may lock more workflow runs, which come before everything of the queue.

@@ -9,6 +9,8 @@ import { childrenEnded } from './endings.ts';
 import * as store from './store.sql.ts';
 
 const BATCH = 200;
+/** Of all outputs of a child together; one value in the database holds little more. */
+const MOST_OUTPUT_BYTES = 64 * 1024 * 1024;
 
 export interface NewsDeps {
   /** The hot pool. */
@@ -60,32 +62,36 @@ interface News {
 }
 
 async function eventOf(tx: Tx, child: RunKey, parent: RunKey, news: News): Promise<Event | null> {
-  const { status, error, first_run_id: child_run_id, step_run_id } = news;
+  const { first_run_id: child_run_id, step_run_id } = news;
   const step = await store.parentStep(tx, { ...parent, step_run_id, child_run_id });
   if (!step) return null;
   const { step_ref, map_attempt, map_index } = step;
-  const { outputs } = await store.outputsOf(tx, child);
+  const { status, error, output } = await resultOf(tx, child, news);
   if (map_attempt === null || map_index === null)
-    return {
-      kind: 'child_ended',
-      step_ref,
-      child_run_id,
-      status,
-      output: outputs as JsonValue,
-      error,
-    };
+    return { kind: 'child_ended', step_ref, child_run_id, status, output, error };
   const ok = status === 'completed';
-  const end = {
-    index: map_index,
-    ok,
-    open: step.open === true,
-    output: ok ? (outputs as JsonValue) : null,
-    error,
-  };
+  const end = { index: map_index, ok, open: step.open === true, output, error };
   return childrenEnded(tx, parent, {
     step_run_id,
     step_ref,
     attempt: map_attempt,
     children: [end],
   });
+}
+
+/** A child that completed has the outputs of its steps as its own, unless there would be no room for them. */
+async function resultOf(
+  tx: Tx,
+  child: RunKey,
+  { status, error }: News,
+): Promise<{
+  readonly status: string;
+  readonly error: string | null;
+  readonly output: JsonValue;
+}> {
+  if (status !== 'completed') return { status, error, output: null };
+  const { bytes } = await store.sumOutputs(tx, child);
+  if (bytes > MOST_OUTPUT_BYTES)
+    return { status: 'failed', error: 'the outputs of the workflow are too large', output: null };
+  return { status, error, output: (await store.outputsOf(tx, child)).outputs as JsonValue };
 }

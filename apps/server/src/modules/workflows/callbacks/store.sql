@@ -60,6 +60,12 @@ update workflow_runs r
    set news_tries = r.news_tries + 1, news_due_at = strait_now() + make_interval(secs => least(power(2, least(r.news_tries, 20)), 300))
  where r.id = :workflow_run_id and r.project_id = :project_id and r.news_due_at is not null;
 
+-- name: sumOutputs :one prepared
+-- How large they are together, before they are read.
+select coalesce(sum(octet_length(s.output::text)), 0)::float8 as "bytes!"
+  from workflow_step_runs s join workflow_runs r on r.id = s.workflow_run_id and r.project_id = :project_id
+ where r.id = :workflow_run_id;
+
 -- name: outputsOf :one prepared
 select coalesce(jsonb_object_agg(s.step_ref, s.output) filter (where s.output is not null), '{}') as "outputs!"
   from workflow_step_runs s join workflow_runs r on r.id = s.workflow_run_id and r.project_id = :project_id

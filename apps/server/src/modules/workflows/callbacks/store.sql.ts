@@ -253,6 +253,31 @@ export function postponeNews(db: Queryable, params: PostponeNewsParams): Promise
   });
 }
 
+export interface SumOutputsParams {
+  readonly project_id: string;
+  readonly workflow_run_id: string;
+}
+
+export interface SumOutputsRow {
+  readonly bytes: number;
+}
+
+const sumOutputsText = `select coalesce(sum(octet_length(s.output::text)), 0)::float8 as "bytes"
+  from workflow_step_runs s join workflow_runs r on r.id = s.workflow_run_id and r.project_id = $1
+ where r.id = $2`;
+
+/** How large they are together, before they are read. */
+export function sumOutputs(db: Queryable, params: SumOutputsParams): Promise<SumOutputsRow> {
+  return one<SumOutputsRow>(db, {
+    text: sumOutputsText,
+    values: [
+      params.project_id,
+      params.workflow_run_id,
+    ],
+    name: 'workflows_callbacks_sumOutputs_fbdac53b',
+  });
+}
+
 export interface OutputsOfParams {
   readonly project_id: string;
   readonly workflow_run_id: string;

@@ -229,3 +229,16 @@ test('a condition says which paths it reads', () => {
     'parent_outputs.x',
   ]);
 });
+
+test('what is shown of a long operand is whole characters', () => {
+  const left = `x${'😀'.repeat(400)}`;
+  const { operands } = evaluate(
+    { type: 'eq', left, right: `x${left}` },
+    { status: () => undefined, head: () => undefined },
+  );
+  const [first] = operands as { left: string; right: string }[];
+  for (const text of [first?.left, first?.right]) {
+    assert.ok(text && text.length < 510);
+    assert.equal(text.isWellFormed(), true);
+  }
+});

@@ -290,7 +290,8 @@ function typeProblem(type: JsonValue | undefined): string {
 
 function shown(value: JsonValue): JsonValue {
   const text = JSON.stringify(value);
-  return text.length <= MAX_SHOWN ? value : `${text.slice(0, MAX_SHOWN)}…`;
+  // The cut may go through a character of two halves; the database takes no half.
+  return text.length <= MAX_SHOWN ? value : `${text.slice(0, MAX_SHOWN).toWellFormed()}…`;
 }
 
 /** The paths a condition may look up, so that a store loads no more than these. */

@@ -31,6 +31,21 @@ export function foresee({ graph, board, facts }: LockedRun, event: Event): Need 
 }
 const ENDS: ReadonlySet<string> = new Set(['job_ended', 'child_ended']);
 
+/** Outputs read for one progression: more could take the whole process down, and again wherever it is tried next. */
+const MOST_LOADED_BYTES = 256 * 1024 * 1024;
+/** So few are never as large as that. */
+const FEW = 8;
+
+/** Whether the outputs of these steps can be read at once. */
+export async function areLoadable(
+  tx: Tx,
+  run: LockedRun,
+  step_refs: readonly string[],
+): Promise<boolean> {
+  if (step_refs.length <= FEW) return true;
+  return (await store.sumOutputs(tx, { ...run.key, step_refs })).bytes <= MOST_LOADED_BYTES;
+}
+
 /** Ids of step runs by ref, filled as rows are read. */
 export type StepIds = Map<string, string>;
 

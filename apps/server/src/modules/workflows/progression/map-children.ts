@@ -4,7 +4,7 @@ import type { Start } from '../engine/changes.ts';
 import type { JsonValue, StepDefinition } from '../engine/definition.ts';
 import type { Event } from '../engine/facts.ts';
 import { childPayload, RenderedTooLarge, type ChildPayloadParts } from '../engine/templates.ts';
-import type { StepIds } from './loading.ts';
+import { areLoadable, type StepIds } from './loading.ts';
 import type { LockedRun } from './run-lock.ts';
 import { beginWork, type StartDeps, type Work } from './starts.ts';
 import * as store from './store.sql.ts';
@@ -22,6 +22,9 @@ export interface MapDeps extends StartDeps {
 
 type Children = Extract<Start, { kind: 'map_children' }>;
 
+/** Of payloads that are in memory at the same time: each child has one of its own, with all that the trigger sent. */
+const AT_ONCE_BYTES = 16 * 1024 * 1024;
+
 /** Starts them; those that cannot be started have failed, which is an event of its own. */
 export async function beginChildren(
   tx: Tx,
@@ -36,7 +39,9 @@ export async function beginChildren(
   const step = run.graph.steps[index];
   const step_run_id = ids.get(step_ref);
   if (!step || step_run_id === undefined) throw new Error(`step ${step_ref} was not loaded`);
-  const shared = await sharedParts(tx, run, step);
+  const shared = (await areLoadable(tx, run, step.depends_on))
+    ? await sharedParts(tx, run, step)
+    : undefined;
   const items = await store.readMapItems(tx, {
     ...run.key,
     step_ref,
@@ -44,34 +49,43 @@ export async function beginChildren(
     from: start.from,
     count: start.count,
   });
-  const work: (Work & { readonly index: number })[] = [];
+  const begun = async (work: readonly (Work & { readonly index: number })[]): Promise<void> => {
+    if (work.length === 0) return;
+    const made = await beginWork(tx, deps, run, work);
+    const links = work.map(({ index: at }, position) => ({ index: at, ...made[position] }));
+    await store.linkMapChildren(tx, { project_id, step_run_id, attempt, links });
+  };
+  let work: (Work & { readonly index: number })[] = [];
+  let bytes = 0;
   const errors: { index: number; error: string }[] = [];
   for (const { index: at, item } of items) {
-    const payload = payloadOf({ ...shared, template: step.payload, item, index: at }, deps);
+    const payload =
+      shared && payloadOf({ ...shared, template: step.payload, item, index: at }, deps);
     if (payload === undefined) {
       errors.push({ index: at, error: 'the payload is too large' });
       continue;
     }
+    const size = Buffer.byteLength(JSON.stringify(payload));
     const error =
-      Buffer.byteLength(JSON.stringify(payload)) > deps.max_payload_bytes
+      size > deps.max_payload_bytes
         ? 'the payload is too large'
         : target.kind === 'job'
           ? run.takeAll.has(target.job_id)
             ? undefined
             : await deps.checkPayload(tx, project_id, target.job_id, payload)
           : undefined;
-    if (error === undefined) work.push({ index: at, step_run_id, target, payload, timeout_secs });
-    else errors.push({ index: at, error });
+    if (error !== undefined) {
+      errors.push({ index: at, error });
+      continue;
+    }
+    work.push({ index: at, step_run_id, target, payload, timeout_secs });
+    bytes += size;
+    if (bytes < AT_ONCE_BYTES) continue;
+    await begun(work);
+    work = [];
+    bytes = 0;
   }
-  const made = await beginWork(tx, deps, run, work);
-  const links = work.map(({ index: at }, position) => ({ index: at, ...made[position] }));
-  if (links.length > 0)
-    await store.linkMapChildren(tx, {
-      project_id,
-      step_run_id,
-      attempt,
-      links: links,
-    });
+  await begun(work);
   if (errors.length === 0) return null;
   await store.failMapChildren(tx, {
     project_id,

@@ -14,7 +14,7 @@ import { insertRun } from '../starting/start-run.ts';
 import * as starting from '../starting/store.sql.ts';
 import { admit } from './admitting.ts';
 import { createGraphs } from './graphs.ts';
-import { foresee, load, type StepIds } from './loading.ts';
+import { areLoadable, foresee, load, type StepIds } from './loading.ts';
 import { lockRun, type LockedRun, type RunKey } from './run-lock.ts';
 import { write, type WritingDeps } from './writing.ts';
 
@@ -61,13 +61,19 @@ export function createProgression(deps: ProgressionDeps) {
 
   async function decide(tx: Tx, run: LockedRun, event: Event, ids: StepIds): Promise<Delivered> {
     const { now, facts, graph, board } = run;
-    const foreseen = await load(tx, run, foresee(run, event), ids, limits.max_payload_bytes);
+    const wanted = foresee(run, event);
+    const outputs = (await areLoadable(tx, run, wanted.outputs)) ? wanted.outputs : [];
+    const foreseen = await load(tx, run, { ...wanted, outputs }, ids, limits.max_payload_bytes);
     let known = firstKnown({ now, run: facts, graph, board, limits }, foreseen);
     const granted = new Map<string, number>();
     for (;;) {
       const answer = progress(known, event);
       if (answer.kind === 'need') {
         const { need } = answer;
+        if (!(await areLoadable(tx, run, need.outputs))) {
+          const error = `the outputs of ${need.outputs.length} steps that others need are too large together`;
+          return decide(tx, run, { kind: 'fail', error }, ids);
+        }
         const loaded = await load(tx, run, need, ids, limits.max_payload_bytes);
         const admissions = await admit({ tx, run, ids, graphs, granted }, need.admissions);
         known = learn(known, need, { ...loaded, admissions });

@@ -28,6 +28,12 @@ select s.id, s.step_ref, s.attempt, coalesce(s.job_run_id, s.child_run_id) as "w
   from workflow_step_runs s join workflow_runs r on r.id = s.workflow_run_id and r.project_id = :project_id
  where s.workflow_run_id = :workflow_run_id and s.step_ref = any (:step_refs::text[]);
 
+-- name: sumOutputs :one prepared
+-- How large these outputs are together, before they are read.
+select coalesce(sum(octet_length(s.output::text)), 0)::float8 as "bytes!"
+  from workflow_step_runs s join workflow_runs r on r.id = s.workflow_run_id and r.project_id = :project_id
+ where r.id = :workflow_run_id and s.step_ref = any (:step_refs::text[]);
+
 -- name: readPayload :one prepared
 select r.payload from workflow_runs r where r.id = :workflow_run_id and r.project_id = :project_id;
 

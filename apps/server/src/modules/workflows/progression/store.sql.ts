@@ -126,6 +126,33 @@ export function readSteps(db: Queryable, params: ReadStepsParams): Promise<ReadS
   });
 }
 
+export interface SumOutputsParams {
+  readonly project_id: string;
+  readonly workflow_run_id: string;
+  readonly step_refs: readonly (string | null)[];
+}
+
+export interface SumOutputsRow {
+  readonly bytes: number;
+}
+
+const sumOutputsText = `select coalesce(sum(octet_length(s.output::text)), 0)::float8 as "bytes"
+  from workflow_step_runs s join workflow_runs r on r.id = s.workflow_run_id and r.project_id = $1
+ where r.id = $2 and s.step_ref = any ($3::text[])`;
+
+/** How large these outputs are together, before they are read. */
+export function sumOutputs(db: Queryable, params: SumOutputsParams): Promise<SumOutputsRow> {
+  return one<SumOutputsRow>(db, {
+    text: sumOutputsText,
+    values: [
+      params.project_id,
+      params.workflow_run_id,
+      params.step_refs,
+    ],
+    name: 'workflows_progression_sumOutputs_22c823e5',
+  });
+}
+
 export interface ReadPayloadParams {
   readonly workflow_run_id: string;
   readonly project_id: string;

@@ -131,6 +131,22 @@ describe('workflow runs', () => {
     await on.reaches(body.data[0].id, 'completed');
   });
 
+  it('skip by a condition on a long text, whatever its characters', async () => {
+    const condition = { type: 'eq', left: '{{payload.text}}', right: 'short' };
+    await on.workflow('long', [job('work', 'a', { condition })]);
+    // The decision shows the beginning of the text: one of these two is cut within a character.
+    for (const text of ['😀'.repeat(400), `x${'😀'.repeat(400)}`])
+      await on.reaches(await on.trigger('long', { payload: { text } }), 'completed');
+  });
+
+  it('start with a version that could be, or not at all', async () => {
+    const { status, body } = await on.internal('POST', '/v1/workflows/long/trigger', {
+      version: 2_147_483_648,
+    });
+    assert.equal(status, 400);
+    assert.match(body.error, /^body\.version/);
+  });
+
   it('are canceled, paused and resumed', async () => {
     await on.workflow('held', [
       { step_ref: 'ok', step_type: 'approval', approvers: ['*'] },

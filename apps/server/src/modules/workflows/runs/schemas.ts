@@ -93,7 +93,7 @@ export const TriggerWorkflowRequest = z
       .max(1000)
       .optional(),
     version: z
-      .union([z.int().min(1), z.string().min(1).max(64)])
+      .union([z.int().min(1).max(2_147_483_647), z.string().min(1).max(64)])
       .optional()
       .describe('Of the workflow, by number or version_id; default: the current one'),
     dry_run: z.boolean().optional().describe('Only the plan'),
