@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Queryable, StatementCall } from '../../../platform/db/query.ts';
 import { workflowApp } from '../../../../test/workflow-runs.ts';
+import { listTriggers } from '../../events/reading/store.sql.ts';
 import * as inspection from './inspection.sql.ts';
 import * as store from './store.sql.ts';
 
@@ -63,6 +64,12 @@ describe('lists of workflow runs', () => {
       other.project_id,
     );
     await on.app.sql('analyze workflow_runs');
+    await on.app.sql(
+      `insert into event_triggers (event_key, project_id, source_type, trigger_type, workflow_run_id, status, expires_at)
+       select id, project_id, 'workflow_step', 'event', id, 'received', strait_now() from workflow_runs where workflow_id = $1`,
+      workflow_id,
+    );
+    await on.app.sql('analyze event_triggers');
     const { project_id } = on.project;
     const all = {
       project_id,
@@ -90,6 +97,18 @@ describe('lists of workflow runs', () => {
       !counted.scans.includes('workflow_runs') && counted.rows < 100,
       JSON.stringify(counted),
     );
+    const waits = await rowsRead((db) =>
+      listTriggers(db, {
+        project_id,
+        status: null,
+        workflow_run_id: 'of no run',
+        source_types: ['workflow_step'],
+        before_requested_at: null,
+        before_id: null,
+        limit: 51,
+      }),
+    );
+    assert.ok(!waits.scans.includes('event_triggers') && waits.rows < 10, JSON.stringify(waits));
   });
 });
 
