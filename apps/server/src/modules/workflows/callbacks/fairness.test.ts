@@ -80,6 +80,30 @@ describe('loops over workflow runs', () => {
     await on.stepReaches(waits, 'sub', 'running');
   });
 
+  it('begin the runs of a large tree that one transaction leaves to others', async () => {
+    const four = (slug: string) => [1, 2, 3, 4].map((n) => ({ ...sub(slug), step_ref: `s${n}` }));
+    await on.workflow('leaf', [approval]);
+    await on.workflow('twig', four('leaf'));
+    await on.workflow('branch', four('twig'));
+    await on.workflow('tree', four('branch'));
+    const top = await on.trigger('tree');
+    const tree = `with recursive tree as (
+        select * from workflow_runs where id = $1
+        union all select r.* from workflow_runs r join tree on r.parent_workflow_run_id = tree.id)`;
+    await until('all runs of the tree to begin', async () => {
+      const [all] = await on.app.sql<{ runs: number }>(
+        `${tree} select count(*)::int as runs from tree where status = 'running'`,
+        top,
+      );
+      return all?.runs === 1 + 4 + 16 + 64;
+    });
+    const [most] = await on.app.sql<{ begun: number }>(
+      `${tree} select count(*)::int as begun from tree group by started_at order by 1 desc limit 1`,
+      top,
+    );
+    assert.ok(most && most.begun <= 51, JSON.stringify(most));
+  });
+
   it('tell a parent of its child whatever often that has failed', async () => {
     await on.workflow('child', [approval]);
     await on.workflow('parent', [sub('child')]);

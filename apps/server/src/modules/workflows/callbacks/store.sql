@@ -105,6 +105,12 @@ select r.id, r.project_id from workflow_runs r
  where r.status in ('running', 'paused') and r.expires_at <= strait_now() and r.id <> all (:except_runs::text[])
  order by r.expires_at limit :limit::int;
 
+-- name: listUnbegun :many
+-- across projects: a loop serves every project.
+-- Runs below others, left pending by a transaction that had begun many already.
+select r.id, r.project_id from workflow_runs r
+ where r.status = 'pending' and r.id <> all (:except_runs::text[]) order by r.id limit :limit::int;
+
 -- name: nextDue :one
 -- across projects: a loop serves every project.
 -- When the next timer of any kind is over, in milliseconds from now; null: none is set.

@@ -449,6 +449,33 @@ export function listDueRuns(db: Queryable, params: ListDueRunsParams): Promise<L
   });
 }
 
+export interface ListUnbegunParams {
+  readonly except_runs: readonly (string | null)[];
+  readonly limit: number;
+}
+
+export interface ListUnbegunRow {
+  readonly id: string;
+  readonly project_id: string;
+}
+
+const listUnbegunText = `select r.id, r.project_id from workflow_runs r
+ where r.status = 'pending' and r.id <> all ($1::text[]) order by r.id limit $2::int`;
+
+/**
+ * across projects: a loop serves every project.
+ * Runs below others, left pending by a transaction that had begun many already.
+ */
+export function listUnbegun(db: Queryable, params: ListUnbegunParams): Promise<ListUnbegunRow[]> {
+  return many<ListUnbegunRow>(db, {
+    text: listUnbegunText,
+    values: [
+      params.except_runs,
+      params.limit,
+    ],
+  });
+}
+
 export interface NextDueRow {
   readonly next_ms: number | null;
 }

@@ -72,11 +72,12 @@ export function createTimers({ db, progression, onError }: TimerDeps) {
     const now = performance.now();
     for (const [id, until] of troubled) if (until <= now) troubled.delete(id);
     const limit = { limit: BATCH, except_runs: [...troubled.keys()] };
-    const [triggers, approvals, retries, runs] = await Promise.all([
+    const [triggers, approvals, retries, runs, unbegun] = await Promise.all([
       store.listDueTriggers(db, limit),
       store.listDueApprovals(db, limit),
       store.listDueRetries(db, limit),
       store.listDueRuns(db, limit),
+      store.listUnbegun(db, limit),
     ]);
     const found: Due[] = [];
     for (const {
@@ -102,7 +103,11 @@ export function createTimers({ db, progression, onError }: TimerDeps) {
       found.push({ key: { project_id, workflow_run_id }, event: { kind: 'retry_due', step_ref } });
     for (const { id: workflow_run_id, project_id } of runs)
       found.push({ key: { project_id, workflow_run_id }, event: { kind: 'run_timed_out' } });
-    const full = [triggers, approvals, retries, runs].some(({ length }) => length === BATCH);
+    for (const { id: workflow_run_id, project_id } of unbegun)
+      found.push({ key: { project_id, workflow_run_id }, event: { kind: 'started' } });
+    const full = [triggers, approvals, retries, runs, unbegun].some(
+      ({ length }) => length === BATCH,
+    );
     return { found, full };
   }
 

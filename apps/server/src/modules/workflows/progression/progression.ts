@@ -16,7 +16,11 @@ import { admit } from './admitting.ts';
 import { createGraphs } from './graphs.ts';
 import { areLoadable, foresee, load, type StepIds } from './loading.ts';
 import { lockRun, type LockedRun, type RunKey } from './run-lock.ts';
+import * as store from './store.sql.ts';
 import { write, type WritingDeps } from './writing.ts';
+
+/** Runs that one transaction begins below the one it is about. */
+const MOST_BEGUN = 50;
 
 export interface ProgressionDeps {
   readonly queue: Pick<Queue, 'enqueueMany'>;
@@ -115,12 +119,22 @@ export function createProgression(deps: ProgressionDeps) {
     await deliver(tx, run, { kind: 'started' });
   }
 
+  const begun = new WeakMap<Tx, number>();
+
+  /** Of a run that another starts: a tree of many runs is not one transaction. Timers begin what is left pending. */
+  async function beginBelow(tx: Tx, key: RunKey): Promise<void> {
+    const count = (begun.get(tx) ?? 0) + 1;
+    begun.set(tx, count);
+    if (count <= MOST_BEGUN) await begin(tx, key);
+    else if (count === MOST_BEGUN + 1) await store.wakeLoops(tx, { what: ['timer'] });
+  }
+
   const writing: WritingDeps = {
     queue,
     operator,
     graphs,
     route,
-    begin,
+    begin: beginBelow,
     checkPayload,
     max_payload_bytes: limits.max_payload_bytes,
     onWarning,
@@ -182,7 +196,7 @@ export function createProgression(deps: ProgressionDeps) {
       continues: { run_id: row.id, first_run_id: row.first_run_id ?? row.id, generation },
     });
     if (id === undefined) throw new Error('a continuation has no idempotency key');
-    await begin(tx, { project_id, workflow_run_id: id });
+    await beginBelow(tx, { project_id, workflow_run_id: id });
   }
 
   return {
