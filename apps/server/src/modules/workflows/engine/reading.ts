@@ -89,6 +89,7 @@ export function itemsFor(
   if (!parts) return undefined;
   const items = render(template, scopeOf(parts));
   if (Array.isArray(items)) return items as readonly JsonValue[];
-  const missing = items === template ? `: ${stringForm(items)} is not there` : '';
+  const isUnknown = items === template && pathsIn(template).length > 0;
+  const missing = isUnknown ? `: ${stringForm(items)} is not there` : '';
   return { error: `map_items is not a list${missing}` };
 }
