@@ -37,9 +37,9 @@ if (files.length === 0) {
 
 const cores = availableParallelism();
 /** Shares per core: sizes of files say little about how long they take, so who is through early takes another. */
-const SHARES_PER_CORE = 2;
-/** Waits half a minute for probes of closed endpoints: time for the others. */
-const WAITING = ['failing-endpoint'];
+const SHARES_PER_CORE = 4;
+/** Wait most of the time, for probes of closed endpoints or the next attempt: others run beside them. */
+const WAITING = ['failing-endpoint', 'retry-timing', 'upgrade'];
 
 const home = mkdtempSync(path.join(tmpdir(), 'strait-test-'));
 // Nothing in this server has to survive a crash; the scenarios that crash PostgreSQL bring their own. Files of a share run

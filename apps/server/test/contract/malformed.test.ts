@@ -17,7 +17,7 @@ import { populateProjects, tokenOf, type PopulatedProject } from './populated-pr
 import { sampleOf } from './samples.ts';
 
 const seed = Number(process.env['STRAIT_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
-const TOTAL = process.env['STRAIT_SCENARIOS'] === 'full' ? 20_000 : 6_000;
+const TOTAL = process.env['STRAIT_SCENARIOS'] === 'full' ? 20_000 : 4_000;
 /** Sent at the same time. */
 const TOGETHER = 10;
 /** Some operations allow a key ten successes a minute, and many malformed requests still make sense. */
@@ -103,7 +103,7 @@ describe('malformed requests', () => {
     const summary = [...counts].sort(([a], [b]) => a - b).map(([status, n]) => `${status} × ${n}`);
     test.diagnostic(`seed ${seed}: ${answers.length} requests, ${summary.join(', ')}`);
     assert.deepEqual(broken.slice(0, 20), [], `${broken.length} findings, seed ${seed}`);
-    assert.ok(answers.length >= 5_000);
+    assert.ok(answers.length >= 4_500);
   });
 
   it('meet limits in less than one of a hundred cases', () => {

@@ -51,6 +51,8 @@ const OUTCOMES = {
   timed_out: ['failed', 'failed', 409, 409],
 } as const;
 
+const ROUNDS = process.env['STRAIT_SCENARIOS'] === 'full' ? 50 : 15;
+
 describe('approvals', () => {
   it('are decided by those who are named, as themselves', async () => {
     await on.workflow('named', [
@@ -257,7 +259,7 @@ describe('approvals', () => {
     await on.workflow('race', [approval('ok', ['*'], { approval_timeout_secs: 3600 })]);
     const { callbacks } = on.app.composition.modules.workflowRuns;
     const won = { approved: 0, timed_out: 0, canceled: 0 };
-    for (let round = 0; round < 50; round += 1) {
+    for (let round = 0; round < ROUNDS; round += 1) {
       const id = await on.trigger('race');
       await on.app.sql(
         `update workflow_step_approvals set expires_at = strait_now() - interval '1 ms' where workflow_run_id = $1`,
