@@ -188,6 +188,10 @@ export function createProgression(deps: ProgressionDeps) {
       tags: row.tags,
       trace_context: row.trace_context,
       lineage_depth: row.lineage_depth,
+      // The step that waits for a child may have given it less time than its version does.
+      ...(row.parent_step_run_id !== null && row.timeout_secs > 0
+        ? { timeout_secs: row.timeout_secs }
+        : {}),
       parent: {
         workflow_run_id: row.parent_workflow_run_id,
         step_run_id: row.parent_step_run_id,

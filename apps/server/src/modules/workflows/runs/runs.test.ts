@@ -131,6 +131,34 @@ describe('workflow runs', () => {
     await on.reaches(body.data[0].id, 'completed');
   });
 
+  it('that continue as new below a step have no more time than it gave', async () => {
+    await on.workflow('endless', [
+      { step_ref: 'ok', step_type: 'approval', approvers: ['*'] },
+      {
+        step_ref: 'next',
+        step_type: 'continue_as_new',
+        condition: { type: 'lt', left: '{{payload.n}}', right: 1 },
+        depends_on: ['ok'],
+        payload: { n: 1 },
+      },
+    ]);
+    const sub = { step_type: 'sub_workflow', sub_workflow_slug: 'endless', timeout_secs: 600 };
+    await on.workflow('patient', [{ step_ref: 'sub', payload: { n: 0 }, ...sub }]);
+    const id = await on.trigger('patient');
+    const child = (await on.steps(id))['sub'].child_workflow_run_id;
+    const approved = await on.internal('POST', `/v1/workflow-runs/${child}/steps/ok/approve`, {});
+    assert.equal(approved.status, 200);
+    const rows = await on.app.sql<{ timeout_secs: number; status: string }>(
+      `select timeout_secs, status from workflow_runs where parent_workflow_run_id = $1 and expires_at is not null order by id`,
+      id,
+    );
+    assert.deepEqual(rows, [
+      { timeout_secs: 600, status: 'completed' },
+      { timeout_secs: 600, status: 'running' },
+    ]);
+    await on.internal('DELETE', `/v1/workflow-runs/${id}`);
+  });
+
   it('skip by a condition on a long text, whatever its characters', async () => {
     const condition = { type: 'eq', left: '{{payload.text}}', right: 'short' };
     await on.workflow('long', [job('work', 'a', { condition })]);
