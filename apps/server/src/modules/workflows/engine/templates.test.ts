@@ -153,15 +153,17 @@ describe('payload merge', () => {
       item: { id: 9 },
       index: 2,
     };
-    assert.deepEqual(childPayload({ ...parts, template: { id: '{{item.id}}', at: '{{index}}' } }), {
-      a: 1,
-      id: 9,
-      at: 2,
-    });
+    assert.deepEqual(
+      childPayload({ ...parts, template: { id: '{{item.id}}', at: '{{index}}', of: '{{a}}' } }),
+      {
+        id: 9,
+        at: 2,
+        of: 1,
+      },
+    );
     const endless = { text: '{{item.id}}'.repeat(1000) };
     assert.throws(() => childPayload({ ...parts, template: endless }, 500), RenderedTooLarge);
     assert.deepEqual(childPayload({ ...parts, template: null }), {
-      a: 1,
       item: { id: 9 },
       index: 2,
     });

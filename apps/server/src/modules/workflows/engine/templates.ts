@@ -185,12 +185,13 @@ export interface ChildPayloadParts extends ScopeParts {
 }
 
 /**
- * What a child of a map gets: `item` and `index` are names in the template, and keys when there is none.
+ * What a child of a map gets: the payload of its step, in which `item` and `index` are names, or those two when there is none.
+ * Nothing comes with it unasked: the list that a map goes through is mostly in what the run or a step before it brought, and ten
+ * thousand children would get it ten thousand times.
  * @throws RenderedTooLarge
  */
 export function childPayload(parts: ChildPayloadParts, most?: number): JsonValue {
   const { item, index, template } = parts;
   const scope = scopeOf({ ...parts, names: { item, index } });
-  const rendered = template === null ? { item, index } : render(template, scope, most);
-  return mergePayload(parts.payload, rendered, parts.parent_outputs);
+  return template === null ? { item, index } : render(template, scope, most);
 }

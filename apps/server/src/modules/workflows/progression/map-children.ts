@@ -3,7 +3,12 @@ import type { Tx } from '../../../platform/db/database.ts';
 import type { Start } from '../engine/changes.ts';
 import type { JsonValue, StepDefinition } from '../engine/definition.ts';
 import type { Event } from '../engine/facts.ts';
-import { childPayload, RenderedTooLarge, type ChildPayloadParts } from '../engine/templates.ts';
+import {
+  childPayload,
+  pathsIn,
+  RenderedTooLarge,
+  type ChildPayloadParts,
+} from '../engine/templates.ts';
 import { areLoadable, type StepIds } from './loading.ts';
 import type { LockedRun } from './run-lock.ts';
 import { beginWork, type StartDeps, type Work } from './starts.ts';
@@ -22,7 +27,7 @@ export interface MapDeps extends StartDeps {
 
 type Children = Extract<Start, { kind: 'map_children' }>;
 
-/** Of payloads that are in memory at the same time: each child has one of its own, with all that the trigger sent. */
+/** Of payloads that are in memory at the same time: each child has one of its own. */
 const AT_ONCE_BYTES = 16 * 1024 * 1024;
 
 /** Starts them; those that cannot be started have failed, which is an event of its own. */
@@ -39,9 +44,9 @@ export async function beginChildren(
   const step = run.graph.steps[index];
   const step_run_id = ids.get(step_ref);
   if (!step || step_run_id === undefined) throw new Error(`step ${step_ref} was not loaded`);
-  const shared = (await areLoadable(tx, run, step.depends_on))
-    ? await sharedParts(tx, run, step)
-    : undefined;
+  const reads = readsOf(step.payload);
+  const isLoadable = !reads.parents || (await areLoadable(tx, run, step.depends_on));
+  const shared = isLoadable ? await sharedParts(tx, run, step, reads) : undefined;
   const items = await store.readMapItems(tx, {
     ...run.key,
     step_ref,
@@ -110,16 +115,29 @@ function payloadOf(
   }
 }
 
-async function sharedParts(tx: Tx, run: LockedRun, step: StepDefinition) {
-  const { payload } = await store.readPayload(tx, run.key);
-  const rows = await store.readSteps(tx, {
-    ...run.key,
-    step_refs: step.depends_on,
-    output_refs: step.depends_on,
-  });
+interface Reads {
+  readonly payload: boolean;
+  readonly parents: boolean;
+}
+
+/** Of a payload with templates: no more is loaded than it mentions. */
+function readsOf(template: JsonValue): Reads {
+  const heads = new Set(pathsIn(template).map((path) => path.split('.')[0] ?? ''));
+  const parents = heads.delete('parent_outputs');
+  for (const name of ['item', 'index']) heads.delete(name);
+  return { payload: heads.size > 0, parents };
+}
+
+async function sharedParts(tx: Tx, run: LockedRun, step: StepDefinition, reads: Reads) {
+  const payload = reads.payload ? (await store.readPayload(tx, run.key)).payload : null;
+  const refs = reads.parents ? step.depends_on : [];
+  const rows =
+    refs.length === 0
+      ? []
+      : await store.readSteps(tx, { ...run.key, step_refs: refs, output_refs: refs });
   const outputs = new Map(rows.map(({ step_ref, output }) => [step_ref, output as JsonValue]));
   const parent_outputs = new Map<string, JsonValue>();
-  for (const ref of step.depends_on) {
+  for (const ref of refs) {
     const output = outputs.get(ref) ?? null;
     const at = run.graph.indexOf.get(ref);
     // Only what completed contributes: `C` on the board.
