@@ -71,7 +71,7 @@ describe('outputs of steps', () => {
       assert.match(error, /^the outputs of 9 steps that others need are too large together$/);
     });
 
-  it('of a map: every child has all of a large payload', async () => {
+  it('of a map: every child asks for all of a large payload', async () => {
     await on.workflow('fan', [
       {
         step_ref: 'each',
@@ -79,6 +79,7 @@ describe('outputs of steps', () => {
         job_slug: 'a',
         map_items: '{{payload.list}}',
         map_max_parallel: 100,
+        payload: { item: '{{item}}', rest: '{{payload.rest}}' },
       },
     ]);
     const before = on.called.length;
