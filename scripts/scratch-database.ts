@@ -42,7 +42,14 @@ export async function createScratchDatabase(server: ScratchServer): Promise<Scra
   url.pathname = `/${name}`;
   return {
     url: url.href,
-    drop: () => runScript(server.url, `drop database if exists ${name} with (force)`),
+    drop: async () => {
+      // As in test/database.ts: `with (force)` is refused while autovacuum looks at the database.
+      await runScript(
+        server.url,
+        `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}' and usename = current_user`,
+      );
+      await runScript(server.url, `drop database if exists ${name}`);
+    },
   };
 }
 
