@@ -60,7 +60,7 @@ export function createUndoing(deps: UndoingDeps) {
     if (!admission || admission.kind === 'full') return undefined;
     if (admission.kind === 'refused') return admission.error;
     const payload = compensationPayload(key.workflow_run_id, step_ref, output as JsonValue);
-    const refused = await deps.checkPayload(tx, key.project_id, job_id, payload);
+    const refused = await deps.checkPayload(tx, run, job_id, payload);
     if (refused !== undefined) return refused;
     const [made] = await beginWork(tx, deps, run, [
       {

@@ -4,9 +4,9 @@ import type { Tx } from '../../../platform/db/database.ts';
 import { admitStepWait, findEarlyEvent, findKeyWaiter } from '../../events/index.ts';
 import { intake } from '../../queue/index.ts';
 import type { Admission, AdmissionRequest, Need } from '../engine/facts.ts';
-import { policyViolation } from '../engine/policies.ts';
+import { policyRefusal } from '../starting/policy.ts';
 import * as starting from '../starting/store.sql.ts';
-import type { Graphs } from './graphs.ts';
+import { NoGraph, type Graphs } from './graphs.ts';
 import type { StepIds } from './loading.ts';
 import type { LockedRun } from './run-lock.ts';
 import * as store from './store.sql.ts';
@@ -91,11 +91,14 @@ async function admitChildRun(
   if (!workflow.enabled) return { kind: 'refused', error: 'the workflow is disabled' };
   const graph = await graphs
     .of(tx, { project_id, workflow_id: workflow.id, version: workflow.version, step_overrides: [] })
-    .catch(() => undefined);
+    .catch((error: unknown) => {
+      // What the database has to say is not about the workflow.
+      if (error instanceof NoGraph) return undefined;
+      throw error;
+    });
   if (!graph) return { kind: 'refused', error: 'the workflow has no steps' };
-  const policy = await starting.findPolicy(tx, { project_id });
-  const violation = policy && policyViolation(graph.steps, policy);
-  if (violation) return { kind: 'refused', error: `${violation.message} (${violation.rule})` };
+  const error = await policyRefusal(tx, project_id, graph.steps);
+  if (error !== undefined) return { kind: 'refused', error };
   if (workflow.max_concurrent_runs <= 0) return { kind: 'granted', room: count };
 
   const limited = await starting.lockLimited(tx, { project_id, workflow_id: workflow.id });

@@ -19,7 +19,7 @@ export interface MapDeps extends StartDeps {
   /** Why the job refuses this payload, or undefined. */
   readonly checkPayload: (
     tx: Tx,
-    project_id: string,
+    run: LockedRun,
     job_id: string,
     payload: JsonValue,
   ) => Promise<string | undefined>;
@@ -77,7 +77,7 @@ export async function beginChildren(
         : target.kind === 'job'
           ? run.takeAll.has(target.job_id)
             ? undefined
-            : await deps.checkPayload(tx, project_id, target.job_id, payload)
+            : await deps.checkPayload(tx, run, target.job_id, payload)
           : undefined;
     if (error !== undefined) {
       errors.push({ index: at, error });

@@ -40,8 +40,17 @@ export function createProgression(deps: ProgressionDeps) {
   const { queue, operator, jobs, limits, route, onWarning } = deps;
   const graphs = createGraphs();
 
-  const checkPayload: WritingDeps['checkPayload'] = async (tx, project_id, job_id, payload) => {
-    const [job] = await findTriggerJobs(tx, [{ project_id, ref: job_id }]);
+  const checkPayload: WritingDeps['checkPayload'] = async (
+    tx,
+    { key, checked },
+    job_id,
+    payload,
+  ) => {
+    if (!checked.has(job_id)) {
+      const [found] = await findTriggerJobs(tx, [{ project_id: key.project_id, ref: job_id }]);
+      checked.set(job_id, found);
+    }
+    const job = checked.get(job_id);
     const [problem] = job ? jobs.checkPayload(job, payload) : [];
     return problem && `payload${problem.path}: ${problem.message}`;
   };
@@ -57,7 +66,7 @@ export function createProgression(deps: ProgressionDeps) {
       if (start.kind !== 'work' || start.target.kind !== 'job') continue;
       const { job_id } = start.target;
       if (run.takeAll.has(job_id)) continue;
-      const error = await checkPayload(tx, run.key.project_id, job_id, start.payload);
+      const error = await checkPayload(tx, run, job_id, start.payload);
       if (error !== undefined) refused.set(start.step_ref, { kind: 'refused', error });
     }
     return refused;

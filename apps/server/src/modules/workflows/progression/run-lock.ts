@@ -1,5 +1,6 @@
 // A workflow run under its lock: what every progression begins with.
 import type { Tx } from '../../../platform/db/database.ts';
+import type { TriggerJob } from '../../jobs/index.ts';
 import type { RunFacts } from '../engine/facts.ts';
 import type { Graph } from '../engine/graph.ts';
 import type { WorkflowRunStatus } from '../engine/states.ts';
@@ -21,6 +22,8 @@ export interface LockedRun {
   board: string;
   /** Jobs that were found to take any payload. */
   readonly takeAll: Set<string>;
+  /** Jobs whose schema payloads were held against, looked up once. */
+  readonly checked: Map<string, TriggerJob | undefined>;
 }
 
 /** Waits for whoever works on the run; undefined: the project has no such run. */
@@ -50,5 +53,5 @@ export async function lockRun(tx: Tx, graphs: Graphs, key: RunKey): Promise<Lock
     parent_step_over,
     continued: row.continued,
   };
-  return { key, row, graph, now, facts, board, takeAll: new Set() };
+  return { key, row, graph, now, facts, board, takeAll: new Set(), checked: new Map() };
 }

@@ -6,10 +6,10 @@ import type { ProjectScope } from '../../access/index.ts';
 import { recordAudit, type AuditSource } from '../../audit/index.ts';
 import type { JsonValue } from '../engine/definition.ts';
 import { descendantsOf, type Graph } from '../engine/graph.ts';
-import { policyViolation } from '../engine/policies.ts';
 import { isOver, readBoard } from '../engine/states.ts';
 import type { Progression } from '../progression/progression.ts';
 import type { LockedRun } from '../progression/run-lock.ts';
+import { policyRefusal } from '../starting/policy.ts';
 import { requireRoom } from '../starting/room.ts';
 import { insertRun } from '../starting/start-run.ts';
 import * as starting from '../starting/store.sql.ts';
@@ -40,10 +40,8 @@ export function createRunRetries({ hot, progression }: RunRetryDeps) {
   }
 
   async function requireAllowed(tx: Tx, project: ProjectScope, { graph }: LockedRun) {
-    const policy = await starting.findPolicy(tx, project);
-    const violation = policy && policyViolation(graph.steps, policy);
-    if (violation)
-      throw refuse('workflow_policy_refused', `${violation.message} (${violation.rule})`);
+    const refusal = await policyRefusal(tx, project.project_id, graph.steps);
+    if (refusal !== undefined) throw refuse('workflow_policy_refused', refusal);
   }
 
   /** What was undone is done again, and so is whatever built on it. */
@@ -77,7 +75,7 @@ export function createRunRetries({ hot, progression }: RunRetryDeps) {
     if (!version) throw refuse('workflow_version_not_found');
     await requireAllowed(tx, project, run);
     await requireRoom(tx, key, found.max_concurrent_runs);
-    const old = await starting.findRun(tx, run.key);
+    const old = await store.findRun(tx, run.key);
     const made = await insertRun(tx, {
       ...key,
       version,

@@ -7,11 +7,12 @@ import { canonicalJson, payloadHash } from '../../runs/index.ts';
 import type { Route } from '../canary/routing.ts';
 import { planOf } from '../definitions/graph-view.ts';
 import { definitionOf } from '../definitions/steps.ts';
+import { listVersionSteps } from '../definitions/store.sql.ts';
 import type { JsonValue, StepDefinition } from '../engine/definition.ts';
 import { compileGraph } from '../engine/graph.ts';
-import { policyViolation } from '../engine/policies.ts';
 import { applyOverrides, type StepOverride } from '../engine/validation.ts';
 import type { Progression } from '../progression/progression.ts';
+import { policyRefusal } from '../starting/policy.ts';
 import { requireRoom } from '../starting/room.ts';
 import { insertRun } from '../starting/start-run.ts';
 import * as starting from '../starting/store.sql.ts';
@@ -57,7 +58,7 @@ export function createWorkflowTriggers(deps: WorkflowTriggerDeps) {
     version: starting.FindRunVersionRow,
     overrides: readonly StepOverride[],
   ): Promise<readonly StepDefinition[]> {
-    const rows = await starting.listFrozenSteps(tx, {
+    const rows = await listVersionSteps(tx, {
       ...project,
       workflow_version_id: version.id,
     });
@@ -69,10 +70,8 @@ export function createWorkflowTriggers(deps: WorkflowTriggerDeps) {
         details: [{ path, message: left.message }],
       });
     }
-    const policy = await starting.findPolicy(tx, project);
-    const violation = policy && policyViolation(left.steps, policy);
-    if (violation)
-      throw refuse('workflow_policy_refused', `${violation.message} (${violation.rule})`);
+    const refusal = await policyRefusal(tx, project.project_id, left.steps);
+    if (refusal !== undefined) throw refuse('workflow_policy_refused', refusal);
     return left.steps;
   }
 

@@ -24,14 +24,6 @@ select v.id, v.version, v.version_id, v.timeout_secs, v.max_parallel_steps, v.co
   from workflow_versions v
  where v.workflow_id = :workflow_id and v.project_id = :project_id and v.version = :version;
 
--- name: listFrozenSteps :many
-select s.* from workflow_version_steps s join workflow_versions v on v.id = s.workflow_version_id
- where v.id = :workflow_version_id and v.project_id = :project_id order by s.id;
-
--- name: findPolicy :maybe
-select p.max_fan_out, p.max_depth, p.forbidden_step_types, p.require_approval_for_deploy
-  from workflow_policies p where p.project_id = :project_id;
-
 -- name: findByKey :maybe
 select r.id, r.payload_hash from workflow_runs r
  where r.workflow_id = :workflow_id and r.project_id = :project_id and r.idempotency_key = :idempotency_key;
@@ -75,13 +67,6 @@ select r.id, l.label_key, l.label_value
   from workflow_runs r join workflow_run_labels l on l.workflow_run_id = :from_run_id
   join workflow_runs o on o.id = l.workflow_run_id and o.project_id = :project_id
  where r.id = :workflow_run_id and r.project_id = :project_id;
-
--- name: findRun :maybe
-select r.* from workflow_runs r where r.id = :workflow_run_id and r.project_id = :project_id;
-
--- name: completedSteps :many
-select s.step_ref from workflow_step_runs s join workflow_runs r on r.id = s.workflow_run_id and r.project_id = :project_id
- where r.id = :workflow_run_id and s.state = 'C';
 
 -- name: findVersionNumber :maybe
 select v.version from workflow_versions v

@@ -1,6 +1,6 @@
 // Generated from store.sql by `npm run generate`. Do not edit.
 import type { JsonColumns } from '../../../platform/db/json-columns.ts';
-import { count, many, maybe, one, type Queryable } from '../../../platform/db/query.ts';
+import { count, maybe, one, type Queryable } from '../../../platform/db/query.ts';
 
 export interface LockForRunParams {
   readonly project_id: string;
@@ -116,85 +116,6 @@ export function findRunVersion(db: Queryable, params: FindRunVersionParams): Pro
       params.project_id,
       params.version,
     ],
-  });
-}
-
-export interface ListFrozenStepsParams {
-  readonly workflow_version_id: string;
-  readonly project_id: string;
-}
-
-export interface ListFrozenStepsRow {
-  readonly id: string;
-  readonly workflow_version_id: string;
-  readonly job_id: string | null;
-  readonly step_ref: string;
-  readonly depends_on: readonly string[];
-  readonly condition: JsonColumns['workflow_version_steps.condition'] | null;
-  readonly on_failure: string;
-  readonly payload: JsonColumns['workflow_version_steps.payload'] | null;
-  readonly step_type: string;
-  readonly approval_timeout_secs: number;
-  readonly approval_approvers: readonly string[];
-  readonly retry_max_attempts: number;
-  readonly retry_backoff: string;
-  readonly retry_initial_delay_secs: number;
-  readonly retry_max_delay_secs: number;
-  readonly created_at: string;
-  readonly timeout_secs_override: number;
-  readonly output_transform: string;
-  readonly sub_workflow_id: string | null;
-  readonly max_nesting_depth: number;
-  readonly event_key: string | null;
-  readonly event_timeout_secs: number;
-  readonly event_notify_url: string | null;
-  readonly event_emit_key: string | null;
-  readonly sleep_duration_secs: number;
-  readonly concurrency_key: string;
-  readonly resource_class: string;
-  readonly expected_duration_secs: number;
-  readonly cost_gate_threshold_microusd: number;
-  readonly cost_gate_timeout_secs: number;
-  readonly cost_gate_default_action: string;
-  readonly compensation_job_id: string | null;
-  readonly compensation_timeout_secs: number;
-  readonly map_items: JsonColumns['workflow_version_steps.map_items'] | null;
-  readonly map_max_parallel: number;
-  readonly map_tolerated_failures: number;
-  readonly map_collect: boolean;
-}
-
-const listFrozenStepsText = `select s.* from workflow_version_steps s join workflow_versions v on v.id = s.workflow_version_id
- where v.id = $1 and v.project_id = $2 order by s.id`;
-
-export function listFrozenSteps(db: Queryable, params: ListFrozenStepsParams): Promise<ListFrozenStepsRow[]> {
-  return many<ListFrozenStepsRow>(db, {
-    text: listFrozenStepsText,
-    values: [
-      params.workflow_version_id,
-      params.project_id,
-    ],
-  });
-}
-
-export interface FindPolicyParams {
-  readonly project_id: string;
-}
-
-export interface FindPolicyRow {
-  readonly max_fan_out: number;
-  readonly max_depth: number;
-  readonly forbidden_step_types: readonly string[];
-  readonly require_approval_for_deploy: boolean;
-}
-
-const findPolicyText = `select p.max_fan_out, p.max_depth, p.forbidden_step_types, p.require_approval_for_deploy
-  from workflow_policies p where p.project_id = $1`;
-
-export function findPolicy(db: Queryable, params: FindPolicyParams): Promise<FindPolicyRow | undefined> {
-  return maybe<FindPolicyRow>(db, {
-    text: findPolicyText,
-    values: [params.project_id],
   });
 }
 
@@ -327,83 +248,6 @@ export function copyLabels(db: Queryable, params: CopyLabelsParams): Promise<num
     text: copyLabelsText,
     values: [
       params.from_run_id,
-      params.project_id,
-      params.workflow_run_id,
-    ],
-  });
-}
-
-export interface FindRunParams {
-  readonly workflow_run_id: string;
-  readonly project_id: string;
-}
-
-export interface FindRunRow {
-  readonly id: string;
-  readonly workflow_id: string;
-  readonly project_id: string;
-  readonly status: string;
-  readonly triggered_by: string;
-  readonly payload: JsonColumns['workflow_runs.payload'] | null;
-  readonly error: string | null;
-  readonly started_at: string | null;
-  readonly finished_at: string | null;
-  readonly expires_at: string | null;
-  readonly created_at: string;
-  readonly workflow_version: number;
-  readonly max_parallel_steps: number;
-  readonly retry_of_run_id: string | null;
-  readonly parent_workflow_run_id: string | null;
-  readonly created_by: string | null;
-  readonly workflow_version_id: string | null;
-  readonly tags: JsonColumns['workflow_runs.tags'];
-  readonly parent_step_run_id: string | null;
-  readonly trace_context: JsonColumns['workflow_runs.trace_context'] | null;
-  readonly workflow_snapshot_id: string | null;
-  readonly timeout_secs: number;
-  readonly depth: number;
-  readonly continues_run_id: string | null;
-  readonly first_run_id: string | null;
-  readonly generation: number;
-  readonly continued: boolean;
-  readonly step_overrides: JsonColumns['workflow_runs.step_overrides'];
-  readonly idempotency_key: string | null;
-  readonly payload_hash: string | null;
-  readonly news_due_at: string | null;
-  readonly news_tries: number;
-  readonly lineage_depth: number;
-  readonly compensate_on_failure: boolean;
-  readonly ended_as: string | null;
-}
-
-const findRunText = `select r.* from workflow_runs r where r.id = $1 and r.project_id = $2`;
-
-export function findRun(db: Queryable, params: FindRunParams): Promise<FindRunRow | undefined> {
-  return maybe<FindRunRow>(db, {
-    text: findRunText,
-    values: [
-      params.workflow_run_id,
-      params.project_id,
-    ],
-  });
-}
-
-export interface CompletedStepsParams {
-  readonly project_id: string;
-  readonly workflow_run_id: string;
-}
-
-export interface CompletedStepsRow {
-  readonly step_ref: string;
-}
-
-const completedStepsText = `select s.step_ref from workflow_step_runs s join workflow_runs r on r.id = s.workflow_run_id and r.project_id = $1
- where r.id = $2 and s.state = 'C'`;
-
-export function completedSteps(db: Queryable, params: CompletedStepsParams): Promise<CompletedStepsRow[]> {
-  return many<CompletedStepsRow>(db, {
-    text: completedStepsText,
-    values: [
       params.project_id,
       params.workflow_run_id,
     ],
