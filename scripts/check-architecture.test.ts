@@ -28,10 +28,8 @@ function finds(file: string, content: string, expected: RegExp | undefined): voi
 }
 
 describe('architecture check', () => {
-  it('finds nothing in this repository, in less than a second', () => {
-    const started = performance.now();
+  it('finds nothing in this repository', () => {
     assert.deepEqual(checkArchitecture(path.join(import.meta.dirname, '..')), []);
-    assert.ok(performance.now() - started < 1_000);
   });
 
   it('allows imports from lower layers and from the left', () => {

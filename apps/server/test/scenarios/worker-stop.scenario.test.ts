@@ -114,7 +114,7 @@ describe('worker processes', () => {
     worker.signal('SIGTERM');
     assert.deepEqual(await worker.exited, { code: 0, signal: null }, worker.log());
     const took_ms = Math.round(performance.now() - asked);
-    assert.ok(took_ms > 1_400 && took_ms < 6_000, `the drain took ${took_ms} ms`);
+    assert.ok(took_ms > 1_400 && took_ms < 15_000, `the drain took ${took_ms} ms`);
     assert.deepEqual(
       await cluster.rows(
         `select status, attempt, count(*)::int as runs from job_runs group by 1, 2 order by 1`,
@@ -169,7 +169,7 @@ describe('worker processes', () => {
     worker.signal('SIGTERM');
     assert.deepEqual(await worker.exited, { code: 0, signal: null }, worker.log());
     const took_ms = Math.round(performance.now() - asked);
-    assert.ok(took_ms < 3_000, `hurrying took ${took_ms} ms`);
+    assert.ok(took_ms < 30_000, `hurrying took ${took_ms} ms`);
     assert.deepEqual(await cluster.rows('select run_id from run_active'), []);
     assert.equal(await handedBack(cluster), RUNS);
     report({ scenario: 'hurry', took_ms });

@@ -160,5 +160,7 @@ it('a fire is late by milliseconds: the timer is set for it, edits are told', as
   late.sort((a, b) => a - b);
   test.diagnostic(`late by ${late.join(', ')} ms`);
   assert.ok((late[0] ?? -1) >= 0, 'never early');
-  assert.ok((late[2] ?? Infinity) <= 250, `late by ${late.join(', ')} ms`);
+  // Without the timer each would wait for the next round, 3.5 s later. What a busy machine may add is no failure here.
+  const most = process.env['STRAIT_SCENARIOS'] === 'full' ? 250 : 1_500;
+  assert.ok((late[2] ?? Infinity) <= most, `late by ${late.join(', ')} ms`);
 });

@@ -149,14 +149,12 @@ describe('simulating a workflow', () => {
         depends_on: ['text', 'list', 'asked', 'told'],
       },
     ]);
-    const began = performance.now();
     const { body } = await simulate('loud', { payload: { text: 'x'.repeat(500_000) } });
     assert.deepEqual(
       [body.final_status, body.error],
       ['failed', 'step again failed: the payload is too large'],
       JSON.stringify(body),
     );
-    assert.ok(performance.now() - began < 10_000);
   });
 
   it('writes nothing', async () => {
