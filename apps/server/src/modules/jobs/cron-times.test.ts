@@ -181,10 +181,21 @@ function published(
 }
 
 const AROUND = 3 * HOUR;
+const full = process.env['STRAIT_SCENARIOS'] === 'full';
 const zones = Intl.supportedValuesOf('timeZone');
 const changes = zones.flatMap((zone) =>
   changesOf(zone, Date.UTC(2026, 0, 1), Date.UTC(2028, 0, 1)),
 );
+
+/** One zone of those whose clocks show the same around a change: the rules see nothing else of a zone. */
+const distinct = [
+  ...new Map(
+    changes.map((change) => [
+      `${change.at_ms} ${change.by_ms} ${clockOf(change.zone)(change.at_ms)}`,
+      change,
+    ]),
+  ).values(),
+];
 
 /** What the rules say from just before the change until after it, from every start that matters. */
 function said(cron: string, { zone }: Change, from_ms: number, to_ms: number): number[] {
@@ -203,7 +214,8 @@ describe('changes of the clock', () => {
     const kinds = new Set(changes.map(({ by_ms }) => by_ms / MINUTE));
     for (const kind of [60, -60, 30, -30]) assert.ok(kinds.has(kind), `no change by ${kind}`);
     let compared = 0;
-    for (const change of changes) {
+    const compare = full ? changes : distinct;
+    for (const change of compare) {
       const around = minutesAround(change, AROUND, AROUND);
       const [from, to] = [change.at_ms - AROUND, change.at_ms + AROUND];
       const wall = around.find(({ minute }) => minute === change.at_ms)?.wall ?? Number.NaN;
@@ -223,7 +235,8 @@ describe('changes of the clock', () => {
         }
       }
     }
-    test.diagnostic(`${zones.length} zones, ${changes.length} changes, ${compared} comparisons`);
+    const of = `${changes.length} changes, ${compare.length} of them compared`;
+    test.diagnostic(`${zones.length} zones, ${of}, ${compared} comparisons`);
   });
 
   it('asked from any minute, the answer is the first fire of the whole list', () => {
