@@ -1,6 +1,6 @@
 // `npm test [words]`: architecture check, then every test against one PostgreSQL that is started here.
-// Files are dealt into shares, a process each, as many at a time as there are cores; scenarios (several processes, kill -9)
-// follow, one at a time but for those that mostly wait.
+// Files are dealt into shares, a process each, one more at a time than there are cores, since tests wait a quarter of their
+// time; scenarios (several processes, kill -9) follow, two at a time.
 
 import { spawn } from 'node:child_process';
 import { globSync, mkdtempSync, rmSync, statSync } from 'node:fs';
@@ -37,9 +37,9 @@ if (files.length === 0) {
 
 const cores = availableParallelism();
 /** Shares per core: sizes of files say little about how long they take, so who is through early takes another. */
-const SHARES_PER_CORE = 4;
-/** Wait most of the time, for probes of closed endpoints or the next attempt: others run beside them. */
-const WAITING = ['failing-endpoint', 'retry-timing', 'upgrade'];
+const SHARES_PER_CORE = 10;
+/** Those that take longest, so that none of them is what the others have waited for. */
+const LONGEST = ['failing-endpoint', 'limits', 'budget', 'upgrade', 'api-crash', 'readme'];
 
 const home = mkdtempSync(path.join(tmpdir(), 'strait-test-'));
 // Nothing in this server has to survive a crash; the scenarios that crash PostgreSQL bring their own. Files of a share run
@@ -76,12 +76,15 @@ try {
     STRAIT_TEST_TENANT_ROLE: tenantRole ?? '',
   };
   const shares = deal(plain, Math.min(cores * SHARES_PER_CORE, plain.length));
-  await lanes(cores, shares, (share, index) => run(share, env, `share ${index + 1}`));
-  const waiting = scenarios.filter((file) => WAITING.some((name) => file.includes(name)));
-  await Promise.all(
-    [waiting, scenarios.filter((file) => !waiting.includes(file))].map((lane) =>
-      lanes(1, lane, (scenario) => run([scenario], env, scenario)),
-    ),
+  await lanes(cores + 1, shares, (share, index) => run(share, env, `share ${index + 1}`));
+  const turn = (file: string): number => {
+    const place = LONGEST.findIndex((name) => file.includes(`${name}.scenario`));
+    return place < 0 ? LONGEST.length : place;
+  };
+  await lanes(
+    2,
+    scenarios.toSorted((a, b) => turn(a) - turn(b)),
+    (scenario) => run([scenario], env, scenario),
   );
 } finally {
   await server.stop('immediate');
