@@ -12,6 +12,13 @@ export interface ResumeFacts {
   readonly event_payload?: string | undefined;
 }
 
+/** Of which workflow run and step a run is the work, by what its start left in the run's metadata. */
+const WORKFLOW_HEADERS = [
+  ['_workflow_run_id', 'x-strait-workflow-run-id'],
+  ['_workflow_step', 'x-strait-workflow-step'],
+  ['_workflow_map_index', 'x-strait-workflow-map-index'],
+] as const;
+
 const MAX_HEADER_JSON_BYTES = 65_536;
 const MAX_PREVIOUS_ERROR = 1024;
 /** How long a run token outlives the attempt's deadline. */
@@ -53,9 +60,13 @@ export function buildRequest(
       tokenKey,
     ),
   };
-  const { _trace_parent, _trace_state } = run.metadata as Record<string, unknown>;
+  const { _trace_parent, _trace_state, ...own } = run.metadata as Record<string, unknown>;
   if (typeof _trace_parent === 'string') headers['traceparent'] = headerText(_trace_parent);
   if (typeof _trace_state === 'string') headers['tracestate'] = headerText(_trace_state);
+  for (const [key, header] of WORKFLOW_HEADERS) {
+    const value = own[key];
+    if (typeof value === 'string') headers[header] = headerText(value);
+  }
   if (facts?.checkpoint) {
     const state = asciiJson(facts.checkpoint.state);
     if (state.length <= MAX_HEADER_JSON_BYTES) headers['x-last-checkpoint'] = state;

@@ -64,6 +64,7 @@ export function createUndoing(deps: UndoingDeps) {
     if (refused !== undefined) return refused;
     const [made] = await beginWork(tx, deps, run, [
       {
+        step_ref,
         step_run_id,
         target: { kind: 'job', job_id },
         payload,

@@ -83,7 +83,7 @@ export async function beginChildren(
       errors.push({ index: at, error });
       continue;
     }
-    work.push({ index: at, step_run_id, target, payload, timeout_secs });
+    work.push({ index: at, step_ref, step_run_id, target, payload, timeout_secs });
     bytes += size;
     if (bytes < AT_ONCE_BYTES) continue;
     await begun(work);

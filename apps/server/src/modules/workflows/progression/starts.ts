@@ -28,7 +28,10 @@ export interface NewIds {
 }
 
 export interface Work {
+  readonly step_ref: string;
   readonly step_run_id: string;
+  /** Of a child of a map. */
+  readonly index?: number;
   readonly target: Target;
   readonly payload: JsonValue;
   readonly timeout_secs: number;
@@ -60,7 +63,7 @@ export async function begin(
     tx,
     deps,
     run,
-    work.map(({ step_ref, ...rest }) => ({ ...rest, step_run_id: idOf(step_ref) })),
+    work.map((start) => ({ ...start, step_run_id: idOf(start.step_ref) })),
   );
   for (const [at, { step_ref }] of work.entries()) made.set(step_ref, started[at] ?? {});
   for (const start of starts) {
@@ -137,7 +140,7 @@ export async function beginWork(
 
 function newJobRun(
   { row, key }: LockedRun,
-  { step_run_id, target, payload, timeout_secs }: Work,
+  { step_ref, step_run_id, index, target, payload, timeout_secs }: Work,
 ): NewRun {
   const text = canonicalJson(payload);
   const trace = row.trace_context ?? {};
@@ -155,7 +158,12 @@ function newJobRun(
       workflow_step_run_id: step_run_id,
       ...(timeout_secs > 0 ? { timeout_secs_override: timeout_secs } : {}),
       metadata: runMetadata({
-        metadata: undefined,
+        // The dispatch tells its handler by headers (executor/request.ts). Nobody else may write keys with an underscore.
+        metadata: {
+          _workflow_run_id: key.workflow_run_id,
+          _workflow_step: step_ref,
+          ...(index === undefined ? {} : { _workflow_map_index: String(index) }),
+        },
         payload,
         traceparent: trace['traceparent'],
         tracestate: trace['tracestate'],
