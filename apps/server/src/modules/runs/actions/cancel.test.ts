@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { inOneHour, runActions } from '../../../../test/run-actions.ts';
+import { until } from '../../../../test/until.ts';
 
 let on: Awaited<ReturnType<typeof runActions>>;
 
@@ -121,5 +122,24 @@ describe('canceling', () => {
       (await on.app.sql('select run_id from run_active where run_id = $1', executing)).length,
       1,
     );
+  });
+
+  test('all that match includes what somebody else moves just now', async () => {
+    const job = await on.makeJob();
+    const ids = [await on.run(job), await on.run(job), await on.run(job)];
+    const { hot, modules } = on.app.composition;
+    const { project_id } = on.project;
+    const { answer } = await hot.transaction(async (tx) => {
+      await modules.operator.hold(tx, { project_id, run_id: ids[1] ?? '', actor_id: 'somebody' });
+      const asked = on.call('POST', '/v1/runs/bulk-cancel-all', { job_id: job });
+      // Not the promise itself: it ends after this transaction.
+      const waits = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+      const looked = until('the call to wait', async () => (await on.app.sql(waits)).length > 0);
+      await Promise.race([looked, asked]);
+      return { answer: asked };
+    });
+    const { body } = await answer;
+    assert.deepEqual(body.run_ids.toSorted(), ids);
+    for (const id of ids) assert.equal((await on.read(id)).status, 'canceled');
   });
 });

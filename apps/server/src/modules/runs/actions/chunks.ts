@@ -3,7 +3,7 @@
 import type { Tx } from '../../../platform/db/database.ts';
 import type { ProjectScope } from '../../access/index.ts';
 import { recordAudit, type AuditSource } from '../../audit/index.ts';
-import { isRunId } from '../../queue/index.ts';
+import { isRunId, runTimes } from '../../queue/index.ts';
 import {
   enqueueReplays,
   isReplayable,
@@ -17,6 +17,8 @@ import * as store from './store.sql.ts';
 
 /** States of runs that never started, as far as a filter can name them. */
 export const UNSTARTED = ['delayed', 'queued'];
+
+const LOOKS = 20;
 
 export interface ChunkTarget {
   readonly project: Pick<ProjectScope, 'project_id'>;
@@ -43,15 +45,31 @@ export function createChunks({
       run_ids: readonly string[],
       filters: CancelAllFilters,
     ): Promise<string[]> => {
-      const locked = await store.lockUnstarted(tx, { ...project, run_ids });
-      if (locked.length === 0) return [];
-      const ids = locked.map((run) => run.id);
-      const { canceled } = await operator.cancel(tx, {
-        ...project,
-        run_ids: ids,
-        reason: 'canceled by user',
-        child_reason: 'parent run canceled',
-      });
+      const canceled: string[] = [];
+      let open = run_ids;
+      // One that promotion, the mover or a claim has in hand is seen in neither place: what was not canceled is looked for
+      // again, until it is canceled or started.
+      for (let look = 0; open.length > 0 && look < LOOKS; look++) {
+        const locked = await store.lockUnstarted(tx, { ...project, run_ids: open });
+        if (locked.length > 0) {
+          const done = await operator.cancel(tx, {
+            ...project,
+            run_ids: locked.map((run) => run.id),
+            reason: 'canceled by user',
+            child_reason: 'parent run canceled',
+          });
+          canceled.push(...done.canceled);
+        }
+        const gone = new Set(canceled);
+        const rest = open.filter((id) => !gone.has(id));
+        open =
+          rest.length === 0
+            ? []
+            : (await store.listUnlocked(tx, { ...project, run_ids: rest, ...runTimes(rest) })).map(
+                (run) => run.id,
+              );
+      }
+      if (canceled.length === 0) return [];
       const details = { ...filters, canceled: canceled.length };
       await recordAudit(tx, project, source, {
         action: 'run.bulk_cancelled_all',

@@ -75,12 +75,21 @@ select r.id, r.created_at, r.status
  limit :limit::int;
 
 -- name: lockUnstarted :many
--- Those of the runs that still stand where nothing has started them; locked, so that no claim takes them.
+-- Those of the runs that still stand where nothing has started them; locked, so that no claim takes them. Waits for whoever
+-- has one: it may only move it to another place, where the next look finds it (listUnlocked).
 with q as materialized (
-  select run_id from run_queue where run_id = any (:run_ids::text[]) and project_id = :project_id and attempt = 1 for update skip locked
+  select run_id from run_queue where run_id = any (:run_ids::text[]) and project_id = :project_id and attempt = 1 order by run_id for update
 ), p as materialized (
-  select run_id from run_parked where run_id = any (:run_ids::text[]) and project_id = :project_id and attempt = 1 for update skip locked
+  select run_id from run_parked where run_id = any (:run_ids::text[]) and project_id = :project_id and attempt = 1 order by run_id for update
 ), d as materialized (
-  select run_id from run_delayed where run_id = any (:run_ids::text[]) and project_id = :project_id and attempt = 1 for update skip locked
+  select run_id from run_delayed where run_id = any (:run_ids::text[]) and project_id = :project_id and attempt = 1 order by run_id for update
 )
 select run_id as "id!" from q union all select run_id from p union all select run_id from d;
+
+-- name: listUnlocked :many
+-- Those of the runs that nothing has started and nothing ended: they were between two places.
+select r.id from job_runs r
+ where r.id = any (:run_ids::text[]) and r.project_id = :project_id
+   and r.created_at >= :created_from::timestamptz and r.created_at <= :created_to::timestamptz
+   and (r.status = any ('{delayed,queued}')) is true and r.attempt = 1 and r.started_at is null
+   and not exists (select from run_active a where a.run_id = r.id);

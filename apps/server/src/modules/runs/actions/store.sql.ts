@@ -318,21 +318,54 @@ export interface LockUnstartedRow {
 }
 
 const lockUnstartedText = `with q as materialized (
-  select run_id from run_queue where run_id = any ($1::text[]) and project_id = $2 and attempt = 1 for update skip locked
+  select run_id from run_queue where run_id = any ($1::text[]) and project_id = $2 and attempt = 1 order by run_id for update
 ), p as materialized (
-  select run_id from run_parked where run_id = any ($1::text[]) and project_id = $2 and attempt = 1 for update skip locked
+  select run_id from run_parked where run_id = any ($1::text[]) and project_id = $2 and attempt = 1 order by run_id for update
 ), d as materialized (
-  select run_id from run_delayed where run_id = any ($1::text[]) and project_id = $2 and attempt = 1 for update skip locked
+  select run_id from run_delayed where run_id = any ($1::text[]) and project_id = $2 and attempt = 1 order by run_id for update
 )
 select run_id as "id" from q union all select run_id from p union all select run_id from d`;
 
-/** Those of the runs that still stand where nothing has started them; locked, so that no claim takes them. */
+/**
+ * Those of the runs that still stand where nothing has started them; locked, so that no claim takes them. Waits for whoever
+ * has one: it may only move it to another place, where the next look finds it (listUnlocked).
+ */
 export function lockUnstarted(db: Queryable, params: LockUnstartedParams): Promise<LockUnstartedRow[]> {
   return many<LockUnstartedRow>(db, {
     text: lockUnstartedText,
     values: [
       params.run_ids,
       params.project_id,
+    ],
+  });
+}
+
+export interface ListUnlockedParams {
+  readonly run_ids: readonly (string | null)[];
+  readonly project_id: string;
+  readonly created_from: string;
+  readonly created_to: string;
+}
+
+export interface ListUnlockedRow {
+  readonly id: string;
+}
+
+const listUnlockedText = `select r.id from job_runs r
+ where r.id = any ($1::text[]) and r.project_id = $2
+   and r.created_at >= $3::timestamptz and r.created_at <= $4::timestamptz
+   and (r.status = any ('{delayed,queued}')) is true and r.attempt = 1 and r.started_at is null
+   and not exists (select from run_active a where a.run_id = r.id)`;
+
+/** Those of the runs that nothing has started and nothing ended: they were between two places. */
+export function listUnlocked(db: Queryable, params: ListUnlockedParams): Promise<ListUnlockedRow[]> {
+  return many<ListUnlockedRow>(db, {
+    text: listUnlockedText,
+    values: [
+      params.run_ids,
+      params.project_id,
+      params.created_from,
+      params.created_to,
     ],
   });
 }
