@@ -6,11 +6,11 @@
 insert into debounce_pending as d (job_id, project_id, debounce_key, payload, tags, metadata, priority, concurrency_key, ttl_secs,
        created_by, fire_at)
 values (:job_id, :project_id, :debounce_key, :payload_json::jsonb, :tags?::jsonb, :metadata?::jsonb, :priority, :concurrency_key?,
-        :ttl_secs?, :created_by?, strait_now() + make_interval(secs => :window_secs::int))
+        :ttl_secs?, :created_by?, strait_now() + make_interval(secs => :window_secs::float8))
 on conflict (job_id, debounce_key) do update
    set payload = excluded.payload, tags = excluded.tags, metadata = excluded.metadata, priority = excluded.priority,
        concurrency_key = excluded.concurrency_key, ttl_secs = excluded.ttl_secs, created_by = excluded.created_by,
-       fire_at = least(excluded.fire_at, d.created_at + make_interval(secs => :window_secs::int * :most_windows::int))
+       fire_at = least(excluded.fire_at, d.created_at + make_interval(secs => :window_secs::float8 * :most_windows::float8))
 returning fire_at;
 
 -- name: takeDueTrigger :maybe

@@ -23,11 +23,11 @@ export interface DebounceTriggerRow {
 const debounceTriggerText = `insert into debounce_pending as d (job_id, project_id, debounce_key, payload, tags, metadata, priority, concurrency_key, ttl_secs,
        created_by, fire_at)
 values ($1, $2, $3, $4::jsonb, $5::jsonb, $6::jsonb, $7, $8,
-        $9, $10, strait_now() + make_interval(secs => $11::int))
+        $9, $10, strait_now() + make_interval(secs => $11::float8))
 on conflict (job_id, debounce_key) do update
    set payload = excluded.payload, tags = excluded.tags, metadata = excluded.metadata, priority = excluded.priority,
        concurrency_key = excluded.concurrency_key, ttl_secs = excluded.ttl_secs, created_by = excluded.created_by,
-       fire_at = least(excluded.fire_at, d.created_at + make_interval(secs => $11::int * $12::int))
+       fire_at = least(excluded.fire_at, d.created_at + make_interval(secs => $11::float8 * $12::float8))
 returning fire_at`;
 
 /**

@@ -38,6 +38,15 @@ const runsOf = (job: string) =>
   );
 
 describe('debounce', () => {
+  it('takes any window that a job may have', async () => {
+    const job = await on.makeJob({ debounce_window_secs: 2_147_483_647 });
+    for (let n = 0; n < 2; n++) {
+      const { status, body } = await trigger(job, { payload: n });
+      assert.equal(status, 202, JSON.stringify(body));
+    }
+    await on.app.sql('delete from debounce_pending');
+  });
+
   it('makes one run of many triggers, from the last of each key, after the window', async () => {
     const job = await on.makeJob({ debounce_window_secs: 60, tags: { of: 'job' } });
     const first = await trigger(job, { payload: { n: 1 } });
