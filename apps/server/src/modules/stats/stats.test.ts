@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { shiftClock } from '../../../test/database.ts';
 import { inOneHour, runActions } from '../../../test/run-actions.ts';
+import { upkeepOf } from '../../../test/upkeep.ts';
 import { createLimits } from '../queue/index.ts';
 
 let on: Awaited<ReturnType<typeof runActions>>;
@@ -51,4 +53,32 @@ test('depths per project, job and key, as of the last count', async () => {
   });
   await stats.recount();
   assert.equal((await on.call('GET', `/v1/jobs/${plain}/queue`)).body.ready, 0);
+});
+
+test('the oldest one has waited since it was due, not since it was made', async () => {
+  const { composition, db } = on.app;
+  await on.call('POST', '/v1/runs/bulk-cancel-all', { status: 'queued' });
+  const oldest = async (job: string): Promise<number | undefined> => {
+    await composition.modules.stats.recount();
+    const { oldest_ready_at } = (await on.call('GET', `/v1/jobs/${job}/queue`)).body;
+    return oldest_ready_at && Date.parse(oldest_ready_at);
+  };
+  const [plain, urgent, again] = [await on.makeJob(), await on.makeJob(), await on.makeJob()];
+  const scheduled_at = inOneHour();
+  await on.run(plain, { scheduled_at });
+  await on.run(urgent, { scheduled_at, priority: 2 });
+  const attempt = { attempt: 2, priority: 1, error: 'e', delay_ms: 3_600_000 };
+  const id = await on.run(again);
+  await on.queue.settle([{ ...(await on.claim(id)), to: 'queued', ...attempt }]);
+  const { next_retry_at } = await on.read(id);
+  assert.equal(await oldest(plain), undefined);
+  await shiftClock(db, 2 * 3_600_000);
+  try {
+    while ((await upkeepOf(composition).moveDue()).again);
+    assert.equal(await oldest(plain), Date.parse(scheduled_at));
+    assert.equal(await oldest(urgent), Date.parse(scheduled_at));
+    assert.equal(await oldest(again), Date.parse(next_retry_at));
+  } finally {
+    await shiftClock(db, 0);
+  }
 });

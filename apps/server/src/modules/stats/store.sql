@@ -2,12 +2,18 @@
 
 -- name: recountDepths :one
 -- across projects: one count serves everybody.
--- One pass over the live places; rows that would not change are left alone.
+-- One pass over the live places; rows that would not change are left alone. A run is ready since it was made or since what its
+-- rank was counted from, whichever is later; where priority hides that, or it is an attempt again, its row says when it was due.
 with live as materialized (
   select project_id, job_id, sum(ready)::int as ready, sum(waiting)::int as waiting, sum(delayed)::int as delayed,
-         sum(running)::int as running, min(ready_at) as oldest_ready_at
-    from (select project_id, job_id, 1 as ready, 0 as waiting, 0 as delayed, 0 as running, run_created_at as ready_at from run_queue
-          union all select project_id, job_id, 0, 1, 0, 0, run_created_at from run_parked
+         sum(running)::int as running, min(ready_at) filter (where ready_at <= strait_now()) as oldest_ready_at
+    from (select p.project_id, p.job_id, p.ready, p.waiting, 0 as delayed, 0 as running,
+                 greatest(p.run_created_at, to_timestamp(p.rank / 1000.0),
+                          case when p.attempt > 1 or p.rank + 1 < extract(epoch from p.run_created_at) * 1000
+                               then (select greatest(r.scheduled_at, r.next_retry_at) from job_runs r
+                                      where r.id = p.run_id and r.created_at = p.run_created_at) end) as ready_at
+            from (select project_id, job_id, 1 as ready, 0 as waiting, rank, attempt, run_id, run_created_at from run_queue
+                  union all select project_id, job_id, 0, 1, rank, attempt, run_id, run_created_at from run_parked) p
           union all select project_id, job_id, 0, 0, 1, 0, null from run_delayed
           union all select r.project_id, r.job_id, 0, 0, 0, 1, null
                       from run_active a join job_runs r on r.id = a.run_id and r.created_at = a.run_created_at) p
