@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { blockerCases } from '../../../test/blocker-cases.ts';
+import { inOneHour } from '../../../test/run-actions.ts';
 import { inRunTest, type InRunTest } from '../../../test/in-run.ts';
 import { blockerKinds, type Blocker } from './rules.ts';
 
@@ -88,6 +89,29 @@ describe('why', () => {
     await on.post(id, 'resume');
     assert.deepEqual(await kinds(), ['retry_backoff']);
     await on.call('DELETE', `/v1/runs/${id}`);
+  });
+
+  it('says what a run meets after its wait or delay as well', async () => {
+    the.asUsual();
+    const [upstream, job] = [await on.makeJob(), await on.makeJob()];
+    await on.call('POST', `/v1/jobs/${job}/dependencies`, { depends_on_job_id: upstream });
+    const waiting = await the.run(job);
+    const delayed = await the.run(job, { scheduled_at: inOneHour() });
+    const held = await the.run(job, { scheduled_at: inOneHour() });
+    await on.post(held, 'pause');
+    await on.call('POST', `/v1/jobs/${job}/pause`);
+    const kinds = async (id: string) => (await the.why(id)).blockers.map(({ kind }) => kind);
+    assert.deepEqual(await kinds(waiting), ['dependency', 'job_paused']);
+    assert.deepEqual(await kinds(delayed), ['delayed', 'dependency', 'job_paused']);
+    assert.deepEqual(await kinds(held), ['held', 'delayed', 'dependency', 'job_paused']);
+    // With each of the calls nothing is left.
+    for (const blocker of (await the.why(held)).blockers) await the.perform(blocker);
+    await on.call('POST', `/v1/runs/${delayed}/reschedule`, { scheduled_at: new Date() });
+    await the.workOn();
+    for (const id of [waiting, delayed, held]) {
+      assert.deepEqual(await kinds(id), []);
+      await on.start(id);
+    }
   });
 
   it('sees a pause of what is ready, and what is in front of it', async () => {

@@ -70,22 +70,32 @@ export function createWhy({ db, lease_ms }: WhyDependencies) {
     return jobBlockers(facts, actors);
   };
 
+  /** Jobs that have not ended as asked. A delayed run meets them when it is due; they keep none that was let go before. */
+  const ofDependencies = async (tx: Tx, project: ProjectScope, run: Run): Promise<Blocker[]> =>
+    run.status === 'delayed' || run.status === 'waiting'
+      ? (await dependencyStatus(tx, { ...project, run_id: run.id }))
+          .filter(({ met }) => !met)
+          .map((on) => dependencyBlocker(on, run))
+      : [];
+
   const explain = async (tx: Tx, project: ProjectScope, run: Run): Promise<Explained> => {
     const of_run = { ...project, run_id: run.id };
     switch (run.place) {
       case 'active':
         return { blockers: [] };
       case 'delayed': {
-        const blockers = [...ofDelay(run), ...(await ofJob(tx, project, run))];
+        const blockers = [
+          ...ofDelay(run),
+          ...(await ofDependencies(tx, project, run)),
+          ...(await ofJob(tx, project, run)),
+        ];
         return { blockers, estimated_start_at: lastOf(run.due_at, blockers) };
       }
       case 'waiting': {
         const waits = await store.listWaits(tx, of_run);
-        if (waits.length > 0) return { blockers: waits.map(waitBlocker) };
-        const dependencies = await dependencyStatus(tx, of_run);
-        return {
-          blockers: dependencies.filter(({ met }) => !met).map((on) => dependencyBlocker(on, run)),
-        };
+        const awaited =
+          waits.length > 0 ? waits.map(waitBlocker) : await ofDependencies(tx, project, run);
+        return { blockers: [...awaited, ...(await ofJob(tx, project, run))] };
       }
       case 'queue': {
         const { ahead, running } = await store.countAhead(tx, of_run);
@@ -110,6 +120,7 @@ export function createWhy({ db, lease_ms }: WhyDependencies) {
       blockers: [
         { kind: 'held', message: `held${by(who)}`, unblock },
         ...ofDelay(run),
+        ...(await ofDependencies(tx, project, run)),
         ...(await ofJob(tx, project, run)),
       ],
     };
@@ -221,7 +232,9 @@ const dependencyBlocker = (
   { waits_until }: Run,
 ): Blocker => ({
   kind: 'dependency',
-  message: `waits for a run of job ${depends_on_job_id} to end as ${condition}; gives up at ${waits_until}`,
+  message:
+    `waits for a run of job ${depends_on_job_id} to end as ${condition}` +
+    (waits_until === null ? '' : `; gives up at ${waits_until}`),
   until: waits_until ?? undefined,
   unblock: { method: 'DELETE', path: `/v1/jobs/${job_id}/dependencies/${id}` },
 });
