@@ -255,6 +255,14 @@ export function blockerCases(on: InRunTest) {
       },
     },
     {
+      kind: 'project_paused',
+      says: /^the queue of the project was paused by \S+$/,
+      setUp: async () => {
+        await on.call('POST', '/v1/queue/pause');
+        return run(await on.makeJob());
+      },
+    },
+    {
       kind: 'endpoint_closed',
       says: /closed until .*, then one run tries it again$/,
       until: true,

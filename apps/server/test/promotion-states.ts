@@ -44,6 +44,7 @@ export interface PromotionState {
   readonly quota: number | null;
   readonly project_budget: number | null;
   readonly group_paused: boolean;
+  readonly project_paused: boolean;
   readonly endpoints: readonly {
     readonly n: number;
     readonly closed: boolean;
@@ -92,6 +93,7 @@ export function promotionState(seed: number, n: number): PromotionState {
     }),
     jobs,
     runs: jobs.flatMap(({ slug }) => runsOf(slug, random, budgets)),
+    project_paused: chance(12),
   };
 }
 
@@ -118,9 +120,10 @@ function runsOf(job: string, random: Random, budgets: boolean): StateRun[] {
 
 const INSERTS = [
   `insert into projects (id, name) select project_id, project_id from jsonb_to_recordset($1) as s(project_id text)`,
-  `insert into project_quotas (project_id, max_executing_runs, max_daily_cost_microusd)
-   select project_id, quota, project_budget from jsonb_to_recordset($1) as s(project_id text, quota int, project_budget bigint)
-    where quota is not null or project_budget is not null`,
+  `insert into project_quotas (project_id, max_executing_runs, max_daily_cost_microusd, queue_paused)
+   select project_id, quota, project_budget, project_paused
+     from jsonb_to_recordset($1) as s(project_id text, quota int, project_budget bigint, project_paused bool)
+    where quota is not null or project_budget is not null or project_paused`,
   `insert into job_groups (id, project_id, name, slug, paused)
    select 'g-' || project_id, project_id, 'g', 'g', group_paused from jsonb_to_recordset($1) as s(project_id text, group_paused bool)`,
   `insert into jobs (project_id, name, slug, endpoint_url, max_concurrency, max_concurrency_per_key, paused, enabled, group_id)

@@ -68,6 +68,7 @@ export function treeOf(state: PromotionState): Tree {
         job.paused ||
         !job.enabled ||
         (job.grouped && state.group_paused) ||
+        state.project_paused ||
         (closed && !endpoint?.due),
       probes: closed ? String(job.endpoint) : null,
       endpoint: closed ? null : (endpoint?.counted ?? null),

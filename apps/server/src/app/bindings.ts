@@ -12,6 +12,7 @@ import {
   groupRoutes,
   jobRoutes,
   keyLimitRoutes,
+  projectQueueRoutes,
 } from '../modules/jobs/index.ts';
 import { projectRoutes } from '../modules/projects/index.ts';
 import { relationRoutes } from '../modules/relations/index.ts';
@@ -37,6 +38,7 @@ export const bindingsOf = (modules: Modules): readonly Binding<AnyCaller, Projec
   ...dependencyRoutes(modules.dependencies),
   ...budgetRoutes(modules.budgets),
   ...keyLimitRoutes(modules.keyLimits),
+  ...projectQueueRoutes(modules.projectQueue),
   ...runRoutes(modules.runs),
   ...relationRoutes(modules.dependencyReads),
   ...endpointRoutes(modules.endpoints),

@@ -13,6 +13,7 @@ import { createEndpointReads } from '../modules/executor/index.ts';
 import { createInRun } from '../modules/in-run/index.ts';
 import {
   createBudgets,
+  createProjectQueue,
   createKeyLimits,
   createDependencies,
   createGroups,
@@ -169,6 +170,7 @@ export function createModules(deps: ModulesDeps) {
     db,
     onLimitsChanged: (tx, scope) => limits.changed(tx, scope),
   });
+  const projectQueue = createProjectQueue({ db });
   const queue = createQueue({ db: hot, beats, settings: queueSettings });
   const retention = createRetention({
     db: hot,
@@ -330,6 +332,7 @@ export function createModules(deps: ModulesDeps) {
     groups,
     dependencies,
     budgets,
+    projectQueue,
     keyLimits,
     queue,
     endings,

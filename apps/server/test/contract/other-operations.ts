@@ -38,6 +38,8 @@ export const additional: Readonly<Record<string, string>> = {
   getV1JobsByJobIDConcurrencyKeys: 'Issue 3: min, max and weight per concurrency key',
   putV1JobsByJobIDConcurrencyKeysByConcurrencyKey: 'Issue 3',
   deleteV1JobsByJobIDConcurrencyKeysByConcurrencyKey: 'Issue 3',
+  postV1QueuePause: 'Issue 3: the queue of a project can be held',
+  postV1QueueResume: 'Issue 3',
   getV1BudgetEvents: 'Engine §11.6: warnings, stored until there are webhooks',
   getV1Pricing: 'Engine §13.2: the price list',
   putV1Pricing: 'Engine §13.2',

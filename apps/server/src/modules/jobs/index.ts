@@ -17,6 +17,8 @@ export { JobDependency } from './dependencies/contract.ts';
 export { createDependencies, dependencyView, type Dependencies } from './dependencies/service.ts';
 export { dependencyRoutes } from './dependencies/routes.ts';
 export { budgetRoutes } from './budgets/routes.ts';
+export { projectQueueRoutes } from './project-queue/routes.ts';
+export { createProjectQueue, type ProjectQueue } from './project-queue/service.ts';
 export { createBudgets, type Budgets } from './budgets/service.ts';
 export { keyLimitRoutes } from './key-limits/routes.ts';
 export { createKeyLimits, type KeyLimits } from './key-limits/service.ts';

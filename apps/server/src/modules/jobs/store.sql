@@ -193,7 +193,7 @@ select v.* from job_versions v join jobs j on j.id = v.job_id
 
 -- name: findTriggerJobs :many prepared
 -- across projects: look-ups of many callers share it; each names its own project.
-select n.ord::int as "ord!", j.id, j.project_id, j.slug, j.name, j.enabled, j.paused or coalesce(g.paused, false) as "paused!",
+select n.ord::int as "ord!", j.id, j.project_id, j.slug, j.name, j.enabled, j.paused or coalesce(g.paused, false) or coalesce(q.queue_paused, false) as "paused!",
        j.version, j.version_id, j.payload_schema, j.timeout_secs, j.run_ttl_secs, j.max_attempts, j.tags,
        j.default_run_metadata, j.environment_id, j.max_concurrency, j.max_concurrency_per_key, j.rate_limit_max,
        j.rate_limit_window_secs, j.dedup_window_secs, j.debounce_window_secs, j.batch_window_secs, j.batch_max_size,

@@ -1067,7 +1067,7 @@ export interface FindTriggerJobsRow {
   readonly refuses_over_budget: boolean;
 }
 
-const findTriggerJobsText = `select n.ord::int as "ord", j.id, j.project_id, j.slug, j.name, j.enabled, j.paused or coalesce(g.paused, false) as "paused",
+const findTriggerJobsText = `select n.ord::int as "ord", j.id, j.project_id, j.slug, j.name, j.enabled, j.paused or coalesce(g.paused, false) or coalesce(q.queue_paused, false) as "paused",
        j.version, j.version_id, j.payload_schema, j.timeout_secs, j.run_ttl_secs, j.max_attempts, j.tags,
        j.default_run_metadata, j.environment_id, j.max_concurrency, j.max_concurrency_per_key, j.rate_limit_max,
        j.rate_limit_window_secs, j.dedup_window_secs, j.debounce_window_secs, j.batch_window_secs, j.batch_max_size,
@@ -1093,7 +1093,7 @@ export function findTriggerJobs(db: Queryable, params: FindTriggerJobsParams): P
       params.project_ids,
       params.refs,
     ],
-    name: 'jobs_findTriggerJobs_031ab95c',
+    name: 'jobs_findTriggerJobs_7362f8ce',
   });
 }
 

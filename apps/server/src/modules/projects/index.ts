@@ -5,3 +5,4 @@ export type { Projects } from './service.ts';
 export type { QuotasReaction } from './quotas.ts';
 export { projectRoutes } from './routes.ts';
 export { saveCostQuota } from './cost-quota.ts';
+export { queuePause } from './queue-pause.ts';

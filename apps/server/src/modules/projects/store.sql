@@ -29,6 +29,16 @@ on conflict (project_id) do update
    set max_daily_cost_microusd = excluded.max_daily_cost_microusd, max_cost_per_run_microusd = excluded.max_cost_per_run_microusd,
        cost_breach_policy = excluded.cost_breach_policy, timezone = coalesce(excluded.timezone, q.timezone), updated_at = strait_now();
 
+-- name: saveQueuePaused :maybe
+-- The whole of pausing: enqueue, mover, promotion and claim read the flag. No row: it is so already.
+insert into project_quotas as q (project_id, queue_paused)
+select :project_id, true where :paused::bool or exists (select from project_quotas p where p.project_id = :project_id and p.queue_paused)
+on conflict (project_id) do update set queue_paused = :paused::bool, updated_at = strait_now() where q.queue_paused <> :paused::bool
+returning q.project_id;
+
+-- name: findQueuePaused :maybe
+select queue_paused from project_quotas where project_id = :project_id;
+
 -- name: findQuotas :maybe
 select project_id, max_queued_runs, max_executing_runs, max_jobs, max_active_event_triggers, event_buffer_secs, max_cost_per_run_microusd,
        max_daily_cost_microusd, rate_limit_requests, rate_limit_window_secs, timezone, updated_at

@@ -115,6 +115,48 @@ export function saveCostQuota(db: Queryable, params: SaveCostQuotaParams): Promi
   });
 }
 
+export interface SaveQueuePausedParams {
+  readonly project_id: string;
+  readonly paused: boolean;
+}
+
+export interface SaveQueuePausedRow {
+  readonly project_id: string;
+}
+
+const saveQueuePausedText = `insert into project_quotas as q (project_id, queue_paused)
+select $1, true where $2::bool or exists (select from project_quotas p where p.project_id = $1 and p.queue_paused)
+on conflict (project_id) do update set queue_paused = $2::bool, updated_at = strait_now() where q.queue_paused <> $2::bool
+returning q.project_id`;
+
+/** The whole of pausing: enqueue, mover, promotion and claim read the flag. No row: it is so already. */
+export function saveQueuePaused(db: Queryable, params: SaveQueuePausedParams): Promise<SaveQueuePausedRow | undefined> {
+  return maybe<SaveQueuePausedRow>(db, {
+    text: saveQueuePausedText,
+    values: [
+      params.project_id,
+      params.paused,
+    ],
+  });
+}
+
+export interface FindQueuePausedParams {
+  readonly project_id: string;
+}
+
+export interface FindQueuePausedRow {
+  readonly queue_paused: boolean;
+}
+
+const findQueuePausedText = `select queue_paused from project_quotas where project_id = $1`;
+
+export function findQueuePaused(db: Queryable, params: FindQueuePausedParams): Promise<FindQueuePausedRow | undefined> {
+  return maybe<FindQueuePausedRow>(db, {
+    text: findQueuePausedText,
+    values: [params.project_id],
+  });
+}
+
 export interface FindQuotasParams {
   readonly project_id: string;
 }

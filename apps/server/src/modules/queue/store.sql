@@ -23,7 +23,7 @@ with input as materialized (
          (n.extra ->> 'scheduled_at')::timestamptz as scheduled_at,
          coalesce(nullif((n.extra ->> 'ttl_secs')::int, 0), nullif(j.run_ttl_secs, 0), nullif(:default_ttl_secs::int, 0)) as ttl_secs,
          j.max_concurrency > 0 or (j.max_concurrency_per_key > 0 and n.extra ->> 'concurrency_key' <> '') or q.max_executing_runs > 0
-           or q.max_daily_cost_microusd > 0 or b.job_id is not null or j.has_key_limits or j.paused or coalesce(g.paused, false)
+           or q.max_daily_cost_microusd > 0 or b.job_id is not null or j.has_key_limits or j.paused or coalesce(g.paused, false) or coalesce(q.queue_paused, false)
            or coalesce(a.closed or a.max_in_flight is not null, false) as limited,
          case when j.max_concurrency_per_key > 0 or j.has_key_limits or b.max_daily_cost_per_key_microusd > 0
               then coalesce(n.extra ->> 'concurrency_key', '') else '' end as limited_key,
@@ -182,7 +182,7 @@ select r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.payl
        (select project_id from pick order by n desc limit 1) as "last_project_id!",
        case when (r.status = 'queued') is not true then 'drop'
             when r.expires_at <= strait_now() then 'expire'
-            when not j.enabled or j.paused or coalesce(g.paused, false) then 'park'
+            when not j.enabled or j.paused or coalesce(g.paused, false) or coalesce(q.queue_paused, false) then 'park'
             when a.closed and a.probe_run_id is distinct from r.id then 'park'
             -- Counted in a lane that is too wide for what limits it now, or in none (strait_lane_level).
             when c.claim % 4 <

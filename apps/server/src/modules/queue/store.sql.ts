@@ -34,7 +34,7 @@ const enqueueRunsText = `with input as materialized (
          (n.extra ->> 'scheduled_at')::timestamptz as scheduled_at,
          coalesce(nullif((n.extra ->> 'ttl_secs')::int, 0), nullif(j.run_ttl_secs, 0), nullif($1::int, 0)) as ttl_secs,
          j.max_concurrency > 0 or (j.max_concurrency_per_key > 0 and n.extra ->> 'concurrency_key' <> '') or q.max_executing_runs > 0
-           or q.max_daily_cost_microusd > 0 or b.job_id is not null or j.has_key_limits or j.paused or coalesce(g.paused, false)
+           or q.max_daily_cost_microusd > 0 or b.job_id is not null or j.has_key_limits or j.paused or coalesce(g.paused, false) or coalesce(q.queue_paused, false)
            or coalesce(a.closed or a.max_in_flight is not null, false) as limited,
          case when j.max_concurrency_per_key > 0 or j.has_key_limits or b.max_daily_cost_per_key_microusd > 0
               then coalesce(n.extra ->> 'concurrency_key', '') else '' end as limited_key,
@@ -163,7 +163,7 @@ export function enqueueRuns(db: Queryable, params: EnqueueRunsParams): Promise<E
       params.extras.map((item) => (item === null ? null : JSON.stringify(item))),
       params.aging_ms,
     ],
-    name: 'queue_enqueueRuns_ba45f955',
+    name: 'queue_enqueueRuns_a1670262',
   });
 }
 
@@ -251,7 +251,7 @@ select r.id, r.created_at, r.project_id, r.job_id, r.attempt, r.priority, r.payl
        (select project_id from pick order by n desc limit 1) as "last_project_id",
        case when (r.status = 'queued') is not true then 'drop'
             when r.expires_at <= strait_now() then 'expire'
-            when not j.enabled or j.paused or coalesce(g.paused, false) then 'park'
+            when not j.enabled or j.paused or coalesce(g.paused, false) or coalesce(q.queue_paused, false) then 'park'
             when a.closed and a.probe_run_id is distinct from r.id then 'park'
             when c.claim % 4 <
                  case when r.concurrency_key <> '' and (j.max_concurrency_per_key > 0 or j.has_key_limits or b.max_daily_cost_per_key_microusd > 0) then 3
@@ -287,7 +287,7 @@ export function claimRuns(db: Queryable, params: ClaimRunsParams): Promise<Claim
       params.limit,
       params.worker_id,
     ],
-    name: 'queue_claimRuns_b7f7519a',
+    name: 'queue_claimRuns_4f4a7d37',
   });
 }
 

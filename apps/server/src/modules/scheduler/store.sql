@@ -105,7 +105,8 @@ delete from job_schedules s
                               where j.cron is null order by x.job_id limit :limit::int for update of x skip locked));
 
 -- name: findSchedule :maybe
-select s.*, j.paused or coalesce(g.paused, false) as "job_paused!", strait_now() as "now!"
+select s.*, j.paused or coalesce(g.paused, false) or exists (select from project_quotas q where q.project_id = s.project_id and q.queue_paused)
+         as "job_paused!", strait_now() as "now!"
   from job_schedules s join jobs j on j.id = s.job_id left join job_groups g on g.id = j.group_id
  where s.job_id = :job_id and s.project_id = :project_id;
 

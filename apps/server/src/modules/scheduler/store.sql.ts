@@ -351,7 +351,8 @@ export interface FindScheduleRow {
   readonly now: string;
 }
 
-const findScheduleText = `select s.*, j.paused or coalesce(g.paused, false) as "job_paused", strait_now() as "now"
+const findScheduleText = `select s.*, j.paused or coalesce(g.paused, false) or exists (select from project_quotas q where q.project_id = s.project_id and q.queue_paused)
+         as "job_paused", strait_now() as "now"
   from job_schedules s join jobs j on j.id = s.job_id left join job_groups g on g.id = j.group_id
  where s.job_id = $1 and s.project_id = $2`;
 

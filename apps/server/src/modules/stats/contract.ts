@@ -21,6 +21,7 @@ export const JobDepth = z
 export const QueueDepth = z
   .object({
     ...depth,
+    paused: z.boolean().meta({ description: 'The queue of the project is paused' }),
     jobs: z.array(JobDepth).meta({ description: 'The hundred deepest' }),
   })
   .meta({ id: 'QueueDepth' });

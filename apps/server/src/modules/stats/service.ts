@@ -4,6 +4,7 @@ import type { Database } from '../../platform/db/database.ts';
 import { Failure } from '../../platform/failure.ts';
 import { loop, type Loop, type LoopDeps } from '../../platform/services/loop.ts';
 import type { ProjectScope } from '../access/index.ts';
+import { queuePause } from '../projects/index.ts';
 import * as store from './store.sql.ts';
 
 export type Stats = ReturnType<typeof createStats>;
@@ -30,6 +31,7 @@ export function createStats({
     project: (project: ProjectScope) =>
       db.tenant(project.project_id, async (tx) => ({
         ...present(await store.projectDepth(tx, project)),
+        paused: await queuePause.get(tx, project),
         jobs: (await store.listJobDepths(tx, { ...project, job: null, limit: LISTED })).map(
           present,
         ),

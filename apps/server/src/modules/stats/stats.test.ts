@@ -29,7 +29,7 @@ test('depths per project, job and key, as of the last count', async () => {
   await stats.recount();
   const { body } = await on.call('GET', '/v1/stats/queue');
   const { jobs, oldest_ready_at, ...totals } = body;
-  assert.deepEqual(totals, { ready: 4, waiting: 2, delayed: 1, running: 0 });
+  assert.deepEqual(totals, { ready: 4, waiting: 2, delayed: 1, running: 0, paused: false });
   assert.ok(Date.parse(oldest_ready_at) <= Date.now());
   assert.deepEqual(
     jobs

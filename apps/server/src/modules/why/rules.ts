@@ -18,6 +18,7 @@ export const blockerKinds = [
   'job_disabled',
   'job_paused',
   'group_paused',
+  'project_paused',
   'endpoint_closed',
   'key_limit',
   'job_limit',
@@ -50,6 +51,7 @@ export interface JobFacts {
   readonly job_paused: boolean;
   readonly group_paused: boolean;
   readonly group_id: string | null;
+  readonly project_paused: boolean;
   /** The endpoint fails: its breaker is open or its health blocks it, and this run is not the one that tries it again. */
   readonly endpoint_closed: boolean;
   readonly probe_at: string | null;
@@ -59,6 +61,7 @@ export interface JobFacts {
 export interface Actors {
   readonly job?: string | undefined;
   readonly group?: string | undefined;
+  readonly project?: string | undefined;
 }
 
 export const by = (actor: string | undefined): string =>
@@ -84,6 +87,12 @@ export function jobBlockers(job: JobFacts, actors: Actors = {}): Blocker[] {
       kind: 'group_paused',
       message: `the group of the job was paused${by(actors.group)}`,
       unblock: { method: 'POST', path: `/v1/job-groups/${job.group_id}/resume-all` },
+    });
+  if (job.project_paused)
+    blockers.push({
+      kind: 'project_paused',
+      message: `the queue of the project was paused${by(actors.project)}`,
+      unblock: { method: 'POST', path: '/v1/queue/resume' },
     });
   if (job.endpoint_closed) blockers.push(endpointBlocker(job.probe_at));
   return blockers;

@@ -66,6 +66,9 @@ export function createWhy({ db, lease_ms }: WhyDependencies) {
         facts.group_paused && run.group_id !== null
           ? await actor(tx, project, 'job_group', run.group_id, 'job_group.paused')
           : undefined,
+      project: facts.project_paused
+        ? await actor(tx, project, 'project', project.project_id, 'project.queue_paused')
+        : undefined,
     };
     return jobBlockers(facts, actors);
   };

@@ -17,6 +17,7 @@ select r.id, r.status, r.job_id, j.slug as job_slug, r.concurrency_key, r.attemp
        coalesce(e.closed and e.probe_run_id is distinct from r.id, false) as "endpoint_closed!", e.probe_at as "probe_at?",
        coalesce(e.share, 1)::float8 as "endpoint_share!",
        not j.enabled as "job_disabled!", j.paused as "job_paused!", coalesce(g.paused, false) as "group_paused!", j.group_id as "group_id?",
+       exists (select from project_quotas q where q.project_id = r.project_id and q.queue_paused) as "project_paused!",
        exists (select from workers where heartbeat_at > strait_now() - make_interval(secs => :lease_secs::float8)) as "worker_lives!"
   from job_runs r
   join jobs j on j.id = r.job_id
@@ -52,6 +53,8 @@ select count(*)::int as "ahead!",
 -- keys in turn: who goes first is another question then (standing).
 with me as materialized (
   select p.run_id, p.rank, p.seq, p.lane_id, p.root_lane_id from run_parked p where p.run_id = :run_id and p.project_id = :project_id
+), project as materialized (
+  select exists (select from project_quotas q where q.project_id = :project_id and q.queue_paused) as paused
 ), limited as materialized (
   select jsonb_object_agg(e.endpoint, jsonb_build_array(e.cap, e.in_flight)) as endpoints from endpoint_rooms e where e.project_id = :project_id
 ), tree as materialized (
@@ -111,11 +114,11 @@ select t.lane_id, t.concurrency_key, t.key_cap as "key_cap?", t.key_in_flight as
        (select count(*)::int from (select from tree o cross join lateral (
                  select from run_parked p where p.root_lane_id = me.root_lane_id and p.lane_id = o.lane_id and (p.rank, p.seq) < (me.rank, me.seq) limit 1000) z
                where o.counted_endpoint = t.counted_endpoint
-                 and (not (o.job_disabled or o.job_paused or o.group_paused) or o.job_lane_id = t.job_lane_id or o.group_id = t.group_id)
+                 and (not (o.job_disabled or o.job_paused or o.group_paused) or (select paused from project) or o.job_lane_id = t.job_lane_id or o.group_id = t.group_id)
                limit 1000) y) as "before_at_endpoint!",
        (select count(*)::int from (select from tree o cross join lateral (
                  select from run_parked p where p.root_lane_id = me.root_lane_id and p.lane_id = o.lane_id and (p.rank, p.seq) < (me.rank, me.seq) limit 1000) z
-               where not o.shut or o.job_lane_id = t.job_lane_id or o.group_id = t.group_id or o.endpoint = t.endpoint limit 1000) y) as "before_in_project!",
+               where not o.shut or (select paused from project) or o.job_lane_id = t.job_lane_id or o.group_id = t.group_id or o.endpoint = t.endpoint limit 1000) y) as "before_in_project!",
        coalesce((select sum(n)::int from better b where b.job_lane_id = t.job_lane_id), 0) as "ahead_in_job!",
        coalesce((select wanted from by_endpoint e where e.counted_endpoint = t.counted_endpoint), 0) as "ahead_at_endpoint!",
        coalesce((select sum(n)::int from by_endpoint), 0) as "ahead_in_project!"

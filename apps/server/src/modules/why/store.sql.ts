@@ -30,6 +30,7 @@ export interface FindRunPlaceRow {
   readonly job_paused: boolean;
   readonly group_paused: boolean;
   readonly group_id: string | null;
+  readonly project_paused: boolean;
   readonly worker_lives: boolean;
 }
 
@@ -46,6 +47,7 @@ const findRunPlaceText = `select r.id, r.status, r.job_id, j.slug as job_slug, r
        coalesce(e.closed and e.probe_run_id is distinct from r.id, false) as "endpoint_closed", e.probe_at as "probe_at",
        coalesce(e.share, 1)::float8 as "endpoint_share",
        not j.enabled as "job_disabled", j.paused as "job_paused", coalesce(g.paused, false) as "group_paused", j.group_id as "group_id",
+       exists (select from project_quotas q where q.project_id = r.project_id and q.queue_paused) as "project_paused",
        exists (select from workers where heartbeat_at > strait_now() - make_interval(secs => $1::float8)) as "worker_lives"
   from job_runs r
   join jobs j on j.id = r.job_id
@@ -71,7 +73,7 @@ export function findRunPlace(db: Queryable, params: FindRunPlaceParams): Promise
       params.run_id,
       params.project_id,
     ],
-    name: 'why_findRunPlace_5e91d9a5',
+    name: 'why_findRunPlace_9bd2bc5f',
   });
 }
 
@@ -169,6 +171,8 @@ export interface FindRoomRow {
 
 const findRoomText = `with me as materialized (
   select p.run_id, p.rank, p.seq, p.lane_id, p.root_lane_id from run_parked p where p.run_id = $1 and p.project_id = $2
+), project as materialized (
+  select exists (select from project_quotas q where q.project_id = $2 and q.queue_paused) as paused
 ), limited as materialized (
   select jsonb_object_agg(e.endpoint, jsonb_build_array(e.cap, e.in_flight)) as endpoints from endpoint_rooms e where e.project_id = $2
 ), tree as materialized (
@@ -228,11 +232,11 @@ select t.lane_id, t.concurrency_key, t.key_cap as "key_cap", t.key_in_flight as 
        (select count(*)::int from (select from tree o cross join lateral (
                  select from run_parked p where p.root_lane_id = me.root_lane_id and p.lane_id = o.lane_id and (p.rank, p.seq) < (me.rank, me.seq) limit 1000) z
                where o.counted_endpoint = t.counted_endpoint
-                 and (not (o.job_disabled or o.job_paused or o.group_paused) or o.job_lane_id = t.job_lane_id or o.group_id = t.group_id)
+                 and (not (o.job_disabled or o.job_paused or o.group_paused) or (select paused from project) or o.job_lane_id = t.job_lane_id or o.group_id = t.group_id)
                limit 1000) y) as "before_at_endpoint",
        (select count(*)::int from (select from tree o cross join lateral (
                  select from run_parked p where p.root_lane_id = me.root_lane_id and p.lane_id = o.lane_id and (p.rank, p.seq) < (me.rank, me.seq) limit 1000) z
-               where not o.shut or o.job_lane_id = t.job_lane_id or o.group_id = t.group_id or o.endpoint = t.endpoint limit 1000) y) as "before_in_project",
+               where not o.shut or (select paused from project) or o.job_lane_id = t.job_lane_id or o.group_id = t.group_id or o.endpoint = t.endpoint limit 1000) y) as "before_in_project",
        coalesce((select sum(n)::int from better b where b.job_lane_id = t.job_lane_id), 0) as "ahead_in_job",
        coalesce((select wanted from by_endpoint e where e.counted_endpoint = t.counted_endpoint), 0) as "ahead_at_endpoint",
        coalesce((select sum(n)::int from by_endpoint), 0) as "ahead_in_project"
@@ -256,7 +260,7 @@ export function findRoom(db: Queryable, params: FindRoomParams): Promise<FindRoo
       params.run_id,
       params.project_id,
     ],
-    name: 'why_findRoom_725ecaa7',
+    name: 'why_findRoom_c2bc6886',
   });
 }
 

@@ -20,6 +20,7 @@ returning fire_at;
 delete from debounce_pending d
  where d.id = (select x.id from debounce_pending x join jobs j on j.id = x.job_id left join job_groups g on g.id = j.group_id
                 where x.fire_at <= strait_now() and j.enabled and not j.paused and not coalesce(g.paused, false)
+                  and not exists (select from project_quotas q where q.project_id = x.project_id and q.queue_paused)
                 order by x.fire_at limit 1 for update of x skip locked)
    and d.fire_at <= strait_now()
 returning job_id, project_id, payload::text as "payload!", tags, metadata, priority, concurrency_key, ttl_secs, created_by;
@@ -29,7 +30,8 @@ returning job_id, project_id, payload::text as "payload!", tags, metadata, prior
 -- What is due but whose job may not run is looked at again later, so that it does not stand in the way of others.
 update debounce_pending d set fire_at = strait_now() + make_interval(secs => :later_secs::int)
   from jobs j left join job_groups g on g.id = j.group_id
- where d.fire_at <= strait_now() and j.id = d.job_id and (not j.enabled or j.paused or coalesce(g.paused, false));
+ where d.fire_at <= strait_now() and j.id = d.job_id and (not j.enabled or j.paused or coalesce(g.paused, false)
+        or exists (select from project_quotas q where q.project_id = d.project_id and q.queue_paused));
 
 -- name: lockBatch :one
 -- Those who fill or empty one batch do so one after the other.

@@ -24,7 +24,7 @@ with due as materialized (
   select id, strait_id_time(id), 1, 0, job_id, matching, ttl_secs, expires_at, true from judged
 ), placed as materialized (
   select m.*, case when j.max_concurrency > 0 or j.max_concurrency_per_key > 0 or q.max_executing_runs > 0
-                        or q.max_daily_cost_microusd > 0 or b.job_id is not null or j.has_key_limits or j.paused or coalesce(g.paused, false) or coalesce(a.closed or a.max_in_flight is not null, false)
+                        or q.max_daily_cost_microusd > 0 or b.job_id is not null or j.has_key_limits or j.paused or coalesce(g.paused, false) or coalesce(q.queue_paused, false) or coalesce(a.closed or a.max_in_flight is not null, false)
                    then strait_place(m.project_id, m.job_id, (select r.concurrency_key from job_runs r
                                                                where r.id = m.run_id and r.created_at = m.run_created_at)) end as place
     from moved m join jobs j on j.id = m.job_id
