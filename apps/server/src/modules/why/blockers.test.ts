@@ -114,6 +114,43 @@ describe('why', () => {
     }
   });
 
+  it('of a child that ended, what it spawned is what is waited for', async () => {
+    the.asUsual();
+    const job = await on.makeJob();
+    const parent = await on.running(job);
+    const { body } = await parent.post('spawn', { job_slug: job, await_completion: true });
+    const child = await on.start(body.id);
+    const spawned: string[] = [];
+    for (let n = 0; n < 2; n++)
+      spawned.push((await child.post('spawn', { job_slug: job })).body.id);
+    await child.post('complete', {});
+    const [blocker] = (await the.why(parent.id)).blockers as [Blocker];
+    assert.deepEqual([blocker.kind, blocker.holders], ['waiting_child', spawned]);
+    await the.perform(blocker);
+    await the.workOn();
+    assert.deepEqual((await the.why(parent.id)).blockers, []);
+    await on.start(parent.id);
+  });
+
+  it('names no call where the child belongs to another project', async () => {
+    the.asUsual();
+    await on.app.call('POST', '/v1/jobs', {
+      headers: { ...on.app.internal, 'x-project-id': on.other.project_id },
+      body: { name: 'away', slug: 'away', endpoint_url: 'http://127.0.0.1:9/x' },
+    });
+    const parent = await on.running(await on.makeJob());
+    const { project_id, api_key: target_api_key } = on.other;
+    const of = { job_slug: 'away', project_id, target_api_key, await_completion: true };
+    const { body: child } = await parent.post('spawn', of);
+    const [blocker] = (await the.why(parent.id)).blockers as [Blocker];
+    assert.deepEqual(
+      [blocker.kind, blocker.holders, blocker.unblock],
+      ['waiting_child', [child.id], undefined],
+    );
+    await on.call('DELETE', `/v1/runs/${parent.id}`);
+    await on.call('DELETE', `/v1/runs/${child.id}`, undefined, target_api_key);
+  });
+
   it('sees a pause of what is ready, and what is in front of it', async () => {
     the.asUsual();
     const job = await on.makeJob();

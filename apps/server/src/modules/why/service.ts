@@ -34,6 +34,10 @@ export interface WhyDependencies {
   readonly lease_ms: number;
 }
 
+const HOLDERS = 10;
+/** Runs that one call cancels. */
+const CANCELABLE = 100;
+
 interface Explained {
   readonly blockers: readonly Blocker[];
   readonly position?: number;
@@ -73,6 +77,30 @@ export function createWhy({ db, lease_ms }: WhyDependencies) {
     return jobBlockers(facts, actors);
   };
 
+  const ofWaits = async (
+    tx: Tx,
+    project: ProjectScope,
+    waits: readonly store.ListWaitsRow[],
+  ): Promise<Blocker[]> => {
+    const blockers: Blocker[] = [];
+    for (const wait of waits) {
+      const child = /^spawn-await:(.+)$/.exec(wait.event_key)?.[1];
+      if (child === undefined) blockers.push(eventBlocker(wait));
+      else {
+        const of_child = { ...project, child_id: child, limit: CANCELABLE };
+        const alive = isRunId(child) ? await store.listAwaited(tx, of_child) : [];
+        blockers.push(
+          childBlocker(
+            child,
+            wait,
+            alive.map(({ id }) => id),
+          ),
+        );
+      }
+    }
+    return blockers;
+  };
+
   /** Jobs that have not ended as asked. A delayed run meets them when it is due; they keep none that was let go before. */
   const ofDependencies = async (tx: Tx, project: ProjectScope, run: Run): Promise<Blocker[]> =>
     run.status === 'delayed' || run.status === 'waiting'
@@ -97,7 +125,9 @@ export function createWhy({ db, lease_ms }: WhyDependencies) {
       case 'waiting': {
         const waits = await store.listWaits(tx, of_run);
         const awaited =
-          waits.length > 0 ? waits.map(waitBlocker) : await ofDependencies(tx, project, run);
+          waits.length > 0
+            ? await ofWaits(tx, project, waits)
+            : await ofDependencies(tx, project, run);
         return { blockers: [...awaited, ...(await ofJob(tx, project, run))] };
       }
       case 'queue': {
@@ -242,21 +272,32 @@ const dependencyBlocker = (
   unblock: { method: 'DELETE', path: `/v1/jobs/${job_id}/dependencies/${id}` },
 });
 
-function waitBlocker({ event_key, expires_at }: store.ListWaitsRow): Blocker {
-  const child = /^spawn-await:(.+)$/.exec(event_key)?.[1];
-  const until = expires_at ?? undefined;
-  return child === undefined
-    ? {
-        kind: 'waiting_event',
-        message: `waits for the event ${event_key}`,
-        until,
-        unblock: { method: 'POST', path: `/v1/events/${encodeURIComponent(event_key)}/send` },
-      }
-    : {
-        kind: 'waiting_child',
-        message: `waits for run ${child} and everything below it`,
-        until,
-        holders: [child],
-        unblock: { method: 'DELETE', path: `/v1/runs/${child}` },
-      };
+function eventBlocker({ event_key, expires_at }: store.ListWaitsRow): Blocker {
+  return {
+    kind: 'waiting_event',
+    message: `waits for the event ${event_key}`,
+    until: expires_at ?? undefined,
+    unblock: { method: 'POST', path: `/v1/events/${encodeURIComponent(event_key)}/send` },
+  };
+}
+
+/** Of a child that has ended what it spawned is awaited; nobody can cancel the child itself any more. */
+function childBlocker(
+  child: string,
+  { expires_at }: store.ListWaitsRow,
+  alive: readonly string[],
+): Blocker {
+  const [only] = alive;
+  return {
+    kind: 'waiting_child',
+    message: `waits for run ${child} and everything below it`,
+    until: expires_at ?? undefined,
+    holders: alive.length > 0 ? alive.slice(0, HOLDERS) : [child],
+    unblock:
+      only === undefined
+        ? undefined
+        : alive.length === 1
+          ? { method: 'DELETE', path: `/v1/runs/${only}` }
+          : { method: 'POST', path: '/v1/runs/bulk-cancel', body: { run_ids: alive } },
+  };
 }

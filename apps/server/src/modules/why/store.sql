@@ -218,6 +218,19 @@ select b.max_daily_cost_microusd as "job_limit?", b.max_daily_cost_per_key_micro
 select event_key, trigger_type, source_type, expires_at from event_triggers
  where job_run_id = :run_id and project_id = :project_id and status = 'waiting' order by requested_at limit 10;
 
+-- name: listAwaited :many
+-- Runs that an awaited child still consists of: itself, or of what it spawned the uppermost that live. Whoever cancels those
+-- ends the wait. None: it belongs to another project, or nothing of it lives any more.
+with recursive below as (
+  select r.id, r.status = any ('{delayed,queued,dequeued,executing,waiting}') as lives, 0 as level
+    from job_runs r where r.id = :child_id and r.created_at = strait_id_time(:child_id) and r.project_id = :project_id
+  union all
+  select c.id, c.status = any ('{delayed,queued,dequeued,executing,waiting}'), b.level + 1
+    from below b join job_runs c on c.parent_run_id = b.id and c.project_id = :project_id
+   where not b.lives and b.level < 20
+)
+select id as "id!" from below where lives order by level, id limit :limit::int;
+
 -- name: recentDuration :one prepared
 -- Seconds from start to end of the job's last ended runs, for an estimate.
 select coalesce(avg(extract(epoch from finished_at - started_at)), 0)::float8 as "secs!"

@@ -493,6 +493,41 @@ export function listWaits(db: Queryable, params: ListWaitsParams): Promise<ListW
   });
 }
 
+export interface ListAwaitedParams {
+  readonly child_id: string;
+  readonly project_id: string;
+  readonly limit: number;
+}
+
+export interface ListAwaitedRow {
+  readonly id: string;
+}
+
+const listAwaitedText = `with recursive below as (
+  select r.id, r.status = any ('{delayed,queued,dequeued,executing,waiting}') as lives, 0 as level
+    from job_runs r where r.id = $1 and r.created_at = strait_id_time($1) and r.project_id = $2
+  union all
+  select c.id, c.status = any ('{delayed,queued,dequeued,executing,waiting}'), b.level + 1
+    from below b join job_runs c on c.parent_run_id = b.id and c.project_id = $2
+   where not b.lives and b.level < 20
+)
+select id as "id" from below where lives order by level, id limit $3::int`;
+
+/**
+ * Runs that an awaited child still consists of: itself, or of what it spawned the uppermost that live. Whoever cancels those
+ * ends the wait. None: it belongs to another project, or nothing of it lives any more.
+ */
+export function listAwaited(db: Queryable, params: ListAwaitedParams): Promise<ListAwaitedRow[]> {
+  return many<ListAwaitedRow>(db, {
+    text: listAwaitedText,
+    values: [
+      params.child_id,
+      params.project_id,
+      params.limit,
+    ],
+  });
+}
+
 export interface RecentDurationParams {
   readonly job_id: string;
   readonly project_id: string;
