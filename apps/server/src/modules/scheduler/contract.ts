@@ -41,7 +41,10 @@ export const JobSchedule = z
     }),
     job_paused: z
       .boolean()
-      .meta({ description: 'The job or its group: runs are made, and held until it resumes.' }),
+      .meta({
+        description:
+          'The job, its group or the queue of its project: runs are made, and held until it resumes.',
+      }),
     problem: omitEmpty(z.string()),
     next_fire_at: omitEmpty(time),
     last_fire_at: omitEmpty(time).meta({ description: 'The last instant that had a run.' }),

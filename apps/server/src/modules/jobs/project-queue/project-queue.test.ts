@@ -74,4 +74,21 @@ describe('the queue of a project', () => {
     ];
     assert.equal(audits.length, 2, 'what changes nothing leaves no trace');
   });
+
+  it('keeps what was debounced, and lets it become a run afterwards', async () => {
+    const { firing } = on.app.composition.modules.runs;
+    const due = () => on.app.sql(`update debounce_pending set fire_at = now() - interval '1 min'`);
+    const job = await on.makeJob({ debounce_window_secs: 60 });
+    await on.call('POST', `/v1/jobs/${job}/trigger`, {});
+    const runs = () =>
+      on.app.sql('select r.id from job_runs r join jobs j on j.id = r.job_id where slug = $1', job);
+    await on.call('POST', '/v1/queue/pause');
+    await due();
+    await firing.fire();
+    assert.deepEqual(await runs(), []);
+    await on.call('POST', '/v1/queue/resume');
+    await due();
+    await firing.fire();
+    assert.equal((await runs()).length, 1);
+  });
 });
