@@ -39,12 +39,10 @@ export const JobSchedule = z
       description:
         'disabled: the job is. invalid: `problem` says why nothing fires; saving the job with another expression mends it.',
     }),
-    job_paused: z
-      .boolean()
-      .meta({
-        description:
-          'The job, its group or the queue of its project: runs are made, and held until it resumes.',
-      }),
+    job_paused: z.boolean().meta({
+      description:
+        'The job, its group or the queue of its project: runs are made, and held until it resumes.',
+    }),
     problem: omitEmpty(z.string()),
     next_fire_at: omitEmpty(time),
     last_fire_at: omitEmpty(time).meta({ description: 'The last instant that had a run.' }),

@@ -1,4 +1,4 @@
-// Runs that are deferred instead of refused lock what triggers lock, for several jobs in one transaction.
+// Runs that are deferred instead of refused: how far, and that they lock what triggers lock, for several jobs in one transaction.
 
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
@@ -40,4 +40,18 @@ it('triggers and replays of jobs that share rates and a queue do not wait for ea
       [200, 60],
     ]),
   );
+});
+
+it('a run is deferred to an instant that the database knows, however far its turn is', async () => {
+  const job = await on.makeJob({ rate_limit_max: 1, rate_limit_window_secs: 2_147_483_647 });
+  const id = await on.run(job);
+  await on.call('DELETE', `/v1/runs/${id}`);
+  // As if it had been asked for often.
+  await on.app.sql(
+    `update rate_limit_levels set level = 200 where bucket = (select 'job:' || id from jobs where slug = $1)`,
+    job,
+  );
+  const { status, body } = await on.post(id, 'replay');
+  assert.equal(status, 201, JSON.stringify(body));
+  assert.equal(new Date(body.scheduled_at).getUTCFullYear(), 9999);
 });

@@ -19,6 +19,9 @@ export interface Start {
   readonly delayed_by?: readonly DelayStep[] | undefined;
 }
 
+/** Turns of a limit of one run in decades add up; years of five digits are written in a way that the database does not read. */
+const LAST_MS = Date.UTC(9999, 11, 31);
+
 export function startOf(
   job: ExecutionWindow,
   wanted: string | undefined,
@@ -29,8 +32,8 @@ export function startOf(
   let at_ms = now_ms;
   const notBefore = (ms: number, step: Omit<DelayStep, 'until'>) => {
     if (ms <= at_ms) return;
-    at_ms = ms;
-    steps.push({ ...step, until: new Date(ms).toISOString() });
+    at_ms = Math.min(ms, LAST_MS);
+    steps.push({ ...step, until: new Date(at_ms).toISOString() });
   };
   if (wanted !== undefined) notBefore(Date.parse(wanted), { kind: 'delayed' });
   notBefore(now_ms + Math.ceil(wait_secs * 1000), { kind: 'rate_limit', limit });
