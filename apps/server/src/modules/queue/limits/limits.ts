@@ -43,19 +43,21 @@ export function createLimits({ db, onBreach = async () => {} }: LimitsDeps) {
 
   /**
    * Lets waiting runs of one tree into the queue, as many as there is room for. `busy`: somebody else is doing that right now,
-   * and may not have seen what made us come. `more`: it stopped at the size of a batch.
+   * and may not have seen what made us come; never when it may `wait` for him. `more`: it stopped at the size of a batch.
    */
   const promote = async (
     root_lane_id: number,
+    { wait = false }: { readonly wait?: boolean } = {},
   ): Promise<{ busy: boolean; more: boolean; moved: number }> => {
-    const { breaches, ...done } = await promoteOnce(root_lane_id);
+    const { breaches, ...done } = await promoteOnce(root_lane_id, wait);
     // Not in the transaction: who changes a job holds it before he asks for the root.
     if (breaches.length > 0) await onBreach(breaches);
     return done;
   };
 
-  const promoteOnce = (root_lane_id: number): Promise<Promoted> =>
+  const promoteOnce = (root_lane_id: number, wait: boolean): Promise<Promoted> =>
     db.transaction(async (tx) => {
+      if (wait) await store.waitForRoot(tx, { root_lane_id });
       const root = await store.lockRoot(tx, { root_lane_id });
       if (!root.held) return { busy: root.some, more: false, moved: 0, breaches: [] };
       if (root.reserves) await moneyStore.settleReservations(tx, { root_lane_id });

@@ -15,6 +15,11 @@ export interface Promoter extends Service {
 
 /** Until the other promoter of a tree is probably through. */
 const BUSY_MS = 5;
+/**
+ * Busy for so long, a tree is waited for: ends wait in line for its root, so where commits are slow it passes from one to the
+ * next, and who only looks whether it is free may not find it for seconds.
+ */
+const PATIENCE_MS = 50;
 /** Between two promotions of a tree: slots that come back meanwhile go out together. */
 const GATHER_MS = 4;
 const AFTER_ERROR_MS = 500;
@@ -29,6 +34,7 @@ export function createPromoter(deps: {
 }): Promoter {
   const asked = new Set<number>();
   const done = new Map<number, number>();
+  const busy_since = new Map<number, number>();
   let working = 0;
   let stopped = false;
   const unsubscribe: (() => void)[] = [];
@@ -44,9 +50,13 @@ export function createPromoter(deps: {
         asked.delete(root);
       }
       try {
-        const { busy, more } = await deps.limits.promote(root);
+        const since = busy_since.get(root);
+        const wait = since !== undefined && performance.now() - since >= PATIENCE_MS;
+        const { busy, more } = await deps.limits.promote(root, { wait });
         done.set(root, performance.now());
         if (done.size > REMEMBERED) done.clear();
+        if (!busy) busy_since.delete(root);
+        else if (since === undefined) busy_since.set(root, performance.now());
         if (busy) await sleep(BUSY_MS);
         if (busy || more) asked.add(root);
       } catch (error) {

@@ -282,18 +282,34 @@ select run_id from run_waiting where claim_seq = 0 and expires_at < strait_now()
 
 -- name: checkIdleRoom :many
 -- across projects: checker.
--- 10: a run that is next in its lane, with room on every level, and nobody promotes it. Only a finding when the same run is
--- seen twice, 3 s apart: a lane that is being worked through always has somebody next. Lanes that a budget concerns may wait
--- for money.
-with crowded as materialized (
-  select coalesce(jsonb_object_agg(e.project_id || ' ' || e.endpoint, true), '{}') as endpoints from endpoint_rooms e where e.in_flight >= e.cap
+-- 10: a run that is next, with room on every level, and nobody promotes it. Only a finding when the same run is seen twice, 3 s
+-- apart: a lane that is being worked through always has somebody next. Next means before those of other lanes as well where
+-- they share a limit, as in a promotion: of a job's keys, an endpoint's jobs and a project's jobs only the first, since a slot
+-- that has just come back is free for a moment without being anybody else's. Lanes that a budget concerns may wait for money.
+with endpoint as materialized (
+  select coalesce(jsonb_object_agg(e.project_id || ' ' || e.endpoint, e.in_flight >= e.cap), '{}') as full_by_name from endpoint_rooms e
+), next as materialized (
+  select p.run_id, p.seq, l.root_lane_id, l.job_lane_id, l.job_cap, l.project_cap, s.turn, coalesce(s.key_slots < s.key_min, false) as guaranteed,
+         case when s.turn is null then p.rank else min(p.rank) over (partition by l.job_lane_id) end as rank, p.rank as own_rank,
+         case when e.is_full is not null then l.endpoint end as counted_endpoint
+    from lane_rooms l
+         cross join lateral (select p.run_id, p.rank, p.seq from run_parked p where p.root_lane_id = l.root_lane_id and p.lane_id = l.lane_id
+                              order by p.rank, p.seq limit 1) p
+         cross join lateral (select case when not l.endpoint_closed
+                                         then ((select full_by_name from endpoint) ->> (l.project_id || ' ' || l.endpoint))::bool end as is_full) e
+         left join lateral (select k.* from lane_shares k where k.lane_id = l.lane_id offset 0) s on true
+   where l.lane_id <> 0 and not (l.job_disabled or l.job_paused or l.group_paused)
+     and (not l.endpoint_closed or l.probe_due) and not l.budgeted
+     and (l.key_in_flight >= l.key_cap) is not true and (l.job_in_flight >= l.job_cap) is not true
+     and e.is_full is not true and (l.project_in_flight >= l.project_cap) is not true
+), of_job as (
+  select *, row_number() over (partition by job_lane_id order by guaranteed desc, turn, own_rank, seq) as nth from next
+), of_endpoint as (
+  select *, row_number() over (partition by root_lane_id, counted_endpoint order by guaranteed desc, rank, seq) as nth_of_endpoint
+    from of_job where job_cap is null or nth = 1
+), of_project as (
+  select *, row_number() over (partition by root_lane_id order by guaranteed desc, rank, seq) as nth_of_project
+    from of_endpoint where counted_endpoint is null or nth_of_endpoint = 1
 )
-select p.run_id as "run_id!"
-  from lane_rooms l
-       cross join lateral (select p.run_id from run_parked p where p.root_lane_id = l.root_lane_id and p.lane_id = l.lane_id
-                            order by p.rank, p.seq limit 1) p
- where l.lane_id <> 0 and not (l.job_disabled or l.job_paused or l.group_paused)
-   and (not l.endpoint_closed or l.probe_due) and not l.budgeted
-   and (l.key_in_flight >= l.key_cap) is not true and (l.job_in_flight >= l.job_cap) is not true
-   and (l.endpoint_closed or not jsonb_exists((select endpoints from crowded), l.project_id || ' ' || coalesce(l.endpoint, ''))) and (l.project_in_flight >= l.project_cap) is not true
+select run_id as "run_id!" from of_project where project_cap is null or nth_of_project = 1
  limit :limit::int;
