@@ -259,7 +259,7 @@ export async function drive(workflow: WorkflowCase, makeRun: MakeRun = inMemory)
         return does({ kind: 'skip', step_ref, actor, reason: 'not today' }, isActive && isWaiting);
       case 2:
         return does(
-          { kind: 'force_complete', step_ref, actor, result: { n: 1 } },
+          { kind: 'force_complete', step_ref, actor, result: { n: 1 }, reason: 'enough' },
           isActive && isWaiting,
         );
       case 3:

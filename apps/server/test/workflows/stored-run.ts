@@ -247,7 +247,7 @@ export async function storedRun(world: StoredWorld, options: MemoryRunOptions): 
     assert.deepEqual([next?.payload, next?.generation], [payload, generation]);
     // One that continues at once makes fifty in one transaction; the next is pending, for the timers.
     for (const { id: workflow_run_id, status } of rows)
-      if (status === 'running' || status === 'pending')
+      if (status === 'running' || status === 'paused' || status === 'pending')
         await hot.transaction(async (tx) => {
           const run = await others.open(tx, { project_id, workflow_run_id });
           assert.ok(run);

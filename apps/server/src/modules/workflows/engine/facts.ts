@@ -121,7 +121,8 @@ export interface MapChildEnd {
 }
 
 export type Event =
-  | { readonly kind: 'started' }
+  /** Paused: it begins below a run that is paused, or in the place of one, and starts nothing until it is resumed. */
+  | { readonly kind: 'started'; readonly paused?: true }
   | (OfStep & {
       readonly kind: 'job_ended';
       readonly job_run_id: string;
@@ -177,6 +178,7 @@ export type Event =
   | (OfStep & {
       readonly kind: 'force_complete';
       readonly result: JsonValue;
+      readonly reason: string;
       readonly actor: string;
     })
   | (OfStep & { readonly kind: 'retry_step' | 'replay_subtree'; readonly actor: string });

@@ -75,7 +75,8 @@ describe('cancel, skip, force-complete (§14)', () => {
   });
   test('a forced result is not transformed', () => {
     const run = begin([job('a'), job('b', ['a'], { output_transform: 'n' })]);
-    run.deliver({ kind: 'force_complete', step_ref: 'b', result: { n: 1 }, actor }, T0);
+    const forced = { kind: 'force_complete', step_ref: 'b', result: { n: 1 }, reason: '' } as const;
+    run.deliver({ ...forced, actor }, T0);
     assert.deepEqual(run.step('b').output, { n: 1 });
   });
   test('what runs or has ended cannot be skipped or forced', () => {
@@ -89,7 +90,7 @@ describe('cancel, skip, force-complete (§14)', () => {
     );
     run.deliver(cancel, T0);
     assert.equal(
-      statusAfter(run, { kind: 'force_complete', step_ref: 'a', result: 1, actor }),
+      statusAfter(run, { kind: 'force_complete', step_ref: 'a', result: 1, reason: '', actor }),
       'run_not_active',
     );
   });

@@ -84,7 +84,8 @@ function applyToRun(draft: Draft, event: RunEvent): Outcome {
     case 'started':
       if (status !== 'pending') return nothing('the run has started');
       changeRun(draft, 'running', { started_at: now });
-      lookAtEverything(draft);
+      if (event.paused) changeRun(draft, 'paused');
+      else lookAtEverything(draft);
       return null;
     case 'pause':
       if (status === 'paused') return nothing('the run is paused');
@@ -340,7 +341,7 @@ function operate(draft: Draft, index: number, event: OperatorEvent): Outcome {
       const no = notWaiting(draft, index);
       if (no) return no;
       letGo(draft, index, 'approved', actor, null);
-      decide(draft, index, 'operator', 'force_complete', '', { actor });
+      decide(draft, index, 'operator', 'force_complete', event.reason, { actor });
       const patch = { next_retry_at: null };
       completeStep(draft, index, event.result, { transform: false, patch });
       return null;

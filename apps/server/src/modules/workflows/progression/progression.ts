@@ -6,7 +6,7 @@ import type { OperatorVerbs, Queue } from '../../queue/index.ts';
 import type { Route } from '../canary/routing.ts';
 import { createUndoing } from '../compensation/undoing.ts';
 import type { Changes, Progress } from '../engine/changes.ts';
-import type { JsonValue } from '../engine/definition.ts';
+
 import type { Admission, EngineLimits, Event } from '../engine/facts.ts';
 import { firstKnown, learn } from '../engine/loading.ts';
 import { progress } from '../engine/progress.ts';
@@ -122,10 +122,10 @@ export function createProgression(deps: ProgressionDeps) {
 
   const open = (tx: Tx, key: RunKey) => lockRun(tx, graphs, key);
 
-  async function begin(tx: Tx, key: RunKey): Promise<void> {
+  async function begin(tx: Tx, key: RunKey, event: Event = { kind: 'started' }): Promise<void> {
     const run = await open(tx, key);
     if (!run) throw new Error(`there is no workflow run ${key.workflow_run_id}`);
-    await deliver(tx, run, { kind: 'started' });
+    await deliver(tx, run, event);
   }
 
   const begun = new WeakMap<Tx, number>();
@@ -151,8 +151,7 @@ export function createProgression(deps: ProgressionDeps) {
       const run = await open(tx, key);
       if (run) await deliver(tx, run, { kind: 'cancel', ...why }, 'parent');
     },
-    continueAs: (tx, run, continuation) =>
-      continueAs(tx, run, continuation.payload, continuation.generation),
+    continueAs,
   };
 
   const undoing = createUndoing({ ...writing });
@@ -161,8 +160,8 @@ export function createProgression(deps: ProgressionDeps) {
   async function continueAs(
     tx: Tx,
     run: LockedRun,
-    payload: JsonValue,
-    generation: number,
+    { payload, generation }: NonNullable<Changes['continuation']>,
+    paused: boolean,
   ): Promise<void> {
     const { row, key } = run;
     const { project_id } = key;
@@ -209,7 +208,10 @@ export function createProgression(deps: ProgressionDeps) {
       continues: { run_id: row.id, first_run_id: row.first_run_id ?? row.id, generation },
     });
     if (id === undefined) throw new Error('a continuation has no idempotency key');
-    await beginBelow(tx, { project_id, workflow_run_id: id });
+    const next = { project_id, workflow_run_id: id };
+    // One that is paused starts nothing: no chain of beginnings grows from it.
+    if (paused) await begin(tx, next, { kind: 'started', paused });
+    else await beginBelow(tx, next);
   }
 
   return {

@@ -29,11 +29,12 @@ export interface WritingDeps extends MapDeps {
     key: RunKey,
     why: { run_error: string; step_error: string },
   ) => Promise<void>;
-  /** Starts the run that continues this one. */
+  /** Starts the run that continues this one; `paused` as this one was until now. */
   readonly continueAs: (
     tx: Tx,
     run: LockedRun,
     continuation: NonNullable<Changes['continuation']>,
+    paused: boolean,
   ) => Promise<void>;
   readonly onWarning: (warning: string, key: RunKey) => void;
 }
@@ -74,7 +75,8 @@ export async function write(
     await store.insertDecisions(tx, { ...key, decisions: changes.decisions });
   if (changes.run) await writeRun(tx, run, changes);
   await tell(tx, run, changes, reason);
-  if (changes.continuation) await deps.continueAs(tx, run, changes.continuation);
+  if (changes.continuation)
+    await deps.continueAs(tx, run, changes.continuation, changes.run?.from === 'paused');
   await emit(tx, run, changes, ids);
   for (const warning of changes.warnings) deps.onWarning(warning, key);
   return follow;

@@ -142,7 +142,8 @@ export const pauseWorkflowRun = operation({
   method: 'POST',
   path: '/v1/workflow-runs/:workflowRunID/pause',
   summary: 'Start no further steps',
-  description: 'What runs goes on and its results are kept. `cascade=true` pauses child runs too.',
+  description:
+    'What runs goes on and its results are kept. `cascade=true` pauses child runs too. A run that continues a paused one is paused.',
   tags: runs,
   permission: 'workflows:write',
   params: runParams,

@@ -63,13 +63,24 @@ export function createRunOperations({ hot, progression }: RunOperationsDeps) {
     workflow_run_id: string,
     event: Event,
   ): Promise<void> {
-    for (const { id } of await store.listChildren(tx, { ...project, workflow_run_id })) {
-      const run = await progression.open(tx, { ...project, workflow_run_id: id });
-      // A child that ended meanwhile has nothing to pause.
-      if (run) await progression.deliver(tx, run, event);
-      await cascade(tx, project, id, event);
+    const seen: string[] = [];
+    // Until there are no new ones: a child that ended meanwhile may go on as a new run.
+    for (;;) {
+      const key = { ...project, workflow_run_id, except_ids: seen };
+      const children = await store.listChildren(tx, key);
+      if (children.length === 0) return;
+      for (const { id } of children) {
+        seen.push(id);
+        const run = await progression.open(tx, { ...project, workflow_run_id: id });
+        // A child that ended meanwhile has nothing to pause; one that has not begun would, afterwards.
+        if (run) await progression.deliver(tx, run, ofChild(event, run.facts.status));
+        await cascade(tx, project, id, event);
+      }
     }
   }
+
+  const ofChild = (event: Event, status: string): Event =>
+    event.kind === 'pause' && status === 'pending' ? { kind: 'started', paused: true } : event;
 
   const onRun = (
     project: ProjectScope,

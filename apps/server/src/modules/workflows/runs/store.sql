@@ -40,7 +40,8 @@ select coalesce(string_agg(s.state, '' order by s.step_ref collate "C"), '') as 
 -- name: listChildren :many
 -- Child runs that have not ended, for a pause of a whole tree.
 select c.id from workflow_runs c
- where c.project_id = :project_id and c.parent_workflow_run_id = :workflow_run_id and c.status in ('running', 'paused')
+ where c.project_id = :project_id and c.parent_workflow_run_id = :workflow_run_id and c.status in ('pending', 'running', 'paused')
+   and c.id <> all (:except_ids::text[])
  order by c.id;
 
 -- name: listUndone :many

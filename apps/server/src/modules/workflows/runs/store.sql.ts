@@ -284,6 +284,7 @@ export function readStates(db: Queryable, params: ReadStatesParams): Promise<Rea
 export interface ListChildrenParams {
   readonly project_id: string;
   readonly workflow_run_id: string;
+  readonly except_ids: readonly (string | null)[];
 }
 
 export interface ListChildrenRow {
@@ -291,7 +292,8 @@ export interface ListChildrenRow {
 }
 
 const listChildrenText = `select c.id from workflow_runs c
- where c.project_id = $1 and c.parent_workflow_run_id = $2 and c.status in ('running', 'paused')
+ where c.project_id = $1 and c.parent_workflow_run_id = $2 and c.status in ('pending', 'running', 'paused')
+   and c.id <> all ($3::text[])
  order by c.id`;
 
 /** Child runs that have not ended, for a pause of a whole tree. */
@@ -301,6 +303,7 @@ export function listChildren(db: Queryable, params: ListChildrenParams): Promise
     values: [
       params.project_id,
       params.workflow_run_id,
+      params.except_ids,
     ],
   });
 }
