@@ -194,15 +194,27 @@ export function mapBlocker(
   };
 }
 
+/** The last work of a step that failed, where that can be looked into. */
+export function failedWork(
+  run_id: string,
+  step_ref: string,
+  row: { readonly job_run_id: string | null; readonly map: unknown },
+): string | undefined {
+  if (row.map !== null) return `${stepPath(run_id, step_ref)}/children?status=failed`;
+  return row.job_run_id === null ? undefined : `/v1/runs/${row.job_run_id}`;
+}
+
 export interface Ended {
   readonly what: 'run' | 'step';
   readonly status: string;
   readonly error: string | null;
+  readonly see?: string | undefined;
   readonly unblock: Call | undefined;
 }
 
-export const endedBlocker = ({ what, status, error, unblock }: Ended): WorkflowBlocker => ({
+export const endedBlocker = ({ what, status, error, see, unblock }: Ended): WorkflowBlocker => ({
   kind: 'ended',
   message: `the ${what} is ${status}${error ? `: ${error}` : ''}`,
+  see,
   unblock,
 });

@@ -303,14 +303,47 @@ describe('why a step does not go on', () => {
     // Behind a failure it could never start: the engine refuses to reset it.
     assert.equal((await only(id, 'behind')).unblock, undefined);
     assert.equal((await only(id, 'good')).unblock, undefined);
-    const run = await only(id);
+    const [run, culprit, ...others] = (await why(id)).blockers;
+    assert.ok(run);
     assert.deepEqual([run.kind, run.unblock?.path], ['ended', `/v1/workflow-runs/${id}/retry`]);
     assert.match(run.message, /^the run is failed: step worse failed/);
+    // What made it fail, and nothing else, says the same as the step itself.
+    assert.deepEqual([culprit, others], [{ ...worse, step_ref: 'worse' }, []]);
+    assert.equal((await on.internal('GET', worse.see ?? '')).body.status, 'dead_letter');
     assert.equal((await on.internal('GET', `/v1/workflow-runs/${id}/steps/no/why`)).status, 404);
     await follow(run);
     await follow(worse);
     await on.reaches(id, 'failed');
     assert.equal((await on.steps(id))['worse'].attempt, 2);
+  });
+
+  it('names every step that made the run fail, each with the call that repairs it', async () => {
+    on.answers['shaky'] = () => ({ status: 400, body: {} });
+    await on.job('shaky');
+    await on.workflow('two-bad', [
+      job('b1', 'shaky', { on_failure: 'skip_dependents' }),
+      job('b2', 'bad', { on_failure: 'continue' }),
+      { ...job('b3', 'shaky'), step_type: 'map', map_items: [1], on_failure: 'skip_dependents' },
+      job('b4', 'a', { depends_on: ['b1'] }),
+    ]);
+    const id = await on.trigger('two-bad');
+    await on.reaches(id, 'failed');
+    const [, ...steps] = (await why(id)).blockers;
+    assert.deepEqual(
+      steps.map(({ step_ref }) => step_ref),
+      ['b1', 'b3'],
+    );
+    assert.match(steps[1]?.message ?? '', /1 of 1 children failed/);
+    assert.equal((await on.internal('GET', steps[1]?.see ?? '')).body.data.length, 1);
+    delete on.answers['shaky'];
+    for (const step of steps) await follow(step);
+    await on.reaches(id, 'completed');
+    assert.deepEqual(await on.states(id), {
+      b1: 'completed',
+      b2: 'failed',
+      b3: 'completed',
+      b4: 'completed',
+    });
   });
 
   it('says that a run is being undone', async () => {
@@ -332,7 +365,14 @@ describe('why a step does not go on', () => {
     assert.equal((await on.internal('GET', see)).status, 200);
     release.resolve();
     await until('the run to be undone', async () => (await why(id)).status === 'compensated');
-    assert.deepEqual([await kinds(id), (await only(id)).unblock], [['ended'], undefined]);
+    const { blockers } = await why(id);
+    assert.deepEqual(
+      blockers.map(({ kind, step_ref, unblock }) => [kind, step_ref, unblock]),
+      [
+        ['ended', undefined, undefined],
+        ['ended', 'worse', undefined],
+      ],
+    );
   });
 
   it('follows a run from one obstacle to the next until nothing is left', async () => {

@@ -13,6 +13,7 @@ import { findOutside, type Outside, type StepAt } from './why-outside.ts';
 import {
   dependencyBlocker,
   endedBlocker,
+  failedWork,
   limitBlocker,
   moving,
   pausedBlocker,
@@ -36,6 +37,9 @@ export type WorkflowWhy = ReturnType<typeof createWorkflowWhy>;
 
 /** Ends that somebody may want to try again. */
 const RETRIED: ReadonlySet<string> = new Set(['failed', 'timed_out', 'canceled']);
+
+/** Ends that steps may have brought about. */
+const FAILURES: ReadonlySet<string> = new Set(['failed', 'compensated', 'compensation_failed']);
 
 interface Case {
   readonly tx: Tx;
@@ -67,7 +71,7 @@ export function createWorkflowWhy({ db, graphs, limits }: WorkflowWhyDeps) {
           const retry = { method: 'POST', path: `${runPath(id)}/retry` } as const;
           const unblock = RETRIED.has(status) ? retry : undefined;
           const ended = endedBlocker({ what: 'run', status, error: row.error, unblock });
-          return { ...answer, blockers: [ended] };
+          return { ...answer, blockers: [ended, ...culpritsOf(on)] };
         }
         if (status === 'compensating') return { ...answer, blockers: [undoneBlocker(id)] };
         // What waits for other steps only follows from those.
@@ -141,6 +145,21 @@ async function pauseOf({ tx, project, look }: Case): Promise<WorkflowBlocker[]> 
   return [pausedBlocker(workflow_run_id, found?.actor_id ?? undefined)];
 }
 
+/** Steps that made their run fail. What was canceled or skipped because of them begins again with them. */
+function culpritsOf(on: Case): WorkflowBlocker[] {
+  const { status, states, graph } = on.look;
+  if (!FAILURES.has(status)) return [];
+  const failed = [...states.keys()].filter(
+    (at) =>
+      (states[at] === 'failed' || states[at] === 'canceled_work') &&
+      graph.steps[at]?.on_failure !== 'continue',
+  );
+  return stepsAt(on, failed.slice(0, NAMED)).map((step) => ({
+    ...endOf(on, step),
+    step_ref: step.row.step_ref,
+  }));
+}
+
 function endOf({ look, known }: Case, { row, state }: StepAt): WorkflowBlocker {
   const { step_ref, error } = row;
   const retry = { kind: 'retry_step', step_ref, actor: '' } as const;
@@ -149,6 +168,7 @@ function endOf({ look, known }: Case, { row, state }: StepAt): WorkflowBlocker {
     what: 'step',
     status: statusOf(state),
     error,
+    see: state === 'failed' ? failedWork(look.row.id, step_ref, row) : undefined,
     unblock: canRetry
       ? { method: 'POST', path: `${stepPath(look.row.id, step_ref)}/retry` }
       : undefined,
