@@ -266,6 +266,10 @@ export const differences: readonly Difference[] = [
     ],
   },
   {
+    because: 'A step that is completed by force says why, as one that is skipped does.',
+    lines: ['ForceCompleteStepRequest.reason: added'],
+  },
+  {
     because: 'Workflow §25: a workflow can say that its runs are undone when they fail.',
     lines: [
       'Workflow.compensate_on_failure: added',

@@ -131,7 +131,10 @@ const bodies: Readonly<Record<string, Sample['body'] & {}>> = {
   postV1WorkflowRunsBulkReplay: (of) => ({ workflow_run_ids: [of.workflow_run_id] }),
   postV1WorkflowRunsByWorkflowRunIDStepsByStepRefReject: (of) => ({ reason: of.marker }),
   postV1WorkflowRunsByWorkflowRunIDStepsByStepRefSkip: (of) => ({ reason: of.marker }),
-  postV1WorkflowRunsByWorkflowRunIDStepsByStepRefForceComplete: (of) => ({ result: of.marker }),
+  postV1WorkflowRunsByWorkflowRunIDStepsByStepRefForceComplete: (of) => ({
+    result: of.marker,
+    reason: of.marker,
+  }),
   postV1EventsPurge: () => ({ older_than_days: 1 }),
   putV1WorkflowPoliciesByProjectID: () => ({ max_depth: 500, forbidden_step_types: ['map'] }),
 };

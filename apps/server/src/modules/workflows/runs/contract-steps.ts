@@ -37,8 +37,11 @@ export const forceCompleteStep = operation({
   sdk: 'workflowRuns.forceCompleteStep',
   path: '/v1/workflow-runs/:workflowRunID/steps/:stepRef/force-complete',
   summary: 'Complete a step that has not started or waits',
-  description: '`result` is its output as it is: `output_transform` is not applied.',
-  body: z.strictObject({ result: z.unknown().optional() }).meta({ id: 'ForceCompleteStepRequest' }),
+  description:
+    '`result` is its output as it is: `output_transform` is not applied. `reason` is kept with the decision.',
+  body: z
+    .strictObject({ result: z.unknown().optional(), reason: z.string().max(1000).optional() })
+    .meta({ id: 'ForceCompleteStepRequest' }),
   body_required: false,
   replies: { 200: StepRunEnvelope },
   failures: [...ofStep, 'workflow_run_not_active', 'workflow_step_not_waiting'],

@@ -176,6 +176,20 @@ describe('what was decided', () => {
     assert.deepEqual([...first.data, ...second.data], all.data);
     assert.deepEqual([first.has_more, second.has_more], [true, false]);
     assert.equal(await status(`${path}?decision_type=guess`), 400);
+    const force = (reason: unknown) =>
+      on.internal('POST', `/v1/workflow-runs/${id}/steps/z/force-complete`, { reason });
+    for (const reason of ['x'.repeat(1001), 7]) {
+      const { status: code, body } = await force(reason);
+      assert.equal(code, 400);
+      assert.match(body.error, /^body\.reason/);
+    }
+    assert.equal((await force('done by hand')).status, 200);
+    const [forced] = (await get(`${path}?step_ref=z&decision_type=operator`)).data;
+    assert.deepEqual([forced.decision, forced.explanation], ['force_complete', 'done by hand']);
+    const [audit] = await on.app.sql<{ details: Record<string, string> }>(
+      `select details from audit_events where action = 'workflow_step.force_complete'`,
+    );
+    assert.equal(audit?.details['reason'], 'done by hand');
     await on.internal('DELETE', `/v1/workflow-runs/${id}`);
   });
 });

@@ -62,13 +62,20 @@ export function createStepOperations({ hot, operations, reads }: StepOperationsD
         { reason },
       ),
 
-    forceComplete: (project: ProjectScope, by: AuditSource, step: StepName, result: JsonValue) =>
-      onStep(project, by, step, {
-        kind: 'force_complete',
-        step_ref: step.step_ref,
-        result,
-        actor: by.actor_id,
-      }),
+    forceComplete: (
+      project: ProjectScope,
+      by: AuditSource,
+      step: StepName,
+      result: JsonValue,
+      reason: string,
+    ) =>
+      onStep(
+        project,
+        by,
+        step,
+        { kind: 'force_complete', step_ref: step.step_ref, result, reason, actor: by.actor_id },
+        { reason },
+      ),
 
     retry: (project: ProjectScope, by: AuditSource, step: StepName) =>
       onStep(project, by, step, {

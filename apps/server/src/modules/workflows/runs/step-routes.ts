@@ -55,6 +55,7 @@ export const stepRoutes = ({ steps, decisions, approvals, retries, bulk }: StepS
       actorOf(context),
       stepOf(params),
       (body?.result ?? null) as JsonValue,
+      body?.reason ?? '',
     ),
   ),
   bind(api.retryStep, (context, { params }) =>
