@@ -108,7 +108,7 @@ function applyToRun(draft: Draft, event: RunEvent): Outcome {
       endRun(draft, 'timed_out', 'workflow timed out', 'workflow timed out');
       return null;
     case 'fail':
-      if (!isActive(status)) return nothing(`the run is ${status}`);
+      if (!isActive(status) && status !== 'pending') return nothing(`the run is ${status}`);
       endRun(draft, 'failed', event.error, event.error);
       return null;
     case 'cancel':

@@ -37,6 +37,7 @@ export function createGraphs() {
         workflow_version_id: found.id,
       });
       const all = rows.map(definitionOf);
+      if (all.length === 0) throw new NoGraph('it has no steps');
       const left = applyOverrides(all, step_overrides);
       if ('message' in left) throw new NoGraph(`overrides of a run: ${left.message}`);
       const graph = compileGraph(left.steps);

@@ -10,9 +10,9 @@ import type { Changes, Progress } from '../engine/changes.ts';
 import type { Admission, EngineLimits, Event } from '../engine/facts.ts';
 import { firstKnown, learn } from '../engine/loading.ts';
 import { progress } from '../engine/progress.ts';
-import { insertRun } from '../starting/start-run.ts';
-import * as starting from '../starting/store.sql.ts';
+import { isOver } from '../engine/states.ts';
 import { admit } from './admitting.ts';
+import { createContinuing } from './continuing.ts';
 import { createGraphs } from './graphs.ts';
 import { areLoadable, foresee, load, type StepIds } from './loading.ts';
 import { lockRun, type LockedRun, type RunKey } from './run-lock.ts';
@@ -39,6 +39,7 @@ export type Delivered = Exclude<Progress, { kind: 'need' }>;
 export function createProgression(deps: ProgressionDeps) {
   const { queue, operator, jobs, limits, route, onWarning } = deps;
   const graphs = createGraphs();
+  const continuing = createContinuing({ graphs, route });
 
   const checkPayload: WritingDeps['checkPayload'] = async (
     tx,
@@ -85,7 +86,7 @@ export function createProgression(deps: ProgressionDeps) {
         const { need } = answer;
         if (!(await areLoadable(tx, run, need.outputs))) {
           const error = `the outputs of ${need.outputs.length} steps that others need are too large together`;
-          return decide(tx, run, { kind: 'fail', error }, ids);
+          return cannotGoOn(tx, run, error, ids);
         }
         const loaded = await load(tx, run, need, ids, limits.max_payload_bytes);
         const admissions = await admit({ tx, run, ids, graphs, granted }, need.admissions);
@@ -93,10 +94,27 @@ export function createProgression(deps: ProgressionDeps) {
         continue;
       }
       if (answer.kind !== 'changes') return answer;
+      if (answer.changes.continuation) {
+        const next = await continuing.successorOf(tx, run);
+        if ('error' in next) return cannotGoOn(tx, run, next.error, ids);
+        run.successor = next;
+      }
       const refused = await refusedStarts(tx, run, answer.changes);
       if (refused.size === 0) return answer;
       known = { ...known, admissions: new Map([...known.admissions, ...refused]) };
     }
+  }
+
+  /** Instead of what happened: a run that fails is better than one whose every progression fails. */
+  async function cannotGoOn(
+    tx: Tx,
+    run: LockedRun,
+    error: string,
+    ids: StepIds,
+  ): Promise<Delivered> {
+    if (isOver(run.facts.status))
+      return { kind: 'refused', refusal: 'run_not_resettable', message: error };
+    return decide(tx, run, { kind: 'fail', error }, ids);
   }
 
   /** Under the lock. Events that follow at once are delivered as well. */
@@ -151,68 +169,16 @@ export function createProgression(deps: ProgressionDeps) {
       const run = await open(tx, key);
       if (run) await deliver(tx, run, { kind: 'cancel', ...why }, 'parent');
     },
-    continueAs,
+    async continueAs(tx, run, continuation, paused) {
+      if (!run.successor) throw new Error('nothing was found that continues the run');
+      const next = await continuing.insert(tx, run, run.successor, continuation);
+      // One that is paused starts nothing: no chain of beginnings grows from it.
+      if (paused) await begin(tx, next, { kind: 'started', paused });
+      else await beginBelow(tx, next);
+    },
   };
 
   const undoing = createUndoing({ ...writing });
-
-  /** On the version that is current now, in the place of the run that ends: also where the workflow is disabled by now. */
-  async function continueAs(
-    tx: Tx,
-    run: LockedRun,
-    { payload, generation }: NonNullable<Changes['continuation']>,
-    paused: boolean,
-  ): Promise<void> {
-    const { row, key } = run;
-    const { project_id } = key;
-    const workflow = await starting.lockForRun(tx, { project_id, workflow: row.workflow_id });
-    if (!workflow) throw new Error(`workflow ${row.workflow_id} is gone while a run of it lives`);
-    const { id: workflow_id } = workflow;
-    const version = await starting.findRunVersion(tx, {
-      project_id,
-      workflow_id,
-      version: await route(tx, {
-        project_id,
-        workflow_id,
-        version: workflow.version,
-        keep_version: row.workflow_version,
-      }),
-    });
-    if (!version) throw new Error(`workflow ${workflow_id} has no version ${workflow.version}`);
-    const graph = await graphs.of(tx, {
-      project_id,
-      workflow_id,
-      version: version.version,
-      step_overrides: [],
-    });
-    const id = await insertRun(tx, {
-      project_id,
-      workflow_id,
-      version,
-      graph,
-      triggered_by: 'workflow',
-      created_by: row.created_by ?? 'system:workflow',
-      payload,
-      tags: row.tags,
-      trace_context: row.trace_context,
-      lineage_depth: row.lineage_depth,
-      // The step that waits for a child may have given it less time than its version does.
-      ...(row.parent_step_run_id !== null && row.timeout_secs > 0
-        ? { timeout_secs: row.timeout_secs }
-        : {}),
-      parent: {
-        workflow_run_id: row.parent_workflow_run_id,
-        step_run_id: row.parent_step_run_id,
-        depth: row.depth,
-      },
-      continues: { run_id: row.id, first_run_id: row.first_run_id ?? row.id, generation },
-    });
-    if (id === undefined) throw new Error('a continuation has no idempotency key');
-    const next = { project_id, workflow_run_id: id };
-    // One that is paused starts nothing: no chain of beginnings grows from it.
-    if (paused) await begin(tx, next, { kind: 'started', paused });
-    else await beginBelow(tx, next);
-  }
 
   return {
     graphs,

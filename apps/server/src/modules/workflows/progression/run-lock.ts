@@ -4,6 +4,7 @@ import type { TriggerJob } from '../../jobs/index.ts';
 import type { RunFacts } from '../engine/facts.ts';
 import type { Graph } from '../engine/graph.ts';
 import type { WorkflowRunStatus } from '../engine/states.ts';
+import type { Successor } from './continuing.ts';
 import type { Graphs } from './graphs.ts';
 import * as store from './store.sql.ts';
 
@@ -20,6 +21,8 @@ export interface LockedRun {
   readonly now: number;
   facts: RunFacts;
   board: string;
+  /** What the run that continues this one follows, once it is known that one does. */
+  successor?: Successor;
   /** Jobs that were found to take any payload. */
   readonly takeAll: Set<string>;
   /** Jobs whose schema payloads were held against, looked up once. */

@@ -1,6 +1,7 @@
 // Ways in which runs of the original hung (workflow-semantics §27.1, S9 to S12).
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { until } from '../../../../test/until.ts';
 import { workflowApp } from '../../../../test/workflow-runs.ts';
 
 let on: Awaited<ReturnType<typeof workflowApp>>;
@@ -98,6 +99,40 @@ describe('a workflow run', () => {
     await on.workflow('patient', [sub('slow')]);
     const timedOut = await on.reaches(await on.trigger('patient'), 'failed');
     assert.match(timedOut.error, /sub-workflow .* ended with status timed_out$/);
+  });
+
+  it('fails where nothing can continue it', async () => {
+    const next = { step_ref: 'next', step_type: 'continue_as_new' };
+    await on.workflow('emptied', [approval, { ...next, depends_on: ['ok'] }]);
+    const emptied = await on.trigger('emptied');
+    await on.workflow('at-once', [next]);
+    for (const slug of ['emptied', 'at-once'])
+      await on.internal('PATCH', `/v1/workflows/${slug}`, { steps: [] });
+    const approved = await on.internal('POST', `/v1/workflow-runs/${emptied}/steps/ok/approve`, {});
+    assert.equal(approved.status, 200, JSON.stringify(approved.body));
+    // The second has failed before it began.
+    for (const id of [emptied, await on.trigger('at-once', { version: 1 })])
+      assert.equal(
+        (await on.reaches(id, 'failed')).error,
+        'the run cannot continue with version 2: it has no steps',
+      );
+
+    // A workflow without active runs can be deleted, and a step of an old run can be retried.
+    await on.workflow('deleted', [
+      { step_ref: 'a', job_slug: 'bad' },
+      { ...next, depends_on: ['a'] },
+    ]);
+    const deleted = await on.trigger('deleted');
+    await on.reaches(deleted, 'failed');
+    assert.equal((await on.internal('DELETE', '/v1/workflows/deleted')).status, 204);
+    const answer = on.answers['bad'];
+    delete on.answers['bad'];
+    const retried = await on.internal('POST', `/v1/workflow-runs/${deleted}/steps/a/retry`);
+    assert.equal(retried.status, 200, JSON.stringify(retried.body));
+    await until('the run to have failed for another reason', async () =>
+      /cannot continue: the workflow was deleted/.test((await on.read(deleted)).error ?? ''),
+    );
+    if (answer) on.answers['bad'] = answer;
   });
 
   it('fails with its step although it is paused (S12)', async () => {

@@ -131,6 +131,27 @@ describe('workflow runs', () => {
     await on.reaches(body.data[0].id, 'completed');
   });
 
+  it('that continue others keep their labels, and the steps they leave out', async () => {
+    const steps = [
+      { step_ref: 'ok', step_type: 'approval', approvers: ['*'] },
+      { step_ref: 'next', step_type: 'continue_as_new', depends_on: ['ok'] },
+      job('charge', 'a'),
+      job('gone', 'a'),
+    ];
+    await on.workflow('labelled', steps);
+    const first = await on.trigger('labelled', {
+      labels: { customer: 'c1' },
+      step_overrides: [{ step_ref: 'charge' }, { step_ref: 'gone' }],
+    });
+    await on.internal('PATCH', '/v1/workflows/labelled', { steps: steps.slice(0, 3) });
+    await on.internal('POST', `/v1/workflow-runs/${first}/steps/ok/approve`, {});
+    const found = await on.internal('GET', '/v1/workflow-runs?label_key=customer&label_value=c1');
+    const [next] = found.body.data;
+    assert.deepEqual([next.continues_run_id, next.workflow_version], [first, 2]);
+    assert.deepEqual(await on.states(next.id), { next: 'dependencies', ok: 'approval' });
+    await on.internal('DELETE', `/v1/workflow-runs/${next.id}`);
+  });
+
   it('that continue as new below a step have no more time than it gave', async () => {
     await on.workflow('endless', [
       { step_ref: 'ok', step_type: 'approval', approvers: ['*'] },

@@ -85,6 +85,7 @@ export async function insertRun(tx: Tx, run: NewWorkflowRun): Promise<string | u
   if (inserted !== steps.length) throw new Conflict('the version is gone');
   const labels = run.labels ?? {};
   if (Object.keys(labels).length > 0) await store.insertLabels(tx, { ...key, labels: labels });
-  if (retry_of) await store.copyLabels(tx, { ...key, from_run_id: retry_of.run_id });
+  const from_run_id = (retry_of ?? continues)?.run_id;
+  if (from_run_id !== undefined) await store.copyLabels(tx, { ...key, from_run_id });
   return made.id;
 }

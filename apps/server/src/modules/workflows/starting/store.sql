@@ -24,6 +24,11 @@ select v.id, v.version, v.version_id, v.timeout_secs, v.max_parallel_steps, v.co
   from workflow_versions v
  where v.workflow_id = :workflow_id and v.project_id = :project_id and v.version = :version;
 
+-- name: listStepRefs :many
+select s.step_ref from workflow_version_steps s
+  join workflow_versions v on v.id = s.workflow_version_id and v.workflow_id = :workflow_id and v.project_id = :project_id
+ where v.version = :version;
+
 -- name: findByKey :maybe
 select r.id, r.payload_hash from workflow_runs r
  where r.workflow_id = :workflow_id and r.project_id = :project_id and r.idempotency_key = :idempotency_key;

@@ -1,6 +1,6 @@
 // Generated from store.sql by `npm run generate`. Do not edit.
 import type { JsonColumns } from '../../../platform/db/json-columns.ts';
-import { count, maybe, one, type Queryable } from '../../../platform/db/query.ts';
+import { count, many, maybe, one, type Queryable } from '../../../platform/db/query.ts';
 
 export interface LockForRunParams {
   readonly project_id: string;
@@ -111,6 +111,31 @@ const findRunVersionText = `select v.id, v.version, v.version_id, v.timeout_secs
 export function findRunVersion(db: Queryable, params: FindRunVersionParams): Promise<FindRunVersionRow | undefined> {
   return maybe<FindRunVersionRow>(db, {
     text: findRunVersionText,
+    values: [
+      params.workflow_id,
+      params.project_id,
+      params.version,
+    ],
+  });
+}
+
+export interface ListStepRefsParams {
+  readonly workflow_id: string;
+  readonly project_id: string;
+  readonly version: number;
+}
+
+export interface ListStepRefsRow {
+  readonly step_ref: string;
+}
+
+const listStepRefsText = `select s.step_ref from workflow_version_steps s
+  join workflow_versions v on v.id = s.workflow_version_id and v.workflow_id = $1 and v.project_id = $2
+ where v.version = $3`;
+
+export function listStepRefs(db: Queryable, params: ListStepRefsParams): Promise<ListStepRefsRow[]> {
+  return many<ListStepRefsRow>(db, {
+    text: listStepRefsText,
     values: [
       params.workflow_id,
       params.project_id,
