@@ -1,10 +1,17 @@
 // What templates and conditions of a step may see, loaded no further than they look.
 import type { ConditionScope } from './conditions.ts';
 import { pathsOfCondition } from './conditions.ts';
-import type { JsonValue } from './definition.ts';
+import type { JsonValue, StepDefinition } from './definition.ts';
 import { outputOf, stateAt, stepAt, type Draft } from './draft.ts';
 import { statusOf } from './states.ts';
-import { pathsIn, render, scopeOf, stringForm, type ScopeParts } from './templates.ts';
+import {
+  pathsIn,
+  render,
+  renderPayload,
+  scopeOf,
+  stringForm,
+  type ScopeParts,
+} from './templates.ts';
 
 /** Undefined, here and below, when something is not loaded; the draft has asked for it. */
 export function conditionScope(
@@ -78,6 +85,17 @@ export const partsFor = (draft: Draft, index: number, ...templates: readonly Jso
     parents: heads.includes('parent_outputs'),
   });
 };
+
+/** What the run that continues this one gets. @throws RenderedTooLarge */
+export function handedOn(
+  draft: Draft,
+  index: number,
+  { payload }: StepDefinition,
+): JsonValue | undefined {
+  const template = payload ?? '{{payload}}';
+  const parts = partsFor(draft, index, template);
+  return parts && renderPayload(template, scopeOf(parts), draft.known.limits.max_payload_bytes);
+}
 
 /** The list that `map_items` gives, or why there is none. */
 export function itemsFor(

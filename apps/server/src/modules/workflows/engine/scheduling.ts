@@ -21,7 +21,7 @@ import {
   type Draft,
 } from './draft.ts';
 import type { AdmissionRequest, StepRow } from './facts.ts';
-import { conditionScope, itemsFor, partsFor, scopeParts } from './reading.ts';
+import { conditionScope, handedOn, itemsFor, partsFor, scopeParts } from './reading.ts';
 import { completeStep, failStep, isReady, move } from './settling.ts';
 import { isBlocked, type StepState } from './states.ts';
 import { RenderedTooLarge, mergePayload, render, renderKey, scopeOf } from './templates.ts';
@@ -198,15 +198,14 @@ const starters: Readonly<Record<StepDefinition['step_type'], Starter>> = {
   },
   wait_for_event: startWait,
   continue_as_new: (draft, index, step, row) => {
-    const parts = partsFor(draft, index, step.payload ?? '{{payload}}');
-    if (!parts) return false;
+    const payload = handedOn(draft, index, step);
+    if (payload === undefined) return false;
     const continues = draft.states.some(
       (state, at) => state === 'completed' && stepAt(draft, at).step_type === 'continue_as_new',
     );
     if (continues) return refuse(draft, index, 'the run continues as new already');
     if (draft.known.run.generation >= draft.known.limits.max_generations)
       return refuse(draft, index, 'max continuations exceeded');
-    const payload = render(step.payload ?? '{{payload}}', scopeOf(parts));
     completeStep(draft, index, payload, { transform: false, patch: started(draft, index, row) });
     return true;
   },
@@ -303,7 +302,7 @@ function startWait(draft: Draft, index: number, step: StepDefinition, row: StepR
     step_ref: step.step_ref,
     attempt: row.attempt,
     event_key,
-    request_payload: render(step.payload, scope),
+    request_payload: render(step.payload, scope, draft.known.limits.max_payload_bytes),
     timeout_secs,
     expires_at: draft.known.now + timeout_secs * 1000,
     notify_url: step.event_notify_url,

@@ -88,6 +88,25 @@ interface Room {
 export const render = (value: JsonValue, scope: Scope, most = MOST_RENDERED): JsonValue =>
   renderInto(value, scope, { left: most });
 
+/** Levels of what a run hands on to the run that continues it. */
+const MOST_NESTED = 500;
+
+/**
+ * What a run hands on. Each may wrap what it got: of a thousand, the last would get more than anything could read.
+ * @throws RenderedTooLarge
+ */
+export function renderPayload(value: JsonValue, scope: Scope, most_bytes: number): JsonValue {
+  const payload = render(value, scope, most_bytes);
+  if (isDeeper(payload, MOST_NESTED) || Buffer.byteLength(JSON.stringify(payload)) > most_bytes)
+    throw new RenderedTooLarge('the payload is too large');
+  return payload;
+}
+
+const isDeeper = (value: JsonValue, levels: number): boolean =>
+  typeof value === 'object' &&
+  value !== null &&
+  (levels === 0 || Object.values(value).some((inner: JsonValue) => isDeeper(inner, levels - 1)));
+
 function renderInto(value: JsonValue, scope: Scope, room: Room): JsonValue {
   if (typeof value === 'string') {
     const whole = wholePath(value);

@@ -54,6 +54,26 @@ describe('outputs of steps', () => {
     assert.equal(error, 'step sub failed: the outputs of the workflow are too large');
   });
 
+  it('that a run would hand on to the next are no larger or deeper than payloads may be', async () => {
+    const nested = Array.from({ length: 90 }).reduce<unknown>((inner) => [inner], '{{payload}}');
+    const payloads = { deep: nested, wide: { a: '{{payload}}', b: '{{payload}}' } };
+    for (const [slug, payload] of Object.entries(payloads)) {
+      const handed = { step_ref: 'next', step_type: 'continue_as_new', payload };
+      await on.workflow(slug, [handed]);
+      await on.trigger(slug, { payload: { text: 'x'.repeat(100_000) } });
+      const { body } = await on.internal('GET', `/v1/workflows/${slug}/runs?limit=1`);
+      const last = await on.reaches(body.data[0].id, 'failed');
+      assert.equal(last.error, 'step next failed: the payload is too large');
+    }
+    // What an event trigger keeps of the step is a payload, too.
+    const payload = Array.from({ length: 20 }, () => '{{payload.text}}');
+    await on.workflow('asks', [
+      { step_ref: 'e', step_type: 'wait_for_event', event_key: 'large', payload },
+    ]);
+    const id = await on.trigger('asks', { payload: { text: 'x'.repeat(100_000) } });
+    assert.equal((await on.reaches(id, 'failed')).error, 'step e failed: the payload is too large');
+  });
+
   if (FULL)
     it('that are too large to be read at once fail the run whose steps need them', async () => {
       const many = Array.from({ length: 9 }, (_, n) => ({ step_ref: `a${n}`, job_slug: 'a' }));
