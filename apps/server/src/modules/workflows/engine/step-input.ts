@@ -62,6 +62,8 @@ export function canonicalStep(
 }
 
 function inferType(fields: Raw): StepType {
+  // First: a map names a job or workflow, too.
+  if (fields['map_items'] != null) return 'map';
   if (isText(fields['job_id'])) return 'job';
   if (isText(fields['sub_workflow_id']) || isText(fields['workflow_id'])) return 'sub_workflow';
   if (isText(fields['sub_workflow_slug'])) return 'sub_workflow';

@@ -104,6 +104,7 @@ describe('steps', () => {
       step({ step_type: 'wait_for_event', event_key: 'k', event_timeout_secs: 0 }),
       null,
     ],
+    ['a job with a list', job('a', [], { map_items: [1] }), 'map_items'],
     ['a sleep of nothing', step({ step_type: 'sleep' }), 'sleep_duration_secs'],
     [
       'a sleep of 31 days',
@@ -205,6 +206,7 @@ describe('names that people send (V13)', () => {
       { job_id: 'j', timeout_secs: 5 },
       { step_type: 'job', job_id: 'j', timeout_secs_override: 5 },
     ],
+    ['list', { job_slug: 'each', map_items: [1] }, { step_type: 'map', map_items: [1] }],
     ['duration', { sleep_duration: '1h30m' }, { step_type: 'sleep', sleep_duration_secs: 5400 }],
     [
       'workflow',

@@ -70,7 +70,7 @@ function refProblem({ step_ref }: StepDefinition, taken: ReadonlySet<string>): S
   return taken.has(step_ref) ? { field, message: 'is used by another step' } : null;
 }
 
-/** Fields that only some types have; sending one elsewhere would silently do nothing. */
+/** Also fields that say what a step does, and that another type has: sent there, they would silently do nothing. */
 function stepProblem(step: StepDefinition): StepProblem | null {
   if (!isStepType(step.step_type)) return { field: 'step_type', message: 'is not known' };
   return enumProblem(step) ?? rangeProblem(step) ?? typeProblem(step) ?? textProblem(step);
@@ -125,6 +125,7 @@ function typeProblem(step: StepDefinition): StepProblem | null {
     field,
     message: `does not belong to a step of type ${step.step_type}`,
   });
+  if (step.step_type !== 'map' && step.map_items !== null) return foreign('map_items');
   const hasJob = step.job_id !== '';
   const hasWorkflow = step.sub_workflow_id !== '';
   switch (step.step_type) {
