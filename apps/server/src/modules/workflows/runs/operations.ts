@@ -62,6 +62,7 @@ export function createRunOperations({ hot, progression }: RunOperationsDeps) {
     project: ProjectScope,
     workflow_run_id: string,
     event: Event,
+    audit: (id: string) => Promise<unknown>,
   ): Promise<void> {
     const seen: string[] = [];
     // Until there are no new ones: a child that ended meanwhile may go on as a new run.
@@ -73,8 +74,10 @@ export function createRunOperations({ hot, progression }: RunOperationsDeps) {
         seen.push(id);
         const run = await progression.open(tx, { ...project, workflow_run_id: id });
         // A child that ended meanwhile has nothing to pause; one that has not begun would, afterwards.
-        if (run) await progression.deliver(tx, run, ofChild(event, run.facts.status));
-        await cascade(tx, project, id, event);
+        const answer =
+          run && (await progression.deliver(tx, run, ofChild(event, run.facts.status)));
+        if (answer?.kind === 'changes') await audit(id);
+        await cascade(tx, project, id, event, audit);
       }
     }
   }
@@ -91,13 +94,15 @@ export function createRunOperations({ hot, progression }: RunOperationsDeps) {
   ): Promise<WorkflowRunView> =>
     hot.tenant(project.project_id, async (tx) => {
       const answer = await deliver(tx, project, id, event);
-      if (options.cascade) await cascade(tx, project, id, event);
-      if (answer.kind === 'changes')
-        await recordAudit(tx, project, by, {
+      const audit = (resource_id: string) =>
+        recordAudit(tx, project, by, {
           action: options.action,
           resource_type: 'workflow_run',
-          resource_id: id,
+          resource_id,
+          ...(resource_id === id ? {} : { details: { cascade_from: id } }),
         });
+      if (options.cascade) await cascade(tx, project, id, event, audit);
+      if (answer.kind === 'changes') await audit(id);
       return view(tx, project, id);
     });
 

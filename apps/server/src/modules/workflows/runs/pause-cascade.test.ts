@@ -71,6 +71,8 @@ describe('a pause of a whole tree', () => {
     assert.deepEqual(await statuses(id), ['paused']);
     const last = (await below(id)).at(-1)?.id ?? '';
     assert.equal((await call('GET', `/v1/workflow-runs/${last}/steps/ok`)).status, 'pending');
+    const [paused] = (await call('GET', `/v1/workflow-runs/${last}/why`)).blockers;
+    assert.match(paused.message, /^the run was paused by \S+$/);
     await call('POST', `/v1/workflow-runs/${id}/resume?cascade=true`);
     assert.deepEqual(await statuses(id), ['running']);
     assert.equal((await call('GET', `/v1/workflow-runs/${last}/steps/ok`)).wait_reason, 'approval');
