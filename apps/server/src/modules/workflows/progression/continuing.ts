@@ -42,8 +42,7 @@ export function createContinuing({
       const of = { project_id, workflow_id, version: number };
       const version = await starting.findRunVersion(tx, of);
       if (!version) throw new Error(`workflow ${workflow_id} has no version ${number}`);
-      const steps = new Set((await starting.listStepRefs(tx, of)).map(({ step_ref }) => step_ref));
-      const step_overrides = row.step_overrides.filter(({ step_ref }) => steps.has(step_ref));
+      const step_overrides = await stillThere(tx, of, row.step_overrides);
       try {
         return { version, step_overrides, graph: await graphs.of(tx, { ...of, step_overrides }) };
       } catch (error) {
@@ -86,4 +85,15 @@ export function createContinuing({
       return { project_id, workflow_run_id: id };
     },
   };
+}
+
+/** A version may have left steps out that the run does without anyway. */
+async function stillThere(
+  tx: Tx,
+  version: Parameters<typeof starting.listStepRefs>[1],
+  overrides: readonly StepOverride[],
+): Promise<readonly StepOverride[]> {
+  if (overrides.length === 0) return overrides;
+  const steps = new Set((await starting.listStepRefs(tx, version)).map(({ step_ref }) => step_ref));
+  return overrides.filter(({ step_ref }) => steps.has(step_ref));
 }
