@@ -27,6 +27,13 @@ select coalesce(c.first_run_id, c.id) as "first_run_id!", c.id, c.status from wo
  where c.project_id = :project_id and (c.id = any (:ids::text[]) or c.first_run_id = any (:ids::text[]))
    and c.status in ('pending', 'running', 'paused');
 
+-- name: findLastRuns :many
+-- How a child ended: the last of the runs that continue the first.
+select distinct on (coalesce(c.first_run_id, c.id)) coalesce(c.first_run_id, c.id) as "first_run_id!", c.id from workflow_runs c
+ where c.project_id = :project_id and c.parent_step_run_id = any (:step_run_ids::text[])
+   and coalesce(c.first_run_id, c.id) = any (:ids::text[])
+ order by coalesce(c.first_run_id, c.id), c.generation desc;
+
 -- name: listMapWork :many
 select c.index, coalesce(c.job_run_id, c.child_run_id) as "id!" from workflow_map_children c
   join workflow_step_runs s on s.id = c.step_run_id and s.attempt = c.attempt

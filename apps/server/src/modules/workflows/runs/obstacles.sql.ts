@@ -125,6 +125,34 @@ export function findChildRuns(db: Queryable, params: FindChildRunsParams): Promi
   });
 }
 
+export interface FindLastRunsParams {
+  readonly project_id: string;
+  readonly step_run_ids: readonly (string | null)[];
+  readonly ids: readonly (string | null)[];
+}
+
+export interface FindLastRunsRow {
+  readonly first_run_id: string;
+  readonly id: string;
+}
+
+const findLastRunsText = `select distinct on (coalesce(c.first_run_id, c.id)) coalesce(c.first_run_id, c.id) as "first_run_id", c.id from workflow_runs c
+ where c.project_id = $1 and c.parent_step_run_id = any ($2::text[])
+   and coalesce(c.first_run_id, c.id) = any ($3::text[])
+ order by coalesce(c.first_run_id, c.id), c.generation desc`;
+
+/** How a child ended: the last of the runs that continue the first. */
+export function findLastRuns(db: Queryable, params: FindLastRunsParams): Promise<FindLastRunsRow[]> {
+  return many<FindLastRunsRow>(db, {
+    text: findLastRunsText,
+    values: [
+      params.project_id,
+      params.step_run_ids,
+      params.ids,
+    ],
+  });
+}
+
 export interface ListMapWorkParams {
   readonly project_id: string;
   readonly step_run_id: string;

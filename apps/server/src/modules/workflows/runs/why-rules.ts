@@ -197,10 +197,11 @@ export function mapBlocker(
 /** The last work of a step that failed, where that can be looked into. */
 export function failedWork(
   run_id: string,
-  step_ref: string,
-  row: { readonly job_run_id: string | null; readonly map: unknown },
+  row: { readonly step_ref: string; readonly job_run_id: string | null; readonly map: unknown },
+  child_run_id: string | undefined,
 ): string | undefined {
-  if (row.map !== null) return `${stepPath(run_id, step_ref)}/children?status=failed`;
+  if (row.map !== null) return `${stepPath(run_id, row.step_ref)}/children?status=failed`;
+  if (child_run_id !== undefined) return `${runPath(child_run_id)}/why`;
   return row.job_run_id === null ? undefined : `/v1/runs/${row.job_run_id}`;
 }
 

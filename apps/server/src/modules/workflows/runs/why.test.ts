@@ -335,6 +335,17 @@ describe('why a step does not go on', () => {
     );
     assert.match(steps[1]?.message ?? '', /1 of 1 children failed/);
     assert.equal((await on.internal('GET', steps[1]?.see ?? '')).body.data.length, 1);
+    await on.workflow('above-bad', [
+      { step_ref: 'sub', step_type: 'sub_workflow', sub_workflow_slug: 'two-bad' },
+    ]);
+    const above = await on.trigger('above-bad');
+    await on.reaches(above, 'failed');
+    const { see = '' } = (await why(above)).blockers[1] ?? {};
+    const below = (await on.internal('GET', see)).body.blockers;
+    assert.deepEqual(
+      below.map((one: Blocker) => one.step_ref),
+      [undefined, 'b1', 'b3'],
+    );
     delete on.answers['shaky'];
     for (const step of steps) await follow(step);
     await on.reaches(id, 'completed');

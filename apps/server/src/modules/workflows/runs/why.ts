@@ -8,7 +8,7 @@ import { isAllowed, standingOf, type Standing } from '../engine/standing.ts';
 import { isOver, isTerminalStep, statusOf, waitReasonOf } from '../engine/states.ts';
 import type { Graphs } from '../progression/graphs.ts';
 import { knownOf, lookAt, timeOf, type Look } from './look.ts';
-import { findActor, readParent } from './obstacles.sql.ts';
+import { findActor, findLastRuns, readParent } from './obstacles.sql.ts';
 import { findOutside, type Outside, type StepAt } from './why-outside.ts';
 import {
   dependencyBlocker,
@@ -71,7 +71,7 @@ export function createWorkflowWhy({ db, graphs, limits }: WorkflowWhyDeps) {
           const retry = { method: 'POST', path: `${runPath(id)}/retry` } as const;
           const unblock = RETRIED.has(status) ? retry : undefined;
           const ended = endedBlocker({ what: 'run', status, error: row.error, unblock });
-          return { ...answer, blockers: [ended, ...culpritsOf(on)] };
+          return { ...answer, blockers: [ended, ...(await culpritsOf(on))] };
         }
         if (status === 'compensating') return { ...answer, blockers: [undoneBlocker(id)] };
         // What waits for other steps only follows from those.
@@ -103,7 +103,7 @@ export function createWorkflowWhy({ db, graphs, limits }: WorkflowWhyDeps) {
           status: statusOf(step.state),
           wait_reason: waitReasonOf(step.state) ?? undefined,
         };
-        if (isTerminalStep(step.state)) return { ...answer, blockers: [endOf(on, step)] };
+        if (isTerminalStep(step.state)) return { ...answer, blockers: await endsOf(on, [step]) };
         const outside = await findOutside(tx, project, on.look, [step]);
         const goesOnAlone = ALONE.has(step.state) && !isUnfinishedMap(step);
         const blockers = [
@@ -146,7 +146,7 @@ async function pauseOf({ tx, project, look }: Case): Promise<WorkflowBlocker[]> 
 }
 
 /** Steps that made their run fail. What was canceled or skipped because of them begins again with them. */
-function culpritsOf(on: Case): WorkflowBlocker[] {
+async function culpritsOf(on: Case): Promise<WorkflowBlocker[]> {
   const { status, states, graph } = on.look;
   if (!FAILURES.has(status)) return [];
   const failed = [...states.keys()].filter(
@@ -154,13 +154,21 @@ function culpritsOf(on: Case): WorkflowBlocker[] {
       (states[at] === 'failed' || states[at] === 'canceled_work') &&
       graph.steps[at]?.on_failure !== 'continue',
   );
-  return stepsAt(on, failed.slice(0, NAMED)).map((step) => ({
-    ...endOf(on, step),
-    step_ref: step.row.step_ref,
-  }));
+  const steps = stepsAt(on, failed.slice(0, NAMED));
+  const ends = await endsOf(on, steps);
+  return ends.map((end, at) => ({ ...end, step_ref: steps[at]?.row.step_ref ?? '' }));
 }
 
-function endOf({ look, known }: Case, { row, state }: StepAt): WorkflowBlocker {
+async function endsOf(on: Case, steps: readonly StepAt[]): Promise<WorkflowBlocker[]> {
+  const ids = steps.flatMap(({ row }) => row.child_run_id ?? []);
+  const step_run_ids = steps.map(({ row }) => row.id);
+  const key = { ...on.project, step_run_ids, ids };
+  const found = ids.length === 0 ? [] : await findLastRuns(on.tx, key);
+  const last = new Map(found.map(({ first_run_id, id }) => [first_run_id, id]));
+  return steps.map((step) => endOf(on, step, last.get(step.row.child_run_id ?? '')));
+}
+
+function endOf({ look, known }: Case, { row, state }: StepAt, child?: string): WorkflowBlocker {
   const { step_ref, error } = row;
   const retry = { kind: 'retry_step', step_ref, actor: '' } as const;
   const canRetry = state !== 'completed' && isAllowed(known, retry);
@@ -168,7 +176,7 @@ function endOf({ look, known }: Case, { row, state }: StepAt): WorkflowBlocker {
     what: 'step',
     status: statusOf(state),
     error,
-    see: state === 'failed' ? failedWork(look.row.id, step_ref, row) : undefined,
+    see: state === 'failed' ? failedWork(look.row.id, row, child) : undefined,
     unblock: canRetry
       ? { method: 'POST', path: `${stepPath(look.row.id, step_ref)}/retry` }
       : undefined,
