@@ -2,7 +2,7 @@
 
 import { createQueue, type Queue } from '../src/modules/queue/index.ts';
 import type { runActions } from './run-actions.ts';
-import { until } from './until.ts';
+import { untilSomebodyWaits } from './lock-waits.ts';
 
 type Actions = Pick<Awaited<ReturnType<typeof runActions>>, 'app' | 'queue'>;
 
@@ -22,17 +22,11 @@ export function endMeanwhile(
     },
     settings: { aging_ms: 0, default_ttl_secs: 0, idempotency_retention_secs: 86_400 },
   });
-  const waits = async () =>
-    (
-      await app.sql(
-        `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
-      )
-    ).length > 0;
   const enqueueMany: Queue['enqueueMany'] = async (runs, tx) => {
     const answers = await queue.enqueueMany(runs, tx);
     made += 1;
     ended ??= ends.complete([{ ...claim, started_at: new Date().toISOString() }]);
-    await until('the end to wait for this transaction', waits);
+    await untilSomebodyWaits(app, 'the end to wait for this transaction');
     return answers;
   };
   return {

@@ -12,8 +12,10 @@ export interface ResumeFacts {
   readonly event_payload?: string | undefined;
 }
 
-/** Of which workflow run and step a run is the work, by what its start left in the run's metadata. */
-const WORKFLOW_HEADERS = [
+/** What starts left in the metadata of a run for its handler: its trace, and of which workflow run and step it is the work. */
+const METADATA_HEADERS = [
+  ['_trace_parent', 'traceparent'],
+  ['_trace_state', 'tracestate'],
   ['_workflow_run_id', 'x-strait-workflow-run-id'],
   ['_workflow_step', 'x-strait-workflow-step'],
   ['_workflow_map_index', 'x-strait-workflow-map-index'],
@@ -60,11 +62,9 @@ export function buildRequest(
       tokenKey,
     ),
   };
-  const { _trace_parent, _trace_state, ...own } = run.metadata as Record<string, unknown>;
-  if (typeof _trace_parent === 'string') headers['traceparent'] = headerText(_trace_parent);
-  if (typeof _trace_state === 'string') headers['tracestate'] = headerText(_trace_state);
-  for (const [key, header] of WORKFLOW_HEADERS) {
-    const value = own[key];
+  const metadata = run.metadata as Record<string, unknown>;
+  for (const [key, header] of METADATA_HEADERS) {
+    const value = metadata[key];
     if (typeof value === 'string') headers[header] = headerText(value);
   }
   if (facts?.checkpoint) {

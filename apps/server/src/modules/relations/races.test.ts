@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { dependencyActions } from '../../../test/dependencies.ts';
-import { until } from '../../../test/until.ts';
+import { untilSomebodyWaits } from '../../../test/lock-waits.ts';
 import * as endingsStore from '../queue/endings/store.sql.ts';
 
 let on: Awaited<ReturnType<typeof dependencyActions>>;
@@ -52,15 +52,7 @@ describe('runs that wait for other jobs', () => {
       await endingsStore.judgeDependents(tx, { run_ids: [id], aging_ms: 1 });
       await on.end(first, 'completed');
       marking = modules.chaining.follow();
-      await until(
-        'the follower to wait for the judge',
-        async () =>
-          (
-            await on.app.sql(
-              `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
-            )
-          ).length > 0,
-      );
+      await untilSomebodyWaits(on.app, 'the follower to wait for the judge');
     });
     await marking;
     await on.settle();

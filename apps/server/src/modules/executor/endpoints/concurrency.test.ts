@@ -7,6 +7,7 @@ import { testConfig, type TestApp } from '../../../../test/app.ts';
 import { shiftClock } from '../../../../test/database.ts';
 import { scriptedEndpoint } from '../../../../test/endpoint.ts';
 import { on, started } from '../../../../test/failing-endpoints.ts';
+import { untilSomebodyWaits } from '../../../../test/lock-waits.ts';
 import { until } from '../../../../test/until.ts';
 import { compose } from '../../../app/compose.ts';
 import { createLog } from '../../../platform/telemetry/log.ts';
@@ -224,15 +225,7 @@ describe('several workers', () => {
       const result = { endpoint, latency_ms: 10, timeout_ms: 1_000, concurrent: 20 };
       team[0]?.note({ ...result, ...busy, project_id: mine.project_id });
       const flushed = team[0]?.flush();
-      await until(
-        'the limit to wait',
-        async () =>
-          (
-            await app.sql(
-              `select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`,
-            )
-          ).length > 0,
-      );
+      await untilSomebodyWaits(app, 'the limit to wait');
       team[0]?.note({ ...result, finding: 'failure', project_id: theirs.project_id });
       await until(
         'what is learned of another endpoint',

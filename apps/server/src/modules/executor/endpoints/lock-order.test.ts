@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { runActions } from '../../../../test/run-actions.ts';
-import { until } from '../../../../test/until.ts';
+import { untilSomebodyWaits } from '../../../../test/lock-waits.ts';
 import { createEndpointAdmission } from '../../queue/index.ts';
 import { createEndpoints } from './endpoints.ts';
 
@@ -43,15 +43,7 @@ async function meets(other: () => Promise<unknown>): Promise<void> {
   await on.app.db.transaction(async (tx) => {
     await tx.query({ text: take, values: [FIRST] });
     waiting = other();
-    await until(
-      'the other to wait',
-      async () =>
-        (
-          await on.app.sql(
-            `select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`,
-          )
-        ).length > 0,
-    );
+    await untilSomebodyWaits(on.app, 'the other to wait');
     await tx.query({ text: `${take} nowait`, values: [SECOND] });
   });
   await waiting;

@@ -5,6 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import pg from 'pg';
 import { promoteAll } from '../../../../test/promote.ts';
 import { runActions } from '../../../../test/run-actions.ts';
+import { untilSomebodyWaits } from '../../../../test/lock-waits.ts';
 import { until } from '../../../../test/until.ts';
 import { createLimits } from './limits.ts';
 
@@ -59,17 +60,6 @@ describe('beside a transaction that enqueues', () => {
     return { name, run, quotas, end };
   }
 
-  const somebodyWaits = () =>
-    until(
-      'somebody to wait for a lock',
-      async () =>
-        (
-          await on.app.sql(
-            `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
-          )
-        ).length > 0,
-    );
-
   it('limits of a project change beside a transaction that has its root and enqueues', async () => {
     const { name, run, quotas, end } = await limitedProject('both');
     let tries = 0;
@@ -79,7 +69,7 @@ describe('beside a transaction that enqueues', () => {
       const text = 'select from lanes where project_id = $1 and job_id is null for no key update';
       await tx.query({ text, values: [run.project_id] });
       changed ??= quotas(40);
-      await somebodyWaits();
+      await untilSomebodyWaits(on.app);
       const room = 'select from queued_room where project_id = $1 for no key update skip locked';
       const { rows } = await tx.query({ text: room, values: [run.project_id] });
       assert.equal(rows.length, 1, 'who waits for the root does not have the room');
@@ -109,7 +99,7 @@ describe('beside a transaction that enqueues', () => {
       await hold('select from lanes where project_id = $1 and job_id is null for no key update');
       await hold('select from queued_room where project_id = $1 for no key update');
       made ??= on.queue.enqueue({ ...run, extra: { concurrency_key: 'a' } });
-      await somebodyWaits();
+      await untilSomebodyWaits(on.app);
       await limits.removeIdle();
       assert.deepEqual(await lanes(), []);
     });
@@ -147,12 +137,7 @@ describe('beside an end', () => {
       });
       await limits.changed(tx, { project_id, job_id });
       ended = on.queue.complete([{ ...run, started_at: run.claimed_at }]);
-      await until('the end to wait for its lease', async () => {
-        const waiting = await on.app.sql(
-          `select from pg_stat_activity where wait_event_type = 'Lock' and query like '%delete from run_active%'`,
-        );
-        return waiting.length > 0;
-      });
+      await untilSomebodyWaits(on.app, 'the end to wait for its lease');
     });
     await ended;
     const [lane] = await on.app.sql<{ lane_id: string; in_flight: number }>(

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { promoteAll } from '../../../../test/promote.ts';
+import { untilSomebodyWaits } from '../../../../test/lock-waits.ts';
 import { runActions } from '../../../../test/run-actions.ts';
 import { createQueue } from '../queue.ts';
 import { createLimits } from './limits.ts';
@@ -140,11 +141,7 @@ describe('limits on runs in flight', () => {
     await on.app.db.transaction(async (tx) => {
       await on.queue.enqueueMany([run], tx);
       ended = on.queue.complete([running]);
-      // Until the end waits for the lane that this transaction holds.
-      while (
-        (await on.app.sql(`select from pg_stat_activity where wait_event_type = 'Lock'`)).length ===
-        0
-      );
+      await untilSomebodyWaits(on.app, 'the end to wait for the lane that this transaction holds');
       const [second] = await on.queue.enqueueMany([keyed], tx);
       assert.equal(second?.outcome, 'held');
     });

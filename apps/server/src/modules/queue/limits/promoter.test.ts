@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import { runActions } from '../../../../test/run-actions.ts';
-import { until } from '../../../../test/until.ts';
+import { untilSomebodyWaits } from '../../../../test/lock-waits.ts';
 import { createLimits } from './limits.ts';
 import { createPromoter } from './promoter.ts';
 
@@ -35,15 +35,7 @@ it('waits in line for a root that is never free when it looks', async () => {
       values: [root.id],
     });
     promoter.ask([root.id]);
-    await until(
-      'the promoter to wait for the root',
-      async () =>
-        (
-          await on.app.sql(
-            `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
-          )
-        ).length,
-    );
+    await untilSomebodyWaits(on.app, 'the promoter to wait for the root');
   });
   await promoter.idle();
   const ready = await on.app.sql<{ run_id: string }>('select run_id from run_queue');

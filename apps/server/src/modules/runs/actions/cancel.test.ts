@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { inOneHour, runActions } from '../../../../test/run-actions.ts';
-import { until } from '../../../../test/until.ts';
+import { untilSomebodyWaits } from '../../../../test/lock-waits.ts';
 
 let on: Awaited<ReturnType<typeof runActions>>;
 
@@ -133,8 +133,7 @@ describe('canceling', () => {
       await modules.operator.hold(tx, { project_id, run_id: ids[1] ?? '', actor_id: 'somebody' });
       const asked = on.call('POST', '/v1/runs/bulk-cancel-all', { job_id: job });
       // Not the promise itself: it ends after this transaction.
-      const waits = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
-      const looked = until('the call to wait', async () => (await on.app.sql(waits)).length > 0);
+      const looked = untilSomebodyWaits(on.app, 'the call to wait');
       await Promise.race([looked, asked]);
       return { answer: asked };
     });

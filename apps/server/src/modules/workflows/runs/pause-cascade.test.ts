@@ -2,7 +2,7 @@
 // continues as new just then, is paused too.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { until } from '../../../../test/until.ts';
+import { untilSomebodyWaits } from '../../../../test/lock-waits.ts';
 import { createStoredWorld, type StoredWorld } from '../../../../test/workflows/stored-world.ts';
 import { createEndingCallbacks } from '../callbacks/endings.ts';
 
@@ -131,12 +131,7 @@ describe('a pause of a whole tree', () => {
       });
     });
     const paused = call('POST', `/v1/workflow-runs/${id}/pause?cascade=true`);
-    await until('the pause to wait for the child', async () => {
-      const waiting = await world.app.sql(
-        `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
-      );
-      return waiting.length > 0;
-    });
+    await untilSomebodyWaits(world.app, 'the pause to wait for the child');
     listed.resolve();
     await Promise.all([ended, paused]);
     await endings.follow();
